@@ -1,0 +1,510 @@
+"""Notes on an integer grid: the form in which all music of the book is held.
+
+A *step* is one unit of the grid. ``steps_per_quarter`` says how many steps a quarter note lasts: 24 holds triplets and
+thirty-second notes exactly, 4 is the grid of sixteenth notes on which the Bach chorales live. All times are whole
+numbers of steps; seconds appear only where sound or a MIDI file is made.
+
+Conventions:
+    notes: structured array with one row a note, ordered by onset (fields in ``NOTE_DTYPE``).
+    pitch: MIDI number, 0..127; 60 is middle C, one more is a semitone higher.
+    velocity: MIDI loudness of the attack, 1..127.
+    part: index into ``Piece.parts``.
+
+Chapter: 3a (pitch, rhythm and harmony as arrays).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+NOTE_DTYPE = np.dtype(
+    [
+        ("onset_step", np.int32),
+        ("duration_step", np.int32),
+        ("pitch", np.int32),
+        ("velocity", np.int32),
+        ("part", np.int32),
+    ]
+)
+
+#: 24 steps a quarter hold sixteenths (6), triplet eighths (8), thirty-seconds (3) and sextuplets (4) exactly.
+DEFAULT_STEPS_PER_QUARTER = 24
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A time signature and the place where its bars begin to be counted.
+
+    ``step`` is the first bar line. For the first meter of a piece it may be negative: a piece in 4/4 that begins with
+    an upbeat of one quarter, at 4 steps a quarter, has ``Meter(-12, 4, 4)``, so that step 0 is the last quarter of a bar.
+    """
+
+    step: int
+    numerator: int
+    denominator: int
+
+    def __post_init__(self) -> None:
+        is_power_of_two = self.denominator > 0 and self.denominator & (self.denominator - 1) == 0
+        if self.numerator < 1 or not is_power_of_two:
+            raise ValueError(
+                "A meter needs a numerator of at least 1 and a power of two below it; "
+                f"found {self.numerator}/{self.denominator}. Write 4/4 as Meter(0, 4, 4)."
+            )
+
+    def bar_length_step(self, steps_per_quarter: int) -> int:
+        """Return how many steps one bar lasts.
+
+        Raises:
+            ValueError: the bar is not a whole number of steps on this grid.
+        """
+        length, remainder = divmod(self.numerator * 4 * steps_per_quarter, self.denominator)
+        if remainder:
+            raise ValueError(
+                f"A bar must be a whole number of steps; {self.numerator}/{self.denominator} at {steps_per_quarter} steps a "
+                "quarter is not. Use a finer grid, such as 24 steps a quarter."
+            )
+        return length
+
+
+@dataclass(frozen=True)
+class Tempo:
+    """A speed in quarter notes a minute, from ``step`` on."""
+
+    step: int
+    quarters_per_minute: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.quarters_per_minute < float("inf"):
+            raise ValueError(
+                f"A tempo must be above 0 quarters a minute; found {self.quarters_per_minute}. 120 is the MIDI default."
+            )
+
+
+@dataclass(frozen=True)
+class Part:
+    """One instrument or voice: its name, General MIDI program (0..127, 0 is piano), and whether it is a drum kit."""
+
+    name: str = ""
+    program: int = 0
+    is_drum: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One work: its notes and what is needed to count bars and to play it.
+
+    Attributes:
+        notes: structured array of ``NOTE_DTYPE``, ordered by ``onset_step``; notes with one onset are put in the order
+            part, pitch, duration, velocity, so that equal music has equal arrays.
+        steps_per_quarter: steps in a quarter note.
+        meters: time signatures in order of their step; only the first may begin before step 0.
+        tempos: speeds in order of their step; the first is at step 0.
+        parts: one entry for each value that ``notes["part"]`` takes, at least one.
+        n_steps: length of the piece in steps; by default the end of the last note.
+        title: what to call the piece.
+
+    Raises:
+        TypeError, ValueError: the notes or the lists break a rule above.
+
+    Example:
+        >>> piece = Piece(make_notes(onset_step=[0, 24], duration_step=[24, 24], pitch=[60, 64]))
+        >>> piece.n_steps, piece.notes["pitch"].tolist()
+        (48, [60, 64])
+    """
+
+    notes: np.ndarray
+    steps_per_quarter: int = DEFAULT_STEPS_PER_QUARTER
+    meters: tuple[Meter, ...] = (Meter(0, 4, 4),)
+    tempos: tuple[Tempo, ...] = (Tempo(0, 120.0),)
+    parts: tuple[Part, ...] = (Part(),)
+    n_steps: int | None = None
+    title: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if self.steps_per_quarter < 1:
+            raise ValueError(f"A grid needs at least 1 step a quarter; found {self.steps_per_quarter}. 24 is the default.")
+        check_notes(self.notes, n_parts=len(self.parts))
+        _check_timeline("meters", self.meters, may_start_early=True)
+        _check_timeline("tempos", self.tempos, may_start_early=False)
+        end_step = int((self.notes["onset_step"] + self.notes["duration_step"]).max(initial=0))
+        if self.n_steps is not None and self.n_steps < end_step:
+            raise ValueError(
+                f"A piece must be at least as long as its notes; n_steps is {self.n_steps} and the last note ends at "
+                f"{end_step}. Leave n_steps out, or cut the piece first."
+            )
+        object.__setattr__(self, "notes", sort_notes(self.notes))
+        object.__setattr__(self, "n_steps", end_step if self.n_steps is None else int(self.n_steps))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Piece):
+            return NotImplemented
+        rest = ("steps_per_quarter", "meters", "tempos", "parts", "n_steps", "title")
+        same_rest = all(getattr(self, name) == getattr(other, name) for name in rest)
+        return same_rest and np.array_equal(self.notes, other.notes)
+
+    def __repr__(self) -> str:
+        return (
+            f"Piece({self.title!r}, {len(self.notes)} notes, {len(self.parts)} parts, {self.n_steps} steps, "
+            f"{self.steps_per_quarter} steps a quarter)"
+        )
+
+
+def make_notes(
+    onset_step: ArrayLike,
+    duration_step: ArrayLike,
+    pitch: ArrayLike,
+    velocity: ArrayLike = 64,
+    part: ArrayLike = 0,
+) -> np.ndarray:
+    """Make a note array from columns; a single number stands for a whole column.
+
+    Args:
+        onset_step: where each note starts, in steps, 0 or more, in order.
+        duration_step: how long it lasts, in steps, 1 or more.
+        pitch: MIDI number, 0..127.
+        velocity: MIDI loudness, 1..127.
+        part: index of the part that plays it.
+
+    Returns:
+        Structured array of ``NOTE_DTYPE``, one row a note.
+
+    Raises:
+        TypeError: a column holds fractions (seconds given as steps, perhaps).
+        ValueError: columns of different length, or a value out of its range.
+
+    Example:
+        >>> make_notes([0, 4], [4, 4], [60, 67])["pitch"].tolist()
+        [60, 67]
+
+    Chapter: 3a.
+    """
+    columns = dict(onset_step=onset_step, duration_step=duration_step, pitch=pitch, velocity=velocity, part=part)
+    arrays = {name: _whole_numbers(name, column) for name, column in columns.items()}
+    lengths = {name: array.size for name, array in arrays.items() if array.ndim}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Every column of notes must have one entry a note; found lengths {lengths}.")
+    notes = np.empty(max(lengths.values(), default=1), NOTE_DTYPE)
+    for name, array in arrays.items():
+        limits = np.iinfo(np.int32)
+        if array.size and not (limits.min <= array.min() and array.max() <= limits.max):
+            raise ValueError(f"{name} must fit in 32 bits; found {array.min()} to {array.max()}. Is the unit steps?")
+        notes[name] = array
+    check_notes(notes)
+    return notes
+
+
+def check_notes(notes: np.ndarray, n_parts: int | None = None) -> None:
+    """Check that an array of notes keeps the rules of this module.
+
+    Args:
+        notes: structured array to check.
+        n_parts: how many parts there are, or None to leave the part index unchecked above.
+
+    Raises:
+        TypeError: it is not an array of ``NOTE_DTYPE``.
+        ValueError: a value is out of its range, or the onsets are not in order.
+    """
+    if not isinstance(notes, np.ndarray) or notes.dtype != NOTE_DTYPE:
+        raise TypeError(
+            f"Notes must be a NumPy array of music.NOTE_DTYPE; found {getattr(notes, 'dtype', type(notes).__name__)}. "
+            "Make one with music.make_notes."
+        )
+    highest_part = 2**31 - 1 if n_parts is None else n_parts - 1
+    ranges = {
+        "onset_step": (0, 2**31 - 1, "Steps count from the start of the piece."),
+        "duration_step": (1, 2**31 - 1, "A note lasts at least one step; use a finer grid or drop the note."),
+        "pitch": (0, 127, "60 is middle C; MIDI has no pitch outside this range."),
+        "velocity": (1, 127, "MIDI uses velocity 0 for the end of a note."),
+        "part": (0, highest_part, "Each part index needs an entry in Piece.parts."),
+    }
+    for name, (lowest, highest, advice) in ranges.items():
+        is_bad = (notes[name] < lowest) | (notes[name] > highest)
+        if is_bad.any():
+            index = int(is_bad.argmax())
+            raise ValueError(
+                f"{name} must lie in {lowest}..{highest}; found {notes[name][index]} at note {index}. {advice}"
+            )
+    falls = np.diff(notes["onset_step"]) < 0
+    if falls.any():
+        index = int(falls.argmax()) + 1
+        raise ValueError(
+            f"Notes must be in order of onset; note {index} starts at step {notes['onset_step'][index]}, before note "
+            f"{index - 1} at step {notes['onset_step'][index - 1]}. Use music.sort_notes."
+        )
+
+
+def sort_notes(notes: np.ndarray) -> np.ndarray:
+    """Return the notes ordered by onset, then part, pitch, duration and velocity."""
+    return notes[np.lexsort([notes[name] for name in ("velocity", "duration_step", "pitch", "part", "onset_step")])]
+
+
+def transpose(piece: Piece, semitones: int) -> Piece:
+    """Move every pitch by a number of semitones; drums stay, since their numbers name instruments.
+
+    Raises:
+        ValueError: a pitch would leave 0..127.
+
+    Example:
+        >>> piece = Piece(make_notes([0], [24], [60]))
+        >>> transpose(piece, -2).notes["pitch"].tolist()
+        [58]
+
+    Chapter: 3a.
+    """
+    is_drum = np.array([part.is_drum for part in piece.parts])
+    is_pitched = ~is_drum[piece.notes["part"]]
+    moved = piece.notes.copy()
+    moved["pitch"][is_pitched] += semitones
+    pitches = moved["pitch"]
+    if pitches.size and (pitches.min() < 0 or pitches.max() > 127):
+        raise ValueError(
+            f"Pitches must stay in 0..127; moved by {semitones} semitones they reach {pitches.min()}..{pitches.max()}. "
+            "Choose a smaller interval."
+        )
+    return replace(piece, notes=moved)
+
+
+def cut(piece: Piece, start_step: int, stop_step: int) -> Piece:
+    """Cut out the music from ``start_step`` up to, not including, ``stop_step``.
+
+    A note that crosses an edge keeps the part that sounds inside. Bars keep their phase, and the meter and the tempo
+    in force at ``start_step`` go along.
+
+    Raises:
+        ValueError: not 0 <= start_step < stop_step <= piece.n_steps.
+
+    Example:
+        >>> piece = Piece(make_notes([0, 24], [24, 48], [60, 62]))
+        >>> cut(piece, 24, 48).notes[["onset_step", "duration_step", "pitch"]].tolist()
+        [(0, 24, 62)]
+
+    Chapter: 3a.
+    """
+    if not 0 <= start_step < stop_step <= piece.n_steps:
+        raise ValueError(
+            f"A cut needs 0 <= start_step < stop_step <= {piece.n_steps}; found {start_step} and {stop_step}. "
+            "Are these seconds or bars? Both ends are steps."
+        )
+    onset_step = piece.notes["onset_step"].clip(min=start_step)
+    end_step = (piece.notes["onset_step"] + piece.notes["duration_step"]).clip(max=stop_step)
+    is_inside = end_step > onset_step
+    notes = piece.notes[is_inside]
+    notes["onset_step"] = onset_step[is_inside] - start_step
+    notes["duration_step"] = (end_step - onset_step)[is_inside]
+    return replace(
+        piece,
+        notes=sort_notes(notes),
+        n_steps=stop_step - start_step,
+        meters=_cut_meters(piece, start_step, stop_step),
+        tempos=_cut_tempos(piece, start_step, stop_step),
+    )
+
+
+def join(pieces: Sequence[Piece]) -> Piece:
+    """Put pieces one after another.
+
+    Each piece begins where the one before it ends (``n_steps``), and brings its meters and tempos along. The title and
+    the parts are those of the first.
+
+    Raises:
+        ValueError: no piece, or pieces on different grids or with different parts.
+
+    Example:
+        >>> piece = Piece(make_notes([0], [24], [60]))
+        >>> join([piece, piece]).notes["onset_step"].tolist()
+        [0, 24]
+
+    Chapter: 3a.
+    """
+    if not pieces:
+        raise ValueError("Joining needs at least one piece; found none.")
+    first = pieces[0]
+    for index, piece in enumerate(pieces):
+        if piece.steps_per_quarter != first.steps_per_quarter or piece.parts != first.parts:
+            raise ValueError(
+                f"Pieces to be joined must share their grid and their parts; piece {index} has "
+                f"{piece.steps_per_quarter} steps a quarter and {len(piece.parts)} parts, the first "
+                f"{first.steps_per_quarter} and {len(first.parts)}. Use music.change_grid."
+            )
+    notes, meters, tempos, start_step = [], [], [], 0
+    for piece in pieces:
+        shifted = piece.notes.copy()
+        shifted["onset_step"] += start_step
+        notes.append(shifted)
+        # A later piece's upbeat has no bar line of its own before its start, so its first meter counts from there.
+        meters += [replace(m, step=m.step + start_step if start_step == 0 else max(m.step, 0) + start_step) for m in piece.meters]
+        tempos += [replace(t, step=t.step + start_step) for t in piece.tempos]
+        start_step += piece.n_steps
+    return replace(
+        first,
+        notes=np.concatenate(notes),
+        meters=_without_repeats(meters, first.steps_per_quarter),
+        tempos=_without_repeats(tempos, first.steps_per_quarter),
+        n_steps=start_step,
+    )
+
+
+def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -> Piece:
+    """Put a piece on a finer or coarser grid.
+
+    Args:
+        piece: the piece.
+        steps_per_quarter: steps in a quarter on the new grid.
+        may_round: False refuses a piece that does not fit exactly; True moves onsets and ends to the nearest step
+            (a half goes up) and lets no note get shorter than one step.
+
+    Raises:
+        ValueError: a note does not fit the new grid and ``may_round`` is False.
+
+    Example:
+        >>> triplet = Piece(make_notes([0, 8, 16], 8, [60, 62, 64]))
+        >>> change_grid(triplet, 12).notes["onset_step"].tolist()
+        [0, 4, 8]
+        >>> change_grid(triplet, 4, may_round=True).notes["onset_step"].tolist()
+        [0, 1, 3]
+
+    Chapter: 3a.
+    """
+
+    def scaled(step: ArrayLike) -> np.ndarray:
+        return (2 * np.asarray(step, np.int64) * steps_per_quarter + piece.steps_per_quarter) // (2 * piece.steps_per_quarter)
+
+    ends = piece.notes["onset_step"] + piece.notes["duration_step"]
+    is_off = (np.stack([piece.notes["onset_step"], ends]).astype(np.int64) * steps_per_quarter % piece.steps_per_quarter).any(0)
+    if is_off.any() and not may_round:
+        raise ValueError(
+            f"Every note must start and end on the new grid of {steps_per_quarter} steps a quarter; {int(is_off.sum())} of "
+            f"{len(is_off)} notes do not. Use a finer grid, or may_round=True to move them to the nearest step."
+        )
+    notes = piece.notes.copy()
+    notes["onset_step"] = scaled(piece.notes["onset_step"])
+    notes["duration_step"] = np.maximum(scaled(ends) - notes["onset_step"], 1)
+    end_step = int((notes["onset_step"] + notes["duration_step"]).max(initial=0))
+    return replace(
+        piece,
+        notes=sort_notes(notes),
+        steps_per_quarter=steps_per_quarter,
+        meters=tuple(replace(m, step=int(scaled(m.step))) for m in piece.meters),
+        tempos=tuple(replace(t, step=int(scaled(t.step))) for t in piece.tempos),
+        n_steps=max(int(scaled(piece.n_steps)), end_step),
+    )
+
+
+def steps_to_sec(piece: Piece, step: ArrayLike) -> np.ndarray:
+    """Return the time in seconds at which each step begins, by the piece's tempos.
+
+    Example:
+        >>> piece = Piece(make_notes([0], [24], [60]), tempos=(Tempo(0, 60.0),))
+        >>> steps_to_sec(piece, [0, 24, 36]).tolist()
+        [0.0, 1.0, 1.5]
+    """
+    tempo_step, tempo_sec, sec_per_step = _tempo_table(piece)
+    step = np.asarray(step)
+    index = (np.searchsorted(tempo_step, step, side="right") - 1).clip(min=0)
+    return tempo_sec[index] + (step - tempo_step[index]) * sec_per_step[index]
+
+
+def sec_to_steps(piece: Piece, sec: ArrayLike) -> np.ndarray:
+    """Return the step nearest to each time in seconds, by the piece's tempos."""
+    tempo_step, tempo_sec, sec_per_step = _tempo_table(piece)
+    sec = np.asarray(sec, float)
+    index = (np.searchsorted(tempo_sec, sec, side="right") - 1).clip(min=0)
+    return np.rint(tempo_step[index] + (sec - tempo_sec[index]) / sec_per_step[index]).astype(np.int64)
+
+
+def bar_lines_step(piece: Piece) -> np.ndarray:
+    """Return the steps from 0 up to the end of the piece at which a bar begins, in order.
+
+    Example:
+        >>> bar_lines_step(Piece(make_notes([0], [24 * 8], [60]))).tolist()
+        [0, 96]
+    """
+    lines: list[int] = []
+    for meter, next_meter in zip(piece.meters, (*piece.meters[1:], None), strict=True):
+        stop = piece.n_steps if next_meter is None else min(next_meter.step, piece.n_steps)
+        lines += range(meter.step, stop, meter.bar_length_step(piece.steps_per_quarter))
+    return np.array([line for line in lines if line >= 0], dtype=np.int64)
+
+
+def bar_position_step(piece: Piece, step: ArrayLike) -> np.ndarray:
+    """Return how many steps after the latest bar line each step lies; 0 on the bar line.
+
+    Example:
+        >>> upbeat = Piece(make_notes([0], [96], [60]), meters=(Meter(-72, 4, 4),))
+        >>> bar_position_step(upbeat, [0, 23, 24]).tolist()
+        [72, 95, 0]
+    """
+    starts = np.array([meter.step for meter in piece.meters])
+    lengths = np.array([meter.bar_length_step(piece.steps_per_quarter) for meter in piece.meters])
+    step = np.asarray(step, np.int64)
+    index = (np.searchsorted(starts, step, side="right") - 1).clip(min=0)
+    return (step - starts[index]) % lengths[index]
+
+
+def _whole_numbers(name: str, column: ArrayLike) -> np.ndarray:
+    """Return a column as integers, or refuse fractions."""
+    array = np.asarray(column)
+    if array.size == 0:
+        return array.astype(np.int64).reshape(array.shape)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        is_bad = ~np.isfinite(array) | (array != np.rint(array))
+        index = int(is_bad.reshape(-1).argmax())
+        raise TypeError(
+            f"{name} must be whole numbers; found {array.reshape(-1)[index]} at note {index}. "
+            "Are these seconds or quarters? Multiply by the steps in each and round, or read a file with midi.read_midi."
+        )
+    raise TypeError(f"{name} must be whole numbers; found {array.dtype}.")
+
+
+def _check_timeline(name: str, entries: Sequence[Meter] | Sequence[Tempo], may_start_early: bool) -> None:
+    """Check that meters or tempos begin at the start of the piece and are in order."""
+    steps = [entry.step for entry in entries]
+    starts_well = bool(steps) and (steps[0] <= 0 if may_start_early else steps[0] == 0)
+    if not starts_well or any(later <= earlier for earlier, later in zip(steps[:-1], steps[1:], strict=True)):
+        raise ValueError(
+            f"{name} must begin at step 0{' or before' if may_start_early else ''} and go on in rising order; found steps {steps}."
+        )
+    if may_start_early and any(step <= 0 for step in steps[1:]):
+        raise ValueError(f"Only the first of {name} may begin at or before step 0; found steps {steps}.")
+
+
+def _tempo_table(piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for each tempo its step, its time in seconds, and its seconds a step."""
+    step = np.array([tempo.step for tempo in piece.tempos], dtype=np.int64)
+    sec_per_step = np.array([60 / tempo.quarters_per_minute / piece.steps_per_quarter for tempo in piece.tempos])
+    sec = np.concatenate([[0.0], np.cumsum(np.diff(step) * sec_per_step[:-1])])
+    return step, sec, sec_per_step
+
+
+def _cut_meters(piece: Piece, start_step: int, stop_step: int) -> tuple[Meter, ...]:
+    """Return the meters between two steps; the first keeps the bar phase of the cut."""
+    in_force = [meter for meter in piece.meters if meter.step <= start_step][-1]
+    first = replace(in_force, step=-int(bar_position_step(piece, start_step)))
+    return (first, *(replace(m, step=m.step - start_step) for m in piece.meters if start_step < m.step < stop_step))
+
+
+def _cut_tempos(piece: Piece, start_step: int, stop_step: int) -> tuple[Tempo, ...]:
+    """Return the tempos between two steps, the first at 0."""
+    in_force = [tempo for tempo in piece.tempos if tempo.step <= start_step][-1]
+    later = (replace(t, step=t.step - start_step) for t in piece.tempos if start_step < t.step < stop_step)
+    return (replace(in_force, step=0), *later)
+
+
+def _without_repeats(entries: list, steps_per_quarter: int) -> tuple:
+    """Drop each entry that says what the one before it already says."""
+    kept = entries[:1]
+    for entry in entries[1:]:
+        is_same = replace(entry, step=kept[-1].step) == kept[-1]
+        if is_same and isinstance(entry, Meter):
+            is_same = (entry.step - kept[-1].step) % entry.bar_length_step(steps_per_quarter) == 0
+        if not is_same:
+            kept.append(entry)
+    return tuple(kept)
