@@ -126,7 +126,9 @@ class Piece:
 
     def __post_init__(self) -> None:
         if self.steps_per_quarter < 1:
-            raise ValueError(f"A grid needs at least 1 step a quarter; found {self.steps_per_quarter}. 24 is the default.")
+            raise ValueError(
+                f"A grid needs at least 1 step a quarter; found {self.steps_per_quarter}. 24 is the default."
+            )
         check_notes(self.notes, n_parts=len(self.parts))
         _check_timeline("meters", self.meters, may_start_early=True)
         _check_timeline("tempos", self.tempos, may_start_early=False)
@@ -336,7 +338,10 @@ def join(pieces: Sequence[Piece]) -> Piece:
         shifted["onset_step"] += start_step
         notes.append(shifted)
         # A later piece's upbeat has no bar line of its own before its start, so its first meter counts from there.
-        meters += [replace(m, step=m.step + start_step if start_step == 0 else max(m.step, 0) + start_step) for m in piece.meters]
+        meters += [
+            replace(m, step=m.step + start_step if start_step == 0 else max(m.step, 0) + start_step)
+            for m in piece.meters
+        ]
         tempos += [replace(t, step=t.step + start_step) for t in piece.tempos]
         start_step += piece.n_steps
     return replace(
@@ -371,10 +376,14 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
     """
 
     def scaled(step: ArrayLike) -> np.ndarray:
-        return (2 * np.asarray(step, np.int64) * steps_per_quarter + piece.steps_per_quarter) // (2 * piece.steps_per_quarter)
+        return (2 * np.asarray(step, np.int64) * steps_per_quarter + piece.steps_per_quarter) // (
+            2 * piece.steps_per_quarter
+        )
 
     ends = piece.notes["onset_step"] + piece.notes["duration_step"]
-    is_off = (np.stack([piece.notes["onset_step"], ends]).astype(np.int64) * steps_per_quarter % piece.steps_per_quarter).any(0)
+    is_off = (
+        np.stack([piece.notes["onset_step"], ends]).astype(np.int64) * steps_per_quarter % piece.steps_per_quarter
+    ).any(0)
     if is_off.any() and not may_round:
         raise ValueError(
             f"Every note must start and end on the new grid of {steps_per_quarter} steps a quarter; {int(is_off.sum())} of "

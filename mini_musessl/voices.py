@@ -76,7 +76,11 @@ class VoiceGrid:
                 f"pitch must have one row a step and one column for each of {n_voices} voices; found shape "
                 f"{self.pitch.shape}. Pass voice_names if the music has another number of voices."
             )
-        shapes = {"is_onset": self.pitch.shape, "is_fermata": self.pitch.shape[:1], "bar_position_step": self.pitch.shape[:1]}
+        shapes = {
+            "is_onset": self.pitch.shape,
+            "is_fermata": self.pitch.shape[:1],
+            "bar_position_step": self.pitch.shape[:1],
+        }
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must have shape {shape} like pitch; found {getattr(self, name).shape}.")

@@ -1,0 +1,131 @@
+"""Step-by-voice grids: onsets, conversion to and from notes, transposing, cutting, refusals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from mini_musessl import music, voices
+from mini_musessl.voices import REST, VoiceGrid
+
+
+@st.composite
+def grids(draw):
+    """Random grids of one to three voices, with repeated notes and rests."""
+    n_steps, n_voices = draw(st.integers(1, 30)), draw(st.integers(1, 3))
+    pitch = draw(hnp.arrays(np.int16, (n_steps, n_voices), elements=st.sampled_from([REST, 50, 60, 61, 70])))
+    restruck = draw(hnp.arrays(bool, (n_steps, n_voices)))
+    names = tuple(f"voice {v + 1}" for v in range(n_voices))
+    melted = voices.from_pitches(pitch, voice_names=names)
+    start = draw(st.integers(0, 15))
+    return voices.from_pitches(
+        pitch,
+        is_onset=melted.is_onset | (restruck & (pitch != REST)),
+        bar_position_step=(np.arange(n_steps) + start) % 16,
+        voice_names=names,
+        quarters_per_minute=100.0,
+    )
+
+
+@pytest.fixture
+def phrase():
+    """Six steps, two voices: the upper repeats a note, the lower rests and enters."""
+    return voices.from_pitches(
+        [[72, REST], [72, REST], [72, 60], [74, 60], [74, 60], [74, REST]],
+        is_onset=[[1, 0], [0, 0], [1, 1], [1, 0], [0, 0], [0, 0]],
+        voice_names=("high", "low"),
+        fifths=0,
+    )
+
+
+@given(grids())
+def test_notes_and_back_give_the_same_grid(grid):
+    assert voices.from_piece(voices.to_piece(grid), n_voices=grid.n_voices) == grid
+
+
+@given(grids(), st.integers(-12, 12))
+def test_transposing_there_and_back_changes_nothing(grid, semitones):
+    assert voices.transpose(voices.transpose(grid, semitones), -semitones) == grid
+
+
+@given(grids())
+def test_onsets_alone_say_how_many_notes_there_are(grid):
+    assert len(voices.to_piece(grid).notes) == grid.is_onset.sum()
+
+
+def test_repeated_notes_stay_apart(phrase):
+    notes = voices.to_piece(phrase).notes
+    assert notes[["onset_step", "duration_step", "pitch", "part"]].tolist() == [
+        (0, 2, 72, 0),
+        (2, 1, 72, 0),
+        (2, 3, 60, 1),
+        (3, 3, 74, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fifths", "semitones", "moved"), [(0, 1, -5), (0, 2, 2), (0, -1, 5), (1, 12, 1), (4, 2, 6), (0, 6, 6), (-7, 0, -7)]
+)
+def test_the_key_signature_moves_along(phrase, fifths, semitones, moved):
+    grid = voices.from_pitches(phrase.pitch, voice_names=phrase.voice_names, fifths=fifths)
+    assert voices.transpose(grid, semitones).fifths == moved
+
+
+def test_a_cut_strikes_the_notes_that_were_sounding(phrase):
+    part = voices.cut(phrase, 1, 5)
+    assert part.is_onset[0].tolist() == [True, False]
+    assert part.bar_position_step.tolist() == [1, 2, 3, 4]
+
+
+def test_bars_that_restart_early_keep_their_place():
+    positions = [12, 13, 14, 15, *range(16), *range(12), *range(12, 16)]
+    grid = voices.from_pitches(np.full((len(positions), 1), 60), bar_position_step=positions, voice_names=("one",))
+    piece = voices.to_piece(grid)
+    assert music.bar_position_step(piece, np.arange(grid.n_steps)).tolist() == positions
+    short = voices.from_pitches(np.full((20, 1), 60), bar_position_step=[*range(8), *range(12)], voice_names=("one",))
+    assert music.bar_position_step(voices.to_piece(short), np.arange(20)).tolist() == [*range(8), *range(12)]
+
+
+def test_a_grid_without_steps_becomes_a_piece_without_notes():
+    empty = voices.from_pitches(np.empty((0, 4), int))
+    assert voices.to_piece(empty).n_steps == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda g: voices.from_pitches(np.full((3, 4), 60.0)), TypeError, "found float64. Replace NaN by -1"),
+        (lambda g: voices.from_pitches(np.full((3, 3), 60)), ValueError, r"each of 4 voices; found shape \(3, 3\)"),
+        (lambda g: voices.from_pitches([[128] * 4]), ValueError, "found 128 at step 0, voice 0"),
+        (lambda g: voices.from_pitches([[-2] * 4]), ValueError, "found -2 at step 0, voice 0"),
+        (
+            lambda g: voices.from_pitches([[60] * 4], is_onset=[[True] * 3]),
+            ValueError,
+            r"is_onset must have shape \(1, 4\)",
+        ),
+        (
+            lambda g: voices.from_pitches([[60] * 4], is_onset=[[False] * 4]),
+            ValueError,
+            "a new pitch without an onset at step 0, voice 0",
+        ),
+        (lambda g: voices.from_pitches([[REST] * 4], is_onset=[[True] * 4]), ValueError, "an onset on a rest"),
+        (lambda g: voices.transpose(g, 70), ValueError, "moved by 70 semitones"),
+        (lambda g: voices.cut(g, 3, 3), ValueError, "found 3 and 3. Are these bars"),
+        (lambda g: voices.from_piece(voices.to_piece(g)), ValueError, "piece of 4 parts; this one has 2"),
+    ],
+)
+def test_what_is_not_a_grid_is_refused(phrase, call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call(phrase)
+
+
+def test_two_notes_at_once_in_one_voice_are_refused():
+    chord = music.Piece(music.make_notes([0, 0], 24, [60, 64]))
+    with pytest.raises(ValueError, match="part 0 has two at step 0"):
+        voices.from_piece(chord, n_voices=1)
+
+
+def test_equality_sees_every_field(phrase):
+    assert phrase == VoiceGrid(**{name: getattr(phrase, name) for name in VoiceGrid.__dataclass_fields__})
+    assert phrase != voices.transpose(phrase, 1)
