@@ -42,7 +42,7 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
 
     References:
         Equal to music21's ``VoiceLeadingQuartet.parallelFifth`` where its spelling of the two notes is a fifth. A fifth
-        that goes to a twelfth in contrary motion is not counted by either.
+        that goes to a twelfth in contrary motion is counted by music21 and not here.
 
     Chapter: 00, 9c.
     """
