@@ -42,7 +42,7 @@ def test_parallels_agree_with_music21_on_white_keys():
     rng = np.random.default_rng(0)
     white = np.array([p for p in range(48, 84) if p % 12 in (0, 2, 4, 5, 7, 9, 11)])
     n_found = 0
-    for _ in range(600):
+    for _ in range(2000):
         low, high = white[rng.integers(0, 10, 2)], white[rng.integers(10, 21, 2)]
         quartet = voiceLeading.VoiceLeadingQuartet(*(note.Note(int(p)) for p in (*high, *low)))
         n_ours = len(voice_leading.parallels(duet((high[0], low[0]), (high[1], low[1])), FIFTH))
