@@ -1,0 +1,299 @@
+"""Sound from notes, with NumPy alone, and the two file formats in which a page can carry it.
+
+A note is a sum of sine waves at whole multiples of its frequency, under an envelope that opens and closes softly. That
+is enough for a chorale to be heard as one, costs no sound library, and gives the same samples on every run.
+
+Chapter: 00 (the road in five minutes).
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from mini_musessl.music import Piece, steps_to_sec
+from mini_musessl.voices import VoiceGrid, to_piece
+
+#: Samples a second of everything the book plays. Voices reach about 900 Hz, their overtones about 9,000 Hz.
+SAMPLE_RATE = 22050
+#: Root mean square of the sounding part of a clip; full scale is 1.
+LOUDNESS = 0.12
+#: No sample goes beyond this.
+PEAK = 0.9
+
+_N_HARMONICS = 8
+_ROLL_OFF = 1.4  # harmonic k starts at k ** -1.4: between a square wave's 1 / k and a triangle's 1 / k ** 2
+_DECAY_SEC = 6.0  # the fundamental falls to 1 / e in this time, harmonic k in a k-th of it
+_ATTACK_SEC = 0.02
+_RELEASE_SEC = 0.1  # the end of a note sounds on a little into the next one
+_SILENCE_SEC = 0.25
+_LONGEST_SEC = 600.0
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+
+def synthesize(music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Turn music into sound by adding sine waves.
+
+    Every pitched part has the same organ-like tone; a drum part is bursts of noise, the same on every run. Fermatas are
+    not held, so that time runs evenly. A note whose frequency lies above half the sample rate cannot be represented and
+    is left out, as is each harmonic above it. Loudness grows with the square of the velocity, as in General MIDI. The
+    sounding part has a root mean square of about ``LOUDNESS``, and no sample goes beyond ``PEAK``.
+
+    Args:
+        music: what to play.
+        sample_rate: samples a second, 8000 or more.
+
+    Returns:
+        float32 (n_samples,), mono, within -0.9..0.9; it ends 0.35 s after the music, in silence.
+
+    Raises:
+        TypeError: ``music`` is neither a Piece nor a VoiceGrid.
+        ValueError: there is no note to play, or the music lasts more than ten minutes.
+
+    Example:
+        >>> from mini_musessl import voices
+        >>> grid = voices.from_pitches([[60]] * 4, voice_names=("melody",), quarters_per_minute=60)
+        >>> synthesize(grid).shape
+        (29768,)
+
+    References:
+        Julius O. Smith, Spectral Audio Signal Processing, 2011, "Additive synthesis".
+
+    Chapter: 00.
+    """
+    piece = as_piece(music)
+    _check_playable(piece, sample_rate)
+    edges = _note_edges(piece, sample_rate)
+    length = _to_samples(_length_sec(piece) + _RELEASE_SEC + _SILENCE_SEC, sample_rate)
+    mix = np.zeros(length)
+    for note, (start, stop) in zip(piece.notes, edges, strict=True):
+        if piece.parts[note["part"]].is_drum:
+            sound = _drum(int(note["pitch"]), sample_rate)
+        else:
+            sound = _tone(int(note["pitch"]), int(start), int(stop), sample_rate)
+        sound = sound[: length - start]
+        mix[start : start + len(sound)] += (note["velocity"] / 127) ** 2 * sound
+    return normalize(mix, sample_rate)
+
+
+def normalize(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Bring sound to the book's loudness, and bend what would go beyond the ceiling instead of cutting it.
+
+    Loudness is the root mean square over those blocks of 50 ms that sound, so that rests do not count. Samples up to
+    0.6 stay in proportion; louder ones approach ``PEAK``.
+
+    Args:
+        samples: (n_samples,), any level.
+        sample_rate: samples a second.
+
+    Returns:
+        float32 (n_samples,).
+
+    Raises:
+        ValueError: the samples are not one row of finite numbers, or are all zero.
+
+    Example:
+        >>> tone = np.sin(np.arange(22050) / 10)
+        >>> round(float(np.sqrt(np.mean(normalize(tone) ** 2))), 2)
+        0.12
+
+    Chapter: 00.
+    """
+    samples = _checked(samples)
+    block = max(1, _to_samples(0.05, sample_rate))
+    padded = np.pad(samples, (0, -len(samples) % block)).reshape(-1, block)
+    power = np.mean(padded**2, axis=1)
+    if power.max() == 0:
+        raise ValueError(
+            "Sound must have a sample other than 0; found silence. Is the amplitude 0, or the music all rests?"
+        )
+    rms = np.sqrt(power[power > 1e-3 * power.max()].mean())
+    level = samples * (LOUDNESS / rms)
+    knee = 2 / 3 * PEAK
+    bent = knee + (PEAK - knee) * np.tanh((np.abs(level) - knee) / (PEAK - knee))
+    return np.where(np.abs(level) <= knee, level, np.sign(level) * bent).astype(np.float32)
+
+
+def fade_out(samples: np.ndarray, fade_sec: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Return the sound with its last ``fade_sec`` seconds brought softly to zero.
+
+    Example:
+        >>> fade_out(np.ones(5), fade_sec=1, sample_rate=3).round(2).tolist()
+        [1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    samples = _checked(samples).copy()
+    n_faded = min(len(samples), _to_samples(fade_sec, sample_rate))
+    samples[len(samples) - n_faded :] *= _rise(n_faded)[::-1]
+    return samples.astype(np.float32)
+
+
+def to_mp3(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Encode mono sound as MP3, small enough for a page: about 35 KB for 15 s of a chorale.
+
+    Args:
+        samples: (n_samples,), within -1..1.
+        sample_rate: samples a second, one of the nine that MP3 knows.
+
+    Returns:
+        The bytes of the file; the same on every run.
+
+    Raises:
+        ValueError: samples out of range, or a sample rate that MP3 does not know.
+
+    Chapter: 00.
+    """
+    if sample_rate not in _MP3_RATES:
+        raise ValueError(
+            f"MP3 knows only the sample rates {', '.join(map(str, _MP3_RATES))}; found {sample_rate}. "
+            "Use 22050, or to_wav."
+        )
+    return _encoded(
+        samples, sample_rate, format="MP3", subtype="MPEG_LAYER_III", compression_level=0.9, bitrate_mode="VARIABLE"
+    )
+
+
+def to_wav(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Encode mono sound as a WAV file of 16 bits, without loss beyond the rounding.
+
+    Example:
+        >>> to_wav(np.zeros(10))[:4]
+        b'RIFF'
+    """
+    return _encoded(samples, sample_rate, format="WAV", subtype="PCM_16")
+
+
+def as_piece(music: Piece | VoiceGrid) -> Piece:
+    """Return music in either of the book's two forms as a Piece.
+
+    Raises:
+        TypeError: it is neither a Piece nor a VoiceGrid.
+
+    Example:
+        >>> from mini_musessl import voices
+        >>> as_piece(voices.from_pitches([[60], [62]], voice_names=("melody",))).n_steps
+        2
+    """
+    if isinstance(music, VoiceGrid):
+        return to_piece(music)
+    if not isinstance(music, Piece):
+        raise TypeError(
+            f"Music must be a music.Piece or a voices.VoiceGrid; found {type(music).__name__}. "
+            "voices.from_pitches makes a grid from an array of pitches; midi.read_midi reads a file."
+        )
+    return music
+
+
+def _check_playable(piece: Piece, sample_rate: int) -> None:
+    """Refuse a sample rate that is too low, music without notes, and music that would fill the memory."""
+    if sample_rate < 8000:
+        raise ValueError(
+            f"sample_rate must be at least 8000 samples a second; found {sample_rate}. 22050 is the default."
+        )
+    if len(piece.notes) == 0:
+        raise ValueError("Music must have at least one note to be played; found none. Is the cut all rests?")
+    if _length_sec(piece) > _LONGEST_SEC:
+        raise ValueError(
+            f"Music must last at most {_LONGEST_SEC:.0f} s to be played; this lasts {_length_sec(piece):.0f} s. "
+            "Cut it with music.cut or voices.cut first."
+        )
+    is_drum = np.array([part.is_drum for part in piece.parts])[piece.notes["part"]]
+    lowest = piece.notes["pitch"][~is_drum].min(initial=127)
+    if not is_drum.any() and _frequency(int(lowest)) >= sample_rate / 2:
+        raise ValueError(
+            f"At {sample_rate} samples a second only frequencies below {sample_rate / 2:.0f} Hz can be represented; "
+            f"the lowest pitch, {lowest}, has {_frequency(int(lowest)):.0f} Hz. Use sample_rate=44100."
+        )
+
+
+def _length_sec(piece: Piece) -> float:
+    """Return how long the music lasts."""
+    return float(steps_to_sec(piece, piece.n_steps))
+
+
+def _to_samples(sec: float, sample_rate: int) -> int:
+    """Return the whole number of samples nearest to a time."""
+    return round(sec * sample_rate)
+
+
+def _note_edges(piece: Piece, sample_rate: int) -> np.ndarray:
+    """Return for each note the samples at which it starts and ends, (n_notes, 2)."""
+    onset = piece.notes["onset_step"]
+    sec = np.stack([steps_to_sec(piece, onset), steps_to_sec(piece, onset + piece.notes["duration_step"])], axis=1)
+    return np.rint(sec * sample_rate).astype(np.int64)
+
+
+def _frequency(pitch: int) -> float:
+    """Return the frequency of a MIDI pitch in Hz, equal temperament, A4 = 440."""
+    return 440.0 * 2 ** ((pitch - 69) / 12)
+
+
+def _tone(pitch: int, start: int, stop: int, sample_rate: int) -> np.ndarray:
+    """Return one note with its release; sample 0 of the result belongs at ``start``.
+
+    The phase runs from the start of the clip, not of the note: so two voices that meet on one pitch always add up, and
+    never cancel.
+    """
+    release = _to_samples(_RELEASE_SEC, sample_rate)
+    time_sec = np.arange(stop - start + release) / sample_rate
+    cycles = (np.arange(start, stop + release) * (_frequency(pitch) / sample_rate)) % 1
+    fundamental = np.exp(2j * np.pi * cycles - time_sec / _DECAY_SEC)
+    n_harmonics = min(_N_HARMONICS, int(np.ceil(sample_rate / 2 / _frequency(pitch))) - 1)
+    sound, harmonic = np.zeros(len(time_sec)), np.ones(len(time_sec), complex)
+    for k in range(1, n_harmonics + 1):
+        harmonic *= fundamental  # the k-th power turns k times as fast and decays k times as fast
+        sound += k**-_ROLL_OFF * harmonic.imag
+    return sound * _envelope(len(sound), _to_samples(_ATTACK_SEC, sample_rate), release)
+
+
+def _envelope(length: int, attack: int, release: int) -> np.ndarray:
+    """Return a curve that rises from 0 to 1, stays, and falls to 0 over the release."""
+    envelope = np.ones(length)
+    attack = min(attack, length - release)
+    envelope[:attack] = _rise(attack)
+    envelope[length - release :] = _rise(release)[::-1]
+    return envelope
+
+
+def _rise(length: int) -> np.ndarray:
+    """Return half a cosine from 0 to 1: it has no corner, so it makes no click."""
+    return 0.5 - 0.5 * np.cos(np.pi * np.arange(length) / max(length - 1, 1))
+
+
+def _drum(pitch: int, sample_rate: int) -> np.ndarray:
+    """Return a burst of noise: dull for the bass drum and toms, bright and short for cymbals, between for the rest."""
+    is_dull, is_bright = pitch in (35, 36, 41, 43, 45, 47, 48, 50), pitch in (42, 44, 46) or pitch >= 49
+    noise = np.random.default_rng(pitch).standard_normal(_to_samples(0.3, sample_rate))
+    if is_dull:
+        noise = 4 * np.convolve(noise, np.hanning(sample_rate // 200) / (sample_rate // 400), mode="same")
+    elif is_bright:
+        noise = np.diff(noise, prepend=0.0) / 2
+    fall_sec = 0.03 if is_bright else 0.07
+    burst = noise * np.exp(-np.arange(len(noise)) / (fall_sec * sample_rate))
+    return burst * _envelope(len(burst), _to_samples(0.003, sample_rate), _to_samples(0.05, sample_rate))
+
+
+def _checked(samples: np.ndarray) -> np.ndarray:
+    """Return samples as float64 in one row, or refuse them."""
+    samples = np.asarray(samples, np.float64)
+    if samples.ndim != 1 or samples.size == 0 or not np.isfinite(samples).all():
+        raise ValueError(
+            f"Sound must be one row of finite samples; found shape {samples.shape}"
+            f"{'' if np.isfinite(samples).all() else ' with NaN or infinity'}. Take the mean over channels for stereo."
+        )
+    return samples
+
+
+def _encoded(samples: np.ndarray, sample_rate: int, **options: object) -> bytes:
+    """Write samples into a sound file in memory."""
+    import soundfile
+
+    samples = _checked(samples)
+    if np.abs(samples).max() > 1:
+        raise ValueError(
+            f"Samples must lie in -1..1 to be written; found {np.abs(samples).max():.3g}. Use audio.normalize first."
+        )
+    buffer = io.BytesIO()
+    # Whole numbers: rounding hides the last-bit differences between processors, so the bytes agree more widely.
+    soundfile.write(buffer, np.rint(samples * 32767).astype(np.int16), sample_rate, **options)
+    return buffer.getvalue()

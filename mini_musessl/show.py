@@ -1,0 +1,231 @@
+"""One call that lets music be heard, seen and read about: player, piano roll, description, and a score on request.
+
+Chapter: 00 (the road in five minutes).
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from mini_musessl import music as notes_on_a_grid
+from mini_musessl import voices
+from mini_musessl.audio import SAMPLE_RATE, as_piece, fade_out, normalize, synthesize, to_mp3
+from mini_musessl.harmony import key_from_signature
+from mini_musessl.music import Piece, bar_lines_step, sec_to_steps, steps_to_sec
+from mini_musessl.plotting import ROLL_LEFT, ROLL_RIGHT, Picture, image, piano_roll_svg, pitch_name
+from mini_musessl.voices import VoiceGrid
+
+#: Longest clip on a page unless asked otherwise.
+MAX_SEC = 15.0
+
+_SCORE_WIDTH = 700
+_FADE_SEC = 0.8
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+@dataclass(frozen=True, repr=False)
+class Shown(Picture):
+    """Music as a notebook displays it: ``html`` with player and pictures, ``says`` as the words that stand for it."""
+
+
+def show(
+    music: Piece | VoiceGrid,
+    says: str | None = None,
+    score: bool = False,
+    max_sec: float = MAX_SEC,
+    title: str | None = None,
+) -> Shown:
+    """Show music as a player, a piano roll and one sentence that describes it.
+
+    Music longer than ``max_sec`` is cut at a bar line before it, or at a step where no bar line is near, and fades out;
+    the description says so. The bytes are the same on every run.
+
+    Args:
+        music: what to show.
+        says: a sentence of your own; it becomes the caption, and the description follows it in the alternative text.
+        score: True adds the music in staff notation (a VoiceGrid, and verovio installed).
+        max_sec: longest clip in seconds, above 0 and up to 60.
+        title: a line above the piano roll.
+
+    Returns:
+        An object that a notebook displays when it ends a cell, or through ``IPython.display.display``.
+
+    Raises:
+        TypeError: ``music`` is neither a Piece nor a VoiceGrid, or a score is asked of a Piece.
+        ValueError: there is no note to play, or ``max_sec`` is out of range.
+
+    Example:
+        >>> show(voices.from_pitches([[67, 64, 60, 48]] * 16), says="A chord of C.")
+        A chord of C. Four voices, 1 bar of 4/4, 3 seconds, C3 to G4.
+
+    Chapter: 00.
+    """
+    if not 0 < max_sec <= 60:
+        raise ValueError(f"max_sec must be above 0 and at most 60 seconds; found {max_sec}. 15 keeps a page small.")
+    if score and not isinstance(music, VoiceGrid):
+        raise TypeError(
+            f"A score needs a voices.VoiceGrid; found {type(music).__name__}. "
+            "voices.from_piece makes one where each part is a voice."
+        )
+    whole = describe(music)
+    clip = _cut(music, max_sec)
+    is_cut = _n_steps(clip) < _n_steps(music)
+    description = " ".join(filter(None, [_sentence(says), whole, _says_cut(clip) if is_cut else ""]))
+    sound = synthesize(clip)
+    if is_cut:
+        sound = fade_out(sound[: int(_seconds(clip) * SAMPLE_RATE)], _FADE_SEC)
+    pictures = [image(piano_roll_svg(clip, title or "").encode(), "image/svg+xml", f"Piano roll. {description}")]
+    if score:
+        from mini_musessl.notation import to_svg
+
+        pictures.append(image(to_svg(clip).encode(), "image/svg+xml", f"Score. {description}", width=_SCORE_WIDTH))
+    facts = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{_seconds(clip):.3f}"'
+    return Shown(_figure("".join(pictures) + _player(sound), says or description, facts), description)
+
+
+def show_audio(
+    samples: np.ndarray, sample_rate: int = SAMPLE_RATE, says: str = "", is_normalized: bool = True
+) -> Shown:
+    """Show sound as a player and the words that stand for it.
+
+    Args:
+        samples: (n_samples,), at most 60 s.
+        sample_rate: samples a second, one that MP3 knows.
+        says: what is heard; required.
+        is_normalized: True brings the sound to the book's loudness; False plays it as it is.
+
+    Raises:
+        ValueError: ``says`` is empty, the sound is silent, too long or not one row, or the rate is unknown to MP3.
+
+    Example:
+        >>> show_audio(np.sin(np.arange(8000) / 3), 8000, says="A sine wave of 424 Hz for one second.")
+        A sine wave of 424 Hz for one second.
+
+    Chapter: 3a.
+    """
+    if not isinstance(says, str) or not says.strip():
+        raise ValueError(f"Sound needs words that stand for it; found {says!r}. Say what a listener would hear.")
+    samples = np.asarray(samples)
+    if samples.ndim == 1 and len(samples) > 60 * sample_rate:
+        raise ValueError(
+            f"Sound on a page lasts at most 60 s; this lasts {len(samples) / sample_rate:.0f} s. Choose a part of it."
+        )
+    sound = normalize(samples, sample_rate) if is_normalized else samples
+    return Shown(_figure(_player(sound, sample_rate), says, ""), says.strip())
+
+
+def describe(music: Piece | VoiceGrid) -> str:
+    """Describe music in one sentence: name, parts, length, key or meter, range.
+
+    Args:
+        music: what to describe.
+
+    Example:
+        >>> describe(voices.from_pitches([[67, 64, 60, 48]] * 16, fifths=0, mode="major", name="demo"))
+        'demo: four voices, 1 bar of 4/4 in C major, 3 seconds, C3 to G4.'
+
+    Chapter: 00.
+    """
+    piece = as_piece(music)
+    name = music.title or music.name if isinstance(music, VoiceGrid) else music.title
+    pitches = piece.notes["pitch"][~np.array([part.is_drum for part in piece.parts])[piece.notes["part"]]]
+    span = f"{pitch_name(int(pitches.min()))} to {pitch_name(int(pitches.max()))}" if len(pitches) else "no pitch"
+    if len(pitches) and pitches.min() == pitches.max():
+        span = f"only {pitch_name(int(pitches.min()))}"
+    sentence = (
+        f"{_says_parts(music, piece)}, {_says_bars(piece)}{_says_key(music)}, {_says_seconds(_seconds(piece))}, {span}."
+    )
+    return f"{name}: {sentence}" if name else sentence[0].upper() + sentence[1:]
+
+
+def _n_steps(music: Piece | VoiceGrid) -> int:
+    """Return the length in steps."""
+    return as_piece(music).n_steps
+
+
+def _seconds(music: Piece | VoiceGrid) -> float:
+    """Return the length in seconds."""
+    piece = as_piece(music)
+    return float(steps_to_sec(piece, piece.n_steps))
+
+
+def _cut(music: Piece | VoiceGrid, max_sec: float) -> Piece | VoiceGrid:
+    """Return the music's beginning, no longer than ``max_sec``; it ends on a bar line if one is in its second half."""
+    piece = as_piece(music)
+    if _seconds(piece) <= max_sec:
+        return music
+    stop = int(sec_to_steps(piece, max_sec))
+    stop = max(1, stop - int(steps_to_sec(piece, stop) > max_sec))
+    lines = bar_lines_step(piece)
+    lines = lines[(stop / 2 <= lines) & (lines <= stop) & (lines > 0)]
+    stop = int(lines[-1]) if len(lines) else stop
+    return voices.cut(music, 0, stop) if isinstance(music, VoiceGrid) else notes_on_a_grid.cut(music, 0, stop)
+
+
+def _says_cut(clip: Piece | VoiceGrid) -> str:
+    """Return the sentence that tells what of the music is shown."""
+    return (
+        f"Shown and played: the first {_says_bars(as_piece(clip)).split(' of ')[0]}, {_says_seconds(_seconds(clip))}."
+    )
+
+
+def _says_parts(music: Piece | VoiceGrid, piece: Piece) -> str:
+    """Return how many voices or parts there are, with the names of a few parts."""
+    noun = "voice" if isinstance(music, VoiceGrid) else "part"
+    names = [part.name for part in piece.parts if part.name]
+    named = f" ({', '.join(names)})" if noun == "part" and 0 < len(names) <= 4 else ""
+    return _count(len(piece.parts), noun, in_words=True) + named
+
+
+def _says_bars(piece: Piece) -> str:
+    """Return how many bars there are, the upbeat apart, and the meter."""
+    lines = bar_lines_step(piece)
+    upbeat = " and an upbeat" if len(lines) and lines[0] > 0 else ""
+    meters = " of changing meter" if len({(m.numerator, m.denominator) for m in piece.meters}) > 1 else ""
+    first = piece.meters[0]
+    return f"{_count(len(lines), 'bar')}{upbeat}{meters or f' of {first.numerator}/{first.denominator}'}"
+
+
+def _says_key(music: Piece | VoiceGrid) -> str:
+    """Return the key where it is known."""
+    if not isinstance(music, VoiceGrid) or music.fifths is None or music.mode not in ("major", "minor"):
+        return ""
+    return f" in {key_from_signature(music.fifths, music.mode)}"
+
+
+def _says_seconds(sec: float) -> str:
+    """Return a length in whole seconds, or with one decimal below two."""
+    return f"{sec:.1f} seconds" if sec < 2 else f"{sec:.0f} seconds"
+
+
+def _count(n: int, noun: str, in_words: bool = False) -> str:
+    """Return a number with its noun."""
+    number = _NUMBERS[n] if in_words and n < len(_NUMBERS) else str(n)
+    return f"{number} {noun}{'' if n == 1 else 's'}"
+
+
+def _sentence(says: str | None) -> str:
+    """Return the reader's sentence with a full stop, so that another can follow."""
+    says = (says or "").strip()
+    return says if not says or says[-1] in ".?!:" else f"{says}."
+
+
+def _player(sound: np.ndarray, sample_rate: int = SAMPLE_RATE) -> str:
+    """Return a player that carries its sound."""
+    data = base64.b64encode(to_mp3(sound, sample_rate)).decode()
+    return (
+        f'<audio controls preload="metadata" src="data:audio/mpeg;base64,{data}" '
+        'style="width:100%;max-width:600px;display:block;margin:4px 0"></audio>'
+    )
+
+
+def _figure(inside: str, caption: str, facts: str) -> str:
+    """Return the HTML of a figure with its caption; styles stand inline, since notebooks drop style sheets."""
+    return (
+        f'<figure class="musessl-music"{facts} style="margin:8px 0;max-width:100%">{inside}'
+        f'<figcaption style="max-width:600px;text-align:left">{escape(caption.strip())}</figcaption></figure>'
+    )
