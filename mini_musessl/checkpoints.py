@@ -1,0 +1,176 @@
+"""Checkpoints: a trained model in one file that anyone can open safely.
+
+A checkpoint is a safetensors file: plain numbers and a text header. The header holds the model's configuration and a
+card (what it was trained on, how, and with what result), both as JSON. Unlike a pickle, it cannot run code when opened.
+
+Chapter: 6a (the loop).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from mini_musessl.transformer import MusicTransformer, TransformerConfig
+
+FORMAT = "mini_musessl checkpoint 1"
+_RETRAIN = "Save the model again with checkpoints.save_checkpoint, or train it again."
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint holds: a model in evaluation mode on the CPU, and its card.
+
+    Chapter: 6a.
+    """
+
+    model: MusicTransformer
+    card: dict[str, Any]
+
+
+def save_checkpoint(model: MusicTransformer, path: str | os.PathLike[str], card: dict[str, Any] | None = None) -> None:
+    """Write a model and its card to one file.
+
+    The file is written under another name and then renamed, so that a crash never leaves half a checkpoint.
+
+    Args:
+        model: what to save; its configuration is saved with it.
+        path: where to write, ending in ".safetensors". An older file of that name is replaced.
+        card: facts about the model that JSON can hold, such as data, licence, seed, cost and scores.
+
+    Raises:
+        ValueError: another ending, a folder that does not exist, or a card that JSON cannot hold.
+        OSError: the file cannot be written, for example because the folder is read-only or the disk full.
+
+    Chapter: 6a.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f'A checkpoint\'s name must end in ".safetensors"; found {path.name!r}. Rename it.')
+    if not path.parent.is_dir():
+        raise ValueError(f"The folder of a checkpoint must exist; {path.parent} does not. Make it first.")
+    header = {"format": FORMAT, "config": json.dumps(asdict(model.config)), "card": _to_json(card or {})}
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
+    _write_aside(path, save(weights, metadata=header))
+
+
+def load_checkpoint(path: str | os.PathLike[str], expected: TransformerConfig | None = None) -> Checkpoint:
+    """Read a model and its card.
+
+    Args:
+        path: a file written by ``save_checkpoint``.
+        expected: the configuration that the caller relies on; None takes any.
+
+    Returns:
+        The model, on the CPU and in evaluation mode, and the card.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a pickle, a damaged file, a file of another kind, or a model of another size.
+
+    Chapter: 6a.
+    """
+    path = Path(path)
+    _check_file(path)
+    header, weights = _read(path)
+    if header.get("format") != FORMAT:
+        raise ValueError(
+            f"A checkpoint must say that its format is {FORMAT!r}; {path.name} says {header.get('format')!r}. "
+            f"{_RETRAIN}"
+        )
+    try:
+        config, card = _config_from_json(header["config"]), json.loads(header["card"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"A checkpoint must hold a readable configuration and card; {path.name} does not ({error}). {_RETRAIN}"
+        ) from None
+    _check_expected(path, config, expected)
+    model = MusicTransformer(config)
+    _check_weights(path, model, weights)
+    model.load_state_dict(weights)
+    return Checkpoint(model.eval(), card)
+
+
+def _to_json(card: dict[str, Any]) -> str:
+    """Return the card as JSON, or say what is wrong with it."""
+    try:
+        return json.dumps(card, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"A card must hold only what JSON can hold (texts, finite numbers, lists, dictionaries): {error}."
+        ) from None
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    """Write under another name in the same folder, then rename; remove the half-written file on failure."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_bytes(content)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a missing file, an empty one, and a pickle."""
+    if not path.is_file():
+        raise FileNotFoundError(f"A checkpoint must be an existing file; found none at {path}. Check the path.")
+    with path.open("rb") as file:
+        first = file.read(9)
+    # torch.save writes a zip archive; pickle.dump begins with 0x80 and its protocol. A safetensors file begins with the
+    # length of its header, which may look like that too, but its ninth byte is always a brace.
+    is_zip, is_plain_pickle = first[:4] == b"PK\x03\x04", first[:1] == b"\x80" and first[8:] != b"{"
+    if is_zip or is_plain_pickle:
+        raise ValueError(
+            f"A checkpoint must be a safetensors file; {path.name} looks like a pickle (torch.save), which can run "
+            f"code when it is opened, so it is not opened. {_RETRAIN}"
+        )
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Return the header and the weights of a safetensors file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"A checkpoint must be a whole safetensors file; {path.name} with its {path.stat().st_size} bytes is "
+            f"damaged, cut short or of another kind ({error}). Copy or download it again."
+        ) from None
+
+
+def _config_from_json(text: str) -> TransformerConfig:
+    """Return the configuration; JSON has no tuples, so lists become tuples again."""
+    values = json.loads(text)
+    return TransformerConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _check_expected(path: Path, config: TransformerConfig, expected: TransformerConfig | None) -> None:
+    """Refuse a model of another size, naming what differs."""
+    if expected is None or expected == config:
+        return
+    names = [f.name for f in fields(config) if getattr(config, f.name) != getattr(expected, f.name)]
+    found = ", ".join(f"{name}={getattr(config, name)}" for name in names)
+    wanted = ", ".join(f"{name}={getattr(expected, name)}" for name in names)
+    raise ValueError(
+        f"The checkpoint must have the size that is expected, {wanted}; {path.name} has {found}. "
+        "Load another checkpoint, or leave out `expected` and use the model as it is."
+    )
+
+
+def _check_weights(path: Path, model: MusicTransformer, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that do not fit the configuration beside them."""
+    wanted = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    found = {name: tuple(weight.shape) for name, weight in weights.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(
+                f"The weights must fit the configuration in the file: {name} should be {wanted.get(name, 'absent')}, "
+                f"and is {found.get(name, 'absent')} in {path.name}. {_RETRAIN}"
+            )

@@ -1,0 +1,4 @@
+"""Objectives: what a network is asked to predict, one module each.
+
+Chapter: 4a (next token).
+"""

@@ -1,0 +1,70 @@
+"""The next-token objective: read the past, predict what comes.
+
+Chapter: 4a (next token), 7a (the loss by hand).
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+
+def next_token_loss(
+    logits: Float[Tensor, "batch time vocabulary"],
+    targets: Int[Tensor, "batch time"],
+    is_padding: Bool[Tensor, "batch time"] | None = None,
+) -> Float[Tensor, ""]:
+    """Measure how surprised the model is by the tokens that came, in nats a token.
+
+    The mean of minus the logarithm of the probability given to each target. Padding counts neither above nor below
+    the fraction line.
+
+    Args:
+        logits: scores of all symbols.
+        targets: the token that follows each position, 0..vocabulary-1.
+        is_padding: True where there is no target; None where every position has one.
+
+    Returns:
+        One number, 0 or more; ln(vocabulary) for a model that knows nothing.
+
+    Raises:
+        ValueError: shapes that do not fit, targets outside the vocabulary, or nothing but padding.
+
+    Example:
+        >>> import torch
+        >>> round(next_token_loss(torch.zeros(1, 2, 47), torch.tensor([[3, 4]])).item(), 4)
+        3.8501
+
+    Chapter: 4a.
+    """
+    _check_shapes(logits, targets, is_padding)
+    is_counted = None if is_padding is None else ~is_padding
+    if is_counted is not None:
+        if not is_counted.any():
+            raise ValueError("The loss needs at least one target; found only padding. Is the batch empty?")
+        logits, targets = logits[is_counted], targets[is_counted]
+    _check_range(targets, logits.shape[-1])
+    return functional.cross_entropy(logits.flatten(0, -2).float(), targets.flatten())
+
+
+def _check_shapes(logits: Tensor, targets: Tensor, is_padding: Tensor | None) -> None:
+    """Refuse targets or padding whose shape is not that of the logits without their last axis."""
+    for name, tensor in (("targets", targets), ("is_padding", is_padding)):
+        if tensor is not None and tensor.shape != logits.shape[:-1]:
+            raise ValueError(
+                f"{name} must have the shape of logits without its last axis, {tuple(logits.shape[:-1])}; found "
+                f"{tuple(tensor.shape)}. Logits go (batch, time, vocabulary)."
+            )
+    if targets.numel() == 0:
+        raise ValueError("The loss needs at least one target; found none. Is the batch empty?")
+
+
+def _check_range(targets: Tensor, vocabulary_size: int) -> None:
+    """Refuse targets that the model cannot predict."""
+    lowest, highest = int(targets.min()), int(targets.max())
+    if lowest < 0 or highest >= vocabulary_size:
+        raise ValueError(
+            f"Targets must lie in 0..{vocabulary_size - 1}; found {lowest}..{highest}. "
+            "Was the music encoded with another vocabulary, or is padding unmarked?"
+        )
