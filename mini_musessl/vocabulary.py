@@ -50,8 +50,8 @@ class Vocabulary:
         for name, values in families:
             if not values or len(set(values)) < len(values):
                 raise ValueError(
-                    f"A family needs at least one value, and each value once; family {name!r} has {len(values)} values, "
-                    f"{len(set(values))} of them different."
+                    f"A family needs at least one value, and each value once; family {name!r} has {len(values)} "
+                    f"values, {len(set(values))} of them different."
                 )
         object.__setattr__(self, "families", families)
 

@@ -3,7 +3,21 @@
 Chapter: 3b (tokens).
 """
 
-from mini_musessl.tokenizers.contract import Loss, Tokenizer
+from mini_musessl.tokenizers.compound import CompoundWords
+from mini_musessl.tokenizers.contract import Tokenizer
+from mini_musessl.tokenizers.loss import Loss, compare_grids, compare_notes, compare_pieces
+from mini_musessl.tokenizers.midi_like import MidiLike
+from mini_musessl.tokenizers.remi import Remi
 from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
-__all__ = ["Loss", "Tokenizer", "VoiceGridTokens"]
+__all__ = [
+    "CompoundWords",
+    "Loss",
+    "MidiLike",
+    "Remi",
+    "Tokenizer",
+    "VoiceGridTokens",
+    "compare_grids",
+    "compare_notes",
+    "compare_pieces",
+]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mini_musessl import voices
-from mini_musessl.tokenizers.contract import Loss, check_is_grid, check_row, compare_grids
+from mini_musessl.tokenizers.contract import check_is_grid, check_row
+from mini_musessl.tokenizers.loss import Loss, compare_grids
 from mini_musessl.vocabulary import Vocabulary
 
 
@@ -150,12 +151,14 @@ class VoiceGridTokens:
         check_is_grid(grid, "VoiceGridTokens")
         if grid.n_voices != self.n_voices:
             raise ValueError(
-                f"This tokenizer holds {self.n_voices} voices; the grid has {grid.n_voices}. Pass voice_names to the tokenizer."
+                f"This tokenizer holds {self.n_voices} voices; the grid has {grid.n_voices}. "
+                "Pass voice_names=grid.voice_names to the tokenizer."
             )
         if grid.steps_per_quarter != self.steps_per_quarter:
             raise ValueError(
-                f"This tokenizer works at {self.steps_per_quarter} steps a quarter; the grid has {grid.steps_per_quarter}. "
-                "Make the grid with voices.from_piece(piece, steps_per_quarter=...), or pass steps_per_quarter to the tokenizer."
+                f"This tokenizer works at {self.steps_per_quarter} steps a quarter; the grid has "
+                f"{grid.steps_per_quarter}. Pass steps_per_quarter to the tokenizer, or make the grid anew with "
+                "voices.from_piece."
             )
         is_outside = (grid.pitch != voices.REST) & (
             (grid.pitch < self.lowest_pitch) | (grid.pitch > self.highest_pitch)
@@ -163,8 +166,8 @@ class VoiceGridTokens:
         if is_outside.any():
             step, voice = np.argwhere(is_outside)[0]
             raise ValueError(
-                f"Pitches must lie in {self.lowest_pitch}..{self.highest_pitch}; found {grid.pitch[step, voice]} at step "
-                f"{step}, voice {voice}. Transpose the music, or choose another lowest_pitch and highest_pitch."
+                f"Pitches must lie in {self.lowest_pitch}..{self.highest_pitch}; found {grid.pitch[step, voice]} at "
+                f"step {step}, voice {voice}. Transpose the music, or choose another lowest_pitch and highest_pitch."
             )
 
 

@@ -1,0 +1,125 @@
+"""What the tokenizers of pieces share: a grid, a range of pitches, velocity bins and parts.
+
+Chapter: 3b (tokens).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mini_musessl import music
+from mini_musessl.tokenizers.contract import check_is_piece
+from mini_musessl.tokenizers.loss import Loss, compare_pieces
+from mini_musessl.vocabulary import Vocabulary
+
+#: Velocity of decoded notes where the tokens say none.
+DEFAULT_VELOCITY = 64
+
+
+@dataclass(frozen=True)
+class PieceTokenizer(ABC):
+    """Base of the tokenizers that encode a ``music.Piece``.
+
+    A piece on another grid is moved to the nearest step of this one. With one part, the notes of all parts are merged
+    into it; with several, each note keeps its part. Both are reported by ``what_is_lost``.
+
+    Attributes:
+        steps_per_quarter: grid of the tokens, and of the decoded piece.
+        lowest_pitch: lowest MIDI pitch of the vocabulary.
+        highest_pitch: highest MIDI pitch of the vocabulary.
+        n_velocities: how many velocity tokens there are; 0 leaves velocity out, and decoded notes have velocity 64.
+        parts: parts of the decoded piece, in order.
+
+    Chapter: 3b.
+    """
+
+    steps_per_quarter: int = music.DEFAULT_STEPS_PER_QUARTER
+    lowest_pitch: int = 0
+    highest_pitch: int = 127
+    n_velocities: int = 32
+    parts: tuple[music.Part, ...] = (music.Part(),)
+
+    def __post_init__(self) -> None:
+        if self.steps_per_quarter < 1:
+            raise ValueError(
+                f"A grid needs at least 1 step a quarter; found {self.steps_per_quarter}. 24 is the default."
+            )
+        if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
+            raise ValueError(
+                "A range of pitches needs 0 <= lowest_pitch <= highest_pitch <= 127; found "
+                f"{self.lowest_pitch} and {self.highest_pitch}."
+            )
+        if not 0 <= self.n_velocities <= 127:
+            raise ValueError(f"n_velocities must lie in 0..127; found {self.n_velocities}. 0 leaves velocity out.")
+        if not self.parts:
+            raise ValueError("A tokenizer of pieces needs at least one part; found none. The default is one part.")
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> Vocabulary:
+        """Which tokens there are."""
+
+    @abstractmethod
+    def encode(self, piece: music.Piece) -> np.ndarray:
+        """Turn a piece into tokens."""
+
+    @abstractmethod
+    def decode(self, ids: ArrayLike) -> music.Piece:
+        """Turn tokens into a piece."""
+
+    @cached_property
+    def velocities(self) -> np.ndarray:
+        """Velocities that the tokens stand for: evenly spaced, the last is 127; an even number of them includes 64."""
+        n = self.n_velocities
+        return (127 * np.arange(1, n + 1) + n // 2) // max(n, 1)
+
+    def what_is_lost(self, piece: music.Piece) -> Loss:
+        """Compare a piece with what comes back after encoding and decoding."""
+        return compare_pieces(piece, self.decode(self.encode(piece)))
+
+    def _velocity_index(self, velocity: np.ndarray) -> np.ndarray:
+        """Return the index of the nearest velocity of the vocabulary; the softer of two that are equally near."""
+        nearest = np.abs(np.arange(128)[:, None] - self.velocities).argmin(axis=1)
+        return nearest[velocity]
+
+    def _families(self, *wanted: str) -> tuple[tuple[str, tuple], ...]:
+        """Return those of the shared families that this tokenizer needs, in the order asked for."""
+        values = {
+            "pitch": tuple(range(self.lowest_pitch, self.highest_pitch + 1)),
+            "velocity": tuple(self.velocities.tolist()),
+            "part": tuple(range(len(self.parts))) if len(self.parts) > 1 else (),
+        }
+        return tuple((name, values[name]) for name in wanted if values[name])
+
+    def _prepare(self, piece: music.Piece) -> music.Piece:
+        """Return the piece on this grid and with these parts, or refuse it."""
+        check_is_piece(piece, type(self).__name__)
+        if len(piece.parts) > 1 and len(self.parts) == 1:
+            notes = piece.notes.copy()
+            notes["part"] = 0
+            piece = replace(piece, notes=notes)
+        self._check_notes(piece.notes)
+        if piece.steps_per_quarter != self.steps_per_quarter:
+            piece = music.change_grid(piece, self.steps_per_quarter, may_round=True)
+        return piece
+
+    def _check_notes(self, notes: np.ndarray) -> None:
+        """Refuse pitches and parts outside the vocabulary."""
+        is_outside = (notes["pitch"] < self.lowest_pitch) | (notes["pitch"] > self.highest_pitch)
+        if is_outside.any():
+            index = int(is_outside.argmax())
+            raise ValueError(
+                f"Pitches must lie in {self.lowest_pitch}..{self.highest_pitch}; found {notes['pitch'][index]} at note "
+                f"{index}. Transpose the music, or choose another lowest_pitch and highest_pitch."
+            )
+        highest_part = int(notes["part"].max(initial=0))
+        if highest_part >= len(self.parts):
+            raise ValueError(
+                f"This tokenizer has {len(self.parts)} parts; the piece has a note in part {highest_part}. "
+                "Pass parts=piece.parts to the tokenizer, or one part to merge them all."
+            )
