@@ -1,0 +1,503 @@
+"""Harmony: hand-checked chords and keys, labels that move with the music, and agreement with music21 and analysts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini_musessl import corpora, harmony, music, voices
+
+
+def block(*chords: list[int], n_steps: int = 4, **facts) -> voices.VoiceGrid:
+    """Make a grid of block chords, each so many steps long."""
+    pitch = np.repeat(np.array(chords), n_steps, axis=0)
+    return voices.from_pitches(pitch, voice_names=tuple(f"voice {i}" for i in range(pitch.shape[1])), **facts)
+
+
+def names(grid: voices.VoiceGrid) -> list[str]:
+    return harmony.chord_names(harmony.chord_labels(grid))
+
+
+# --- chroma
+
+
+def test_chroma_weighs_by_duration_and_forgets_octave_and_loudness():
+    notes = music.make_notes([0, 0, 24], [48, 24, 24], [48, 76, 60], velocity=[10, 100, 64])
+    expected = np.zeros(12)
+    expected[[0, 4]] = 0.75, 0.25
+    np.testing.assert_allclose(harmony.chroma(notes), expected)
+
+
+def test_chroma_of_a_grid_is_that_of_its_notes():
+    grid = block([67, 64, 60, 48], [65, 62, -1, 43])
+    np.testing.assert_allclose(harmony.chroma(grid), harmony.chroma(voices.to_piece(grid)))
+    np.testing.assert_allclose(harmony.grid_chroma(grid, grid.n_steps)[0], harmony.chroma(grid))
+
+
+def test_chroma_leaves_out_drum_parts():
+    notes = music.make_notes([0, 0], [24, 24], [60, 38], part=[0, 1])
+    piece = music.Piece(notes, parts=(music.Part("piano"), music.Part("kit", is_drum=True)))
+    assert harmony.chroma(piece)[0] == 1
+    assert harmony.chroma(notes)[2] == 0.5
+
+
+def test_chroma_of_silence_is_zero():
+    assert not harmony.chroma(music.make_notes([], [], [])).any()
+    assert not harmony.grid_chroma(block([-1, -1]), 2).any()
+
+
+def test_blocks_of_a_grid_have_their_own_chroma_and_the_last_may_be_short():
+    blocks = harmony.grid_chroma(block([60], [62], [64], n_steps=3), n_block_steps=6)
+    assert blocks.shape == (2, 12)
+    np.testing.assert_allclose(blocks[:, [0, 2, 4]], [[0.5, 0.5, 0], [0, 0, 1]])
+
+
+def test_an_empty_grid_has_no_blocks_and_no_beats():
+    grid = voices.from_pitches(np.zeros((0, 4), int))
+    assert harmony.grid_chroma(grid, 4).shape == (0, 12)
+    assert len(harmony.chord_labels(grid)) == 0
+    assert harmony.cadences(grid) == []
+
+
+def test_chroma_refuses_what_are_not_notes():
+    with pytest.raises(TypeError, match=r"Notes must be a NumPy array of music\.NOTE_DTYPE"):
+        harmony.chroma([60, 64, 67])
+
+
+def test_grid_chroma_refuses_an_empty_block():
+    with pytest.raises(ValueError, match="A block must last at least 1 step; found 0"):
+        harmony.grid_chroma(block([60]), 0)
+
+
+# --- spelling
+
+
+@pytest.mark.parametrize(
+    ("fifths", "expected"), [(0, "C C# D D# E F F# G G# A Bb B"), (-3, "C Db D Eb E F F# G Ab A Bb B")]
+)
+def test_pitch_classes_are_spelled_after_the_key_signature(fifths, expected):
+    assert " ".join(harmony.pitch_class_name(pc, fifths) for pc in range(12)) == expected
+
+
+def test_every_spelling_names_its_pitch_class_as_music21_reads_it():
+    from music21 import pitch
+
+    for fifths in range(-7, 8):
+        for pitch_class in range(12):
+            name = harmony.pitch_class_name(pitch_class, fifths)
+            assert pitch.Pitch(name[0] + name[1:].replace("b", "-")).pitchClass == pitch_class
+
+
+def test_a_pitch_is_not_a_pitch_class():
+    with pytest.raises(ValueError, match=r"A pitch class must lie in 0\.\.11; found 60"):
+        harmony.pitch_class_name(60)
+
+
+# --- chords
+
+
+@pytest.mark.parametrize(
+    ("chord", "name"),
+    [
+        ([67, 64, 60, 48], "C"),
+        ([72, 67, 64, 52], "C/E"),
+        ([69, 64, 60, 45], "Am"),
+        ([77, 71, 67, 43], "G7"),
+        ([77, 74, 71, 43], "G7"),
+        ([72, 69, 66, 54], "F#dim"),
+        ([72, 68, 64, 48], "Caug"),
+        ([72, 69, 65, 50], "Dm7"),
+        ([71, 67, 64, 48], "Cmaj7"),
+        ([69, 65, 62, 47], "Bm7b5"),
+        ([68, 65, 62, 47], "Bdim7"),
+        ([72, 64, 60, 48], "C"),  # no fifth: root and third are enough
+        ([72, 67, 60, 48], "-"),  # no third: neither major nor minor
+        ([74, 67, 60, 48], "-"),
+        ([60, 60, 60, 48], "-"),
+        ([-1, -1, -1, -1], "-"),
+    ],
+)
+def test_chords_by_hand(chord, name):
+    assert names(block(chord)) == [name]
+
+
+def test_a_passing_note_off_the_beat_does_not_change_the_chord():
+    pitch = [[67, 64, 60, 48]] * 2 + [[67, 64, 60, 50]] * 2
+    assert names(voices.from_pitches(pitch)) == ["C"]
+
+
+def test_a_seventh_struck_on_the_beat_is_part_of_the_chord_and_one_that_passes_is_not():
+    with_seventh, without = [65, 62, 59, 55], [67, 62, 59, 55]
+    assert names(voices.from_pitches([with_seventh] * 2 + [without] * 2)) == ["G7"]
+    assert names(voices.from_pitches([without] * 2 + [with_seventh] * 2)) == ["G"]
+
+
+def test_the_bass_is_the_lowest_note_at_the_beat_even_if_it_is_not_the_last_voice():
+    assert names(block([67, 64, 48, 52])) == ["C"]
+
+
+def test_beats_are_quarters_from_the_bar_line_so_an_upbeat_of_an_eighth_is_a_beat_of_its_own():
+    grid = replace(block([67, 64, 60, 48], n_steps=10), bar_position_step=(np.arange(10) + 14) % 16)
+    assert harmony.chord_labels(grid)["step"].tolist() == [0, 2, 6]
+
+
+def test_a_beat_that_begins_with_a_rest_takes_its_bass_from_the_first_notes():
+    pitch = [[-1] * 4] + [[67, 64, 60, 52]] * 3
+    assert names(voices.from_pitches(pitch)) == ["C/E"]
+
+
+@given(
+    pitch=st.lists(st.lists(st.integers(30, 90) | st.just(-1), min_size=4, max_size=4), min_size=1, max_size=24),
+    semitones=st.integers(-24, 24),
+)
+def test_labels_move_with_the_music(pitch, semitones):
+    grid = voices.from_pitches(pitch)
+    here, there = (harmony.chord_labels(g) for g in (grid, voices.transpose(grid, semitones)))
+    np.testing.assert_array_equal(here["quality"], there["quality"])
+    for name in ("root", "bass"):
+        expected = np.where(here[name] < 0, here[name], (here[name] + semitones) % 12)
+        np.testing.assert_array_equal(there[name], expected)
+
+
+def test_chord_classes_count_every_chord_once_and_in_the_documented_order():
+    chords = np.array([(0, r, q, r) for q in range(9) for r in range(12)], harmony.CHORD_DTYPE)
+    assert harmony.chord_classes(chords).tolist() == list(range(1, harmony.N_CHORD_CLASSES))
+    assert harmony.chord_class_names()[1:] == tuple(harmony.chord_names(chords))
+    assert harmony.chord_class_names()[108] == "Bdim7"
+
+
+def test_chord_names_refuse_a_plain_array():
+    with pytest.raises(TypeError, match=r"Chords must be a NumPy array of harmony\.CHORD_DTYPE; found int64"):
+        harmony.chord_names(np.zeros(3, np.int64))
+
+
+# --- keys
+
+
+def test_the_profiles_are_those_of_music21():
+    from music21.analysis import discrete
+
+    weights = discrete.KrumhanslSchmuckler().getWeights
+    assert list(harmony._MAJOR_PROFILE) == weights("major")
+    assert list(harmony._MINOR_PROFILE) == weights("minor")
+
+
+@pytest.mark.parametrize("mode", ["major", "minor"])
+def test_each_profile_finds_its_own_key(mode):
+    profile = harmony._MAJOR_PROFILE if mode == "major" else harmony._MINOR_PROFILE
+    for tonic in range(12):
+        key = harmony.find_key(np.roll(profile, tonic))
+        assert (key.tonic, key.mode) == (tonic, mode)
+        assert key.correlation == pytest.approx(1)
+        assert key.runner_up.correlation < key.correlation
+
+
+@given(amount=st.lists(st.integers(0, 99), min_size=12, max_size=12, unique=True), semitones=st.integers(0, 11))
+def test_the_key_moves_with_the_music_and_does_not_depend_on_the_scale(amount, semitones):
+    here, there = harmony.find_key(amount), harmony.find_key(0.1 * np.roll(amount, semitones))
+    assert ((here.tonic + semitones) % 12, here.mode) == (there.tonic, there.mode)
+    assert here.correlation == pytest.approx(there.correlation)
+
+
+@pytest.mark.parametrize(
+    ("fifths", "mode", "name"),
+    [
+        (0, "major", "C major"),
+        (0, "minor", "A minor"),
+        (-3, "minor", "C minor"),
+        (4, "major", "E major"),
+        (-6, "major", "F# major"),
+    ],
+)
+def test_signatures_name_their_key(fifths, mode, name):
+    assert str(harmony.key_from_signature(fifths, mode)) == name
+
+
+def test_a_key_knows_its_signature():
+    for fifths in range(-5, 7):
+        assert harmony.key_from_signature(fifths, "major").fifths == fifths
+        assert harmony.key_from_signature(fifths, "minor").fifths == fifths
+
+
+@pytest.mark.parametrize(
+    ("amount", "sentence"),
+    [
+        (
+            np.zeros(12),
+            "A key can be found only where pitch classes differ in weight; all 12 are 0. Is the music empty",
+        ),
+        (np.ones(11), r"A chroma must hold 12 amounts, one a pitch class; found shape \(11,\)"),
+        (np.arange(12) - 1, "The amounts of a chroma must be finite and 0 or more"),
+        (np.full(12, np.nan), "The amounts of a chroma must be finite and 0 or more"),
+    ],
+)
+def test_find_key_refuses_what_has_no_key(amount, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        harmony.find_key(amount)
+
+
+def test_a_key_refuses_another_mode():
+    with pytest.raises(ValueError, match='the mode "major" or "minor"; found 2 and \'dorian\''):
+        harmony.Key(2, "dorian")
+
+
+def test_a_signature_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match=r"A key signature has -7\.\.7 fifths; found None"):
+        harmony.key_from_signature(None, "major")
+
+
+# --- cadences
+
+C_MAJOR, G_MAJOR, D_MINOR = harmony.Key(0, "major"), harmony.Key(7, "major"), harmony.Key(2, "minor")
+CHORDS = {
+    "C": [76, 67, 60, 48], "Dm": [77, 69, 62, 50], "F": [77, 69, 60, 53], "G": [74, 67, 59, 55],
+    "G7": [77, 71, 62, 55], "Am": [76, 69, 60, 57], "Bdim": [77, 74, 62, 47], "D": [78, 69, 62, 50],
+    "A": [73, 69, 64, 57], "Bb": [77, 70, 62, 46],
+}  # fmt: skip
+
+
+def phrase(*chords: str) -> voices.VoiceGrid:
+    """Make one phrase of quarters with a fermata on the last."""
+    return block(*(CHORDS[name] for name in chords), is_fermata=np.arange(4 * len(chords)) >= 4 * len(chords) - 4)
+
+
+@pytest.mark.parametrize(
+    ("chords", "key", "kind"),
+    [
+        ("C F G C", C_MAJOR, "authentic"),
+        ("C F G7 C", C_MAJOR, "authentic"),
+        ("C F Bdim C", C_MAJOR, "authentic"),
+        ("C G C G", C_MAJOR, "half"),
+        ("C G C F C", C_MAJOR, "plagal"),
+        ("C F G7 Am", C_MAJOR, "deceptive"),
+        ("C F G C", G_MAJOR, "other"),
+        ("C D G", G_MAJOR, "authentic"),
+        ("Dm A Dm", D_MINOR, "authentic"),
+        ("Dm A D", D_MINOR, "authentic"),  # the third of Picardy
+        ("Dm G A", D_MINOR, "half"),
+        ("Dm A Bb", D_MINOR, "deceptive"),
+        ("Dm A Bb", C_MAJOR, "other"),
+    ],
+)
+def test_cadences_by_hand(chords, key, kind):
+    (cadence,) = harmony.cadences(phrase(*chords.split()), key)
+    *_, before, last = chords.split()
+    assert (cadence.kind, cadence.chord_before, cadence.chord, cadence.key) == (kind, before, last, key)
+
+
+def test_without_a_key_each_phrase_has_its_own():
+    here, there = phrase("C", "F", "C", "F", "G", "C"), voices.transpose(phrase("Dm", "G", "C"), 2)
+    both = voices.from_pitches(
+        np.concatenate([here.pitch, there.pitch]), is_fermata=np.concatenate([here.is_fermata, there.is_fermata])
+    )
+    assert [(c.step, c.kind, str(c.key)) for c in harmony.cadences(both)] == [
+        (20, "authentic", "C major"),
+        (32, "authentic", "D major"),
+    ]
+
+
+def test_a_lone_fermata_has_no_chord_before_it():
+    (cadence,) = harmony.cadences(phrase("C"))
+    assert (cadence.kind, cadence.chord_before, cadence.chord) == ("other", "-", "C")
+
+
+def test_cadences_move_with_the_music():
+    grid = phrase("C", "Am", "Dm", "G7", "C")
+    for semitones in range(-6, 6):
+        (here,), (there,) = (harmony.cadences(g) for g in (grid, voices.transpose(grid, semitones)))
+        assert (here.kind, here.step) == (there.kind, there.step)
+        assert there.key.tonic == (here.key.tonic + semitones) % 12
+
+
+# --- agreement with music21 and with analysts: the rates stand in the docstrings, and these tests compare them
+
+
+@cache
+def sample(every: int = 8) -> tuple[voices.VoiceGrid, ...]:
+    """Return every so many-th chorale: 51 of 408 for 8."""
+    return tuple(corpora.load_chorales(expand_repeats=False)[::every])
+
+
+def music21_key(grid: voices.VoiceGrid):
+    """Find the key of a grid's notes with music21."""
+    from music21 import note, stream
+
+    flat = stream.Stream()
+    for _, duration_step, pitch, _, _ in voices.to_piece(grid).notes.tolist():
+        flat.append(note.Note(pitch, quarterLength=duration_step / grid.steps_per_quarter))
+    return flat.analyze("key.krumhanslkessler")
+
+
+def key_agreement(grids) -> tuple[int, int, int, int, float]:
+    """Count music21's key, the signature's as best or runner-up, and the signatures; with the worst difference."""
+    same, best, second, n_signed, worst = 0, 0, 0, 0, 0.0
+    for grid in grids:
+        ours, theirs = harmony.find_key(harmony.chroma(grid)), music21_key(grid)
+        same += (ours.tonic, ours.mode) == (theirs.tonic.pitchClass, theirs.mode)
+        worst = max(worst, abs(ours.correlation - theirs.correlationCoefficient))
+        if grid.fifths is not None and grid.mode in ("major", "minor"):
+            signed = harmony.key_from_signature(grid.fifths, grid.mode)
+            n_signed += 1
+            best += (signed.tonic, signed.mode) == (ours.tonic, ours.mode)
+            second += (signed.tonic, signed.mode) == (ours.runner_up.tonic, ours.runner_up.mode)
+    return same, best, second, n_signed, worst
+
+
+def test_keys_agree_with_music21_as_often_as_the_docstring_says():
+    grids = sample()
+    same, best, second, n_signed, worst = key_agreement(grids)
+    assert len(grids) >= 50
+    assert worst < 1e-9
+    assert f"music21's on all {same} of {len(grids)}" in text_of(harmony.find_key)
+    assert f"signature and mode on {best} of {n_signed}, and the runner-up on {second} more" in text_of(
+        harmony.find_key
+    )
+
+
+def misses(grids) -> dict[str, int]:
+    """Count the keys found that are a fifth from the signature's key, or its relative."""
+    away = {"fifth": 0, "relative": 0}
+    for grid in grids:
+        if grid.fifths is not None and grid.mode in ("major", "minor"):
+            found, signed = harmony.find_key(harmony.chroma(grid)), harmony.key_from_signature(grid.fifths, grid.mode)
+            away["fifth"] += found.mode == signed.mode and (found.tonic - signed.tonic) % 12 in (5, 7)
+            away["relative"] += found.mode != signed.mode and found.fifths == signed.fifths
+    return away
+
+
+@cache
+def music21_triad(bass: int, others: tuple[int, ...]) -> tuple[int, str] | None:
+    """Return root and quality of these pitch classes if music21 calls them a triad."""
+    from music21 import chord
+
+    found = chord.Chord([48 + bass, *(60 + pc for pc in others)])
+    return (found.root().pitchClass, found.quality) if found.isTriad() else None
+
+
+def triad_agreement(grids) -> tuple[int, int, int]:
+    """Count beats whose first step sounds a triad for music21, the same root there, and the same root and quality."""
+    n_triads = same_root = same_chord = 0
+    for grid in grids:
+        for step, root, quality, bass in harmony.chord_labels(grid).tolist():
+            sounding = {int(p) % 12 for p in grid.pitch[step] if p != voices.REST}
+            triad = music21_triad(bass, tuple(sorted(sounding - {bass}))) if len(sounding) == 3 else None
+            if triad:
+                n_triads += 1
+                same_root += root == triad[0]
+                same_chord += (root, harmony.QUALITIES[quality]) == triad
+    return n_triads, same_root, same_chord
+
+
+def test_triads_agree_with_music21_as_often_as_the_docstring_says():
+    n_triads, same_root, same_chord = triad_agreement(sample())
+    assert f"{n_triads} beats" in text_of(harmony.chord_labels)
+    assert f"root on {100 * same_root / n_triads:.1f} %" in text_of(harmony.chord_labels)
+    assert f"quality as well on {100 * same_chord / n_triads:.1f} %" in text_of(harmony.chord_labels)
+
+
+@pytest.mark.slow
+def test_all_chorales_agree_with_music21_on_key_and_triads():
+    grids = sample(every=1)
+    same, best, _, n_signed, worst = key_agreement(grids)
+    n_triads, same_root, same_chord = triad_agreement(grids)
+    assert (same, len(grids)) == (len(grids), 408)
+    assert worst < 1e-9
+    away = misses(grids)
+    text = text_of(harmony.find_key)
+    assert f"on all chorales, {best} of {n_signed}" in text
+    assert (
+        f"Of the {n_signed - best} misses {away['fifth']} are a fifth away and {away['relative']} are the rel" in text
+    )
+    assert same_root / n_triads > 0.99
+    assert same_chord / n_triads > 0.99
+
+
+# Left out: the analyses 11 (BWV 41.6) and 15 (BWV 277), which count other bars than the scores do.
+ANALYSED = {
+    1: "269", 2: "347", 3: "153.1", 4: "86.6", 5: "267", 6: "281", 7: "17.7", 8: "40.8", 9: "248.12-2", 10: "38.6",
+    12: "65.2", 13: "33.6", 14: "184.5", 16: "311", 17: "145.5", 18: "318", 19: "351", 20: "302",
+}  # fmt: skip
+#: Two analyses are in another key than the score, so many semitones away.
+MOVED = {"184.5": 5, "145.5": -2}
+
+
+@cache
+def analyses() -> tuple:
+    """Return (grid, its Roman numerals) for the chorales that music21 has analysed by hand, on the same beats."""
+    from music21 import corpus
+
+    grids = {grid.name: grid for grid in sample(every=1)}
+    found = []
+    for number, bwv in ANALYSED.items():
+        score = corpus.parse(f"bach/choraleAnalyses/riemenschneider{number:03}.rntxt")
+        numerals = [
+            (float(n.offset), n.root().pitchClass, n.key.tonic.pitchClass, n.key.mode)
+            for n in score.flatten().getElementsByClass("RomanNumeral")
+        ]
+        found.append((voices.transpose(grids[f"bwv{bwv}"], MOVED.get(bwv, 0)), numerals))
+    return tuple(found)
+
+
+def latest(numerals, quarter: float, *, other_than: int | None = None):
+    """Return the last numeral that begins at or before a time, with another root if asked."""
+    return [n for n in numerals if n[0] <= quarter + 1e-6 and n[1] != other_than][-1:] or [None]
+
+
+@pytest.mark.slow
+def test_roots_agree_with_analysts_as_often_as_the_docstring_says():
+    n_beats = same = 0
+    for grid, numerals in analyses():
+        for step, root, _, _ in harmony.chord_labels(grid).tolist():
+            (numeral,) = latest(numerals, step / grid.steps_per_quarter)
+            if numeral and (grid.pitch[step] != voices.REST).any():
+                n_beats += 1
+                same += root == numeral[1]
+    assert f"on {100 * same / n_beats:.1f} % of {n_beats} beats in {len(analyses())} chorales" in text_of(
+        harmony.chord_labels
+    )
+
+
+@pytest.mark.slow
+def test_cadences_agree_with_analysts_as_often_as_the_docstring_says():
+    n_cadences = same_kind = same_key = same_signature = 0
+    for grid, numerals in analyses():
+        signed = harmony.key_from_signature(grid.fifths, grid.mode)
+        for cadence in harmony.cadences(grid):
+            (last,) = latest(numerals, cadence.step / grid.steps_per_quarter)
+            (before,) = latest(numerals, cadence.step / grid.steps_per_quarter - 0.01, other_than=last[1])
+            n_cadences += 1
+            same_key += (cadence.key.tonic, cadence.key.mode) == last[2:]
+            same_signature += (signed.tonic, signed.mode) == last[2:]
+            same_kind += cadence.kind == kind_by_roots(before, last)
+    text = text_of(harmony.cadences)
+    assert f"{n_cadences} fermatas" in text
+    assert f"the kind on {same_kind} and the key on {same_key} are theirs" in text
+    assert f"the key of the file's signature is theirs on {same_signature}" in text
+
+
+def kind_by_roots(before, last) -> str:
+    """Return the kind of cadence that two Roman numerals make, from their roots and the key of the last."""
+    _, root, tonic, mode = last
+    degrees = (((before[1] if before else root) - tonic) % 12, (root - tonic) % 12)
+    kinds = {(7, 0): "authentic", (11, 0): "authentic", (5, 0): "plagal", (7, 9 if mode == "major" else 8): "deceptive"}
+    return "half" if degrees[1] == 7 else kinds.get(degrees, "other")
+
+
+def text_of(function) -> str:
+    """Return a docstring on one line."""
+    return " ".join(function.__doc__.split())
+
+
+def test_chord_labels_of_a_real_chorale_by_hand():
+    chorale = next(grid for grid in corpora.load_chorales() if grid.name == "bwv269")
+    # The sixth beat is a D with B before A on top: the rule takes the suspension for a chord tone.
+    expected = ["G", "G", "C/E", "D/F#", "G", "Bm/D", "Em"]
+    assert harmony.chord_names(harmony.chord_labels(chorale), chorale.fifths)[:7] == expected
+    steps = harmony.chord_labels(chorale)["step"]
+    assert all(later - earlier == 4 for earlier, later in pairwise(steps.tolist()))
