@@ -237,13 +237,14 @@ def _tone(pitch: int, start: int, stop: int, sample_rate: int) -> np.ndarray:
     release = _to_samples(_RELEASE_SEC, sample_rate)
     time_sec = np.arange(stop - start + release) / sample_rate
     cycles = (np.arange(start, stop + release) * (_frequency(pitch) / sample_rate)) % 1
-    fundamental = np.exp(2j * np.pi * cycles - time_sec / _DECAY_SEC)
+    fundamental = np.exp(2j * np.pi * cycles - time_sec / _DECAY_SEC).astype(np.complex64)
     n_harmonics = min(_N_HARMONICS, int(np.ceil(sample_rate / 2 / _frequency(pitch))) - 1)
-    sound, harmonic = np.zeros(len(time_sec)), np.ones(len(time_sec), complex)
-    for k in range(1, n_harmonics + 1):
-        harmonic *= fundamental  # the k-th power turns k times as fast and decays k times as fast
-        sound += k**-_ROLL_OFF * harmonic.imag
-    return sound * _envelope(len(sound), _to_samples(_ATTACK_SEC, sample_rate), release)
+    sound = np.zeros(len(time_sec), np.complex64)
+    # The k-th power of the fundamental turns k times as fast and decays k times as fast; Horner's rule sums the powers.
+    for k in range(n_harmonics, 0, -1):
+        sound += k**-_ROLL_OFF
+        sound *= fundamental
+    return sound.imag * _envelope(len(sound), _to_samples(_ATTACK_SEC, sample_rate), release)
 
 
 def _envelope(length: int, attack: int, release: int) -> np.ndarray:

@@ -22,7 +22,6 @@ from mini_musessl.voices import VoiceGrid
 #: Longest clip on a page unless asked otherwise.
 MAX_SEC = 15.0
 
-_SCORE_WIDTH = 700
 _FADE_SEC = 0.8
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -82,7 +81,7 @@ def show(
     if score:
         from mini_musessl.notation import to_svg
 
-        pictures.append(image(to_svg(clip).encode(), "image/svg+xml", f"Score. {description}", width=_SCORE_WIDTH))
+        pictures.append(image(to_svg(clip).encode(), "image/svg+xml", f"Score. {description}"))
     facts = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{_seconds(clip):.3f}"'
     return Shown(_figure("".join(pictures) + _player(sound), says or description, facts), description)
 
@@ -187,7 +186,7 @@ def _says_bars(piece: Piece) -> str:
     upbeat = " and an upbeat" if len(lines) and lines[0] > 0 else ""
     meters = " of changing meter" if len({(m.numerator, m.denominator) for m in piece.meters}) > 1 else ""
     first = piece.meters[0]
-    return f"{_count(len(lines), 'bar')}{upbeat}{meters or f' of {first.numerator}/{first.denominator}'}"
+    return f"{_count(len(lines), 'bar')}{meters or f' of {first.numerator}/{first.denominator}'}{upbeat}"
 
 
 def _says_key(music: Piece | VoiceGrid) -> str:

@@ -1,0 +1,266 @@
+"""Voice grids as scores: Humdrum ``**kern`` text, and from it a picture by verovio.
+
+A score says in symbols what a grid says in steps. So each note must be written as one of the values that notation has,
+or as several tied ones, and each pitch needs a name: 61 is C sharp in D major and D flat in A flat major.
+
+Chapter: 3a (pitch, rhythm and harmony as arrays).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from mini_musessl.voices import REST, VoiceGrid
+
+_LETTERS = "FCGDAEB"  # the line of fifths; seven further on is the same letter, one sharp higher
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_SCORE_WIDTH = 1200
+_VEROVIO_OPTIONS = {
+    "inputFrom": "humdrum",
+    "header": "none",
+    "footer": "none",
+    "pageWidth": _SCORE_WIDTH,
+    "pageHeight": 60000,
+    "adjustPageHeight": True,
+    "pageMarginTop": 40,
+    "pageMarginBottom": 40,
+    "pageMarginLeft": 70,
+    "pageMarginRight": 40,
+    "scale": 50,
+    "spacingStaff": 8,
+    "svgViewBox": True,
+    "svgFormatRaw": True,
+    "xmlIdSeed": 1,
+}
+
+
+def to_kern(grid: VoiceGrid) -> str:
+    """Write a grid as Humdrum ``**kern``, the bass in the first column.
+
+    Notes are split at bar lines, and inside a bar where the beat would be hidden otherwise; the pieces are tied.
+    Pitches are named by the key signature (C major where it is unknown). A fermata stands on the last note of each
+    voice under it.
+
+    Args:
+        grid: what to write; its steps a quarter are a power of two, or three times one.
+
+    Returns:
+        The text, with a line that asks verovio for beams.
+
+    Raises:
+        TypeError: ``grid`` is not a VoiceGrid.
+        ValueError: the grid is empty, or its steps have no note value.
+
+    Example:
+        >>> from mini_musessl import voices
+        >>> print(to_kern(voices.from_pitches([[62]] * 4, voice_names=("alto",), fifths=2, mode="major")))
+        **kern
+        *I"alto
+        *clefG2
+        *k[f#c#]
+        *D:
+        *M4/4
+        =1-
+        4d
+        ==
+        *-
+        !!!filter: autobeam
+
+    References:
+        David Huron, The Humdrum Toolkit: Reference Manual, 1994, "kern".
+
+    Chapter: 3a.
+    """
+    if not isinstance(grid, VoiceGrid):
+        raise TypeError(f"A score needs a voices.VoiceGrid; found {type(grid).__name__}. Use voices.from_piece first.")
+    _check_writable(grid)
+    spines = [_spine(grid, voice) for voice in reversed(range(grid.n_voices))]
+    heads = [_head(grid, voice) for voice in reversed(range(grid.n_voices))]
+    lines = ["\t".join(row) for row in zip(*heads, strict=True)]
+    bar = 0
+    for step in range(grid.n_steps):
+        if grid.bar_position_step[step] == 0:
+            bar += 1
+            lines.append(_across(grid, f"={bar}{'-' if step == 0 else ''}"))
+        tokens = [spine.get(step, ".") for spine in spines]
+        if any(token != "." for token in tokens):
+            lines.append("\t".join(tokens))
+    return "\n".join([*lines, _across(grid, "=="), _across(grid, "*-"), "!!!filter: autobeam"])
+
+
+def to_svg(music: VoiceGrid | str) -> str:
+    """Engrave a grid, or ``**kern`` text, as a score.
+
+    Args:
+        music: a grid, or the text that ``to_kern`` wrote.
+
+    Returns:
+        The text of an SVG picture, the same on every run.
+
+    Raises:
+        ImportError: verovio is not installed.
+        ValueError: verovio cannot read the text.
+
+    Chapter: 3a.
+    """
+    try:
+        import verovio
+    except ImportError as error:
+        raise ImportError(
+            "A score needs the package verovio, which is not installed. Run: pip install verovio"
+        ) from error
+    kern = music if isinstance(music, str) else to_kern(music)
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    toolkit.setOptions(_VEROVIO_OPTIONS)
+    if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
+        raise ValueError(f"verovio reads **kern text; it cannot read {kern[:40]!r}. Use notation.to_kern to write it.")
+    return toolkit.renderToSVG(1)
+
+
+def note_values(start_step: int, stop_step: int, meter: tuple[int, int], steps_per_quarter: int) -> list[int]:
+    """Split a note inside one bar into lengths that notation has, so that beats stay visible.
+
+    A note that starts on a beat keeps the longest value that fits. One that starts off the beat stops at the next beat,
+    except the common syncopation of one beat's length.
+
+    Args:
+        start_step: where it starts, in steps after the bar line.
+        stop_step: where it ends, in steps after the same bar line.
+        meter: (numerator, denominator).
+        steps_per_quarter: steps in a quarter.
+
+    Returns:
+        Lengths in steps, in order; their sum is the note's.
+
+    Example:
+        >>> note_values(0, 10, (4, 4), 4), note_values(2, 8, (4, 4), 4), note_values(2, 6, (4, 4), 4)
+        ([8, 2], [2, 4], [4])
+
+    Chapter: 3a.
+    """
+    beat, position, values = _beat(meter, steps_per_quarter), start_step, []
+    while position < stop_step:
+        length = stop_step - position
+        off_beat = position % beat
+        if off_beat and length > beat - off_beat and not (length == beat and 2 * off_beat == beat):
+            length = beat - off_beat
+        is_by_beats = _is_compound(meter) and not off_beat and length > beat
+        length -= length % beat if is_by_beats else 0
+        while _value(length, steps_per_quarter) is None:
+            length -= beat if is_by_beats else 1
+        values.append(length)
+        position += length
+    return values
+
+
+def _check_writable(grid: VoiceGrid) -> None:
+    """Refuse an empty grid, and one whose single step is no note value."""
+    if grid.n_steps == 0:
+        raise ValueError("A score needs at least one step; found none. Is the cut empty?")
+    if _value(1, grid.steps_per_quarter) is None:
+        raise ValueError(
+            "A score needs a power of two of steps a quarter, or three times one; found "
+            f"{grid.steps_per_quarter}. Use music.change_grid."
+        )
+
+
+def _is_compound(meter: tuple[int, int]) -> bool:
+    """Return whether three of the lower number make a beat, as in 6/8 or 12/8."""
+    return meter[1] >= 8 and meter[0] % 3 == 0
+
+
+def _beat(meter: tuple[int, int], steps_per_quarter: int) -> int:
+    """Return the length of a beat in steps, at least one."""
+    return max(1, (3 if _is_compound(meter) else 1) * 4 * steps_per_quarter // meter[1])
+
+
+def _value(length: int, steps_per_quarter: int) -> str | None:
+    """Return the kern name of a length, or None: 4 is a quarter, 8. a dotted eighth, 12 a third of a quarter."""
+    whole = Fraction(length, 4 * steps_per_quarter)
+    dot = "." if whole == 3 or (whole.numerator == 3 and whole.denominator > 1) else ""
+    plain = whole * Fraction(2, 3) if dot else whole
+    if plain == 2:
+        return f"0{dot}"
+    odd = plain.denominator
+    while odd % 2 == 0:
+        odd //= 2
+    is_value = plain.numerator == 1 and (odd == 1 or (odd == 3 and not dot))
+    return f"{plain.denominator}{dot}" if is_value else None
+
+
+def _head(grid: VoiceGrid, voice: int) -> list[str]:
+    """Return the lines at the top of one column: name, clef, key signature, key, meter."""
+    sounding = grid.pitch[:, voice][grid.pitch[:, voice] != REST]
+    mean = sounding.mean() if sounding.size else 60
+    clef = "*clefF4" if mean < 54 else "*clefGv2" if mean < 62 else "*clefG2"
+    head = ["**kern", f'*I"{grid.voice_names[voice]}', clef]
+    if grid.fifths is not None:
+        sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
+        head.append(f"*k[{''.join(_letter(position).lower() for position in (*sharps, *flats))}]")
+        if grid.mode in ("major", "minor"):
+            tonic = _letter(grid.fifths) if grid.mode == "major" else _letter(grid.fifths + 3).lower()
+            head.append(f"*{tonic}:")
+    return [*head, f"*M{grid.meter[0]}/{grid.meter[1]}"]
+
+
+def _letter(position: int) -> str:
+    """Return the name at a place on the line of fifths, C at 0: 1 is G, 6 is F#, -2 is B- (kern writes flats so)."""
+    alteration, index = divmod(position + 1, 7)
+    return _LETTERS[index] + ("#" * alteration if alteration > 0 else "-" * -alteration)
+
+
+def _pitch_token(pitch: int, fifths: int) -> str:
+    """Return the kern name of a pitch: c is middle C, cc an octave higher, C an octave lower, CC two."""
+    # From three fifths below the major tonic to eight above: every scale note, the raised sixth and seventh of the
+    # minor key, and the usual borrowed notes.
+    lowest = fifths - 3
+    name = _letter(lowest + (7 * pitch - lowest) % 12)
+    letter, signs = name[0], name[1:]
+    octave = (pitch - signs.count("#") + signs.count("-")) // 12 - 1
+    return (letter.lower() * (octave - 3) if octave >= 4 else letter * (4 - octave)) + signs
+
+
+def _spine(grid: VoiceGrid, voice: int) -> dict[int, str]:
+    """Return the tokens of one voice by the step at which they stand."""
+    pitch, fermata_ends = grid.pitch[:, voice], _fermata_ends(grid)
+    starts = [0] + [
+        s for s in range(1, grid.n_steps) if grid.is_onset[s, voice] or (pitch[s] == REST) != (pitch[s - 1] == REST)
+    ]
+    spine = {}
+    for start, stop in zip(starts, [*starts[1:], grid.n_steps], strict=True):
+        pieces = _pieces(grid, start, stop)
+        for index, (at, length) in enumerate(pieces):
+            value = _value(length, grid.steps_per_quarter)
+            if pitch[start] == REST:
+                spine[at] = f"{value}r"
+                continue
+            opens, closes = len(pieces) > 1 and index == 0, len(pieces) > 1 and index == len(pieces) - 1
+            goes_on = "_" if 0 < index < len(pieces) - 1 else "]" if closes else ""
+            fermata = ";" if any(at <= end < at + length for end in fermata_ends) else ""
+            name = _pitch_token(int(pitch[start]), grid.fifths or 0)
+            spine[at] = f"{'[' if opens else ''}{value}{name}{goes_on}{fermata}"
+    return spine
+
+
+def _pieces(grid: VoiceGrid, start: int, stop: int) -> list[tuple[int, int]]:
+    """Return where the tied pieces of a note stand and how long they are: first cut at bar lines, then into values."""
+    lines = [s for s in range(start + 1, stop) if grid.bar_position_step[s] == 0]
+    pieces = []
+    for at, end in zip([start, *lines], [*lines, stop], strict=True):
+        offset = int(grid.bar_position_step[at])
+        for length in note_values(offset, offset + end - at, grid.meter, grid.steps_per_quarter):
+            pieces.append((at, length))
+            at += length
+    return pieces
+
+
+def _fermata_ends(grid: VoiceGrid) -> list[int]:
+    """Return the last step of each stretch under a fermata."""
+    is_next = [*grid.is_fermata[1:], False]
+    return [step for step in range(grid.n_steps) if grid.is_fermata[step] and not is_next[step]]
+
+
+def _across(grid: VoiceGrid, token: str) -> str:
+    """Return one token repeated in every column."""
+    return "\t".join([token] * grid.n_voices)
