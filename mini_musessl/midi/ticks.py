@@ -1,0 +1,49 @@
+"""The music of a MIDI file before it is put on the grid: times in ticks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mini_musessl.music import Part
+
+DRUM_CHANNEL = 9  # counted from 0; musicians call it channel 10
+
+
+@dataclass(frozen=True)
+class TickMusic:
+    """The music of one MIDI file, its times in ticks.
+
+    Attributes:
+        ticks_per_quarter: ticks in a quarter note.
+        notes: int64 of shape (n_notes, 5): onset_tick, end_tick, pitch, velocity, part.
+        meters: (tick, numerator, denominator), in order of the tick.
+        tempos: (tick, microseconds a quarter), in order of the tick.
+        parts: one entry for each value of the last column of ``notes``.
+    """
+
+    ticks_per_quarter: int
+    notes: np.ndarray
+    meters: list[tuple[int, int, int]]
+    tempos: list[tuple[int, int]]
+    parts: list[Part]
+
+
+def in_order(entries: list[tuple]) -> list[tuple]:
+    """Order entries by tick; those of one tick stay in the order of their tracks."""
+    return sorted(entries, key=lambda entry: entry[0])
+
+
+def is_damaged(label: str, error: Exception) -> ValueError:
+    """Return the refusal of a file that a parser cannot follow."""
+    found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if "data byte" in found or "pitch=" in found:
+        return ValueError(
+            f"Pitches and velocities must lie in 0..127; {label} holds a larger data byte ({found}). "
+            "The file is damaged; copy or export it again."
+        )
+    return ValueError(
+        f"The events of a MIDI file must follow the standard; {label} breaks it ({found}). "
+        "The file is damaged; copy or export it again."
+    )
