@@ -15,6 +15,7 @@ Chapter: 3a (pitch, rhythm and harmony as arrays).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,9 +44,9 @@ N_CHORD_CLASSES = 1 + 12 * len(QUALITIES)
 
 CHORD_DTYPE = np.dtype([("step", np.int32), ("root", np.int8), ("quality", np.int8), ("bass", np.int8)])
 
-# How well each of the 12 pitch classes fits a key on C: mean ratings by listeners (probe tones).
-_MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+#: How well each pitch class fits a key on C, from C to B: mean ratings by listeners (Krumhansl and Kessler 1982).
+MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 # The degrees that make cadences, by semitones above the tonic and quality; VI depends on the mode.
 _DEGREES = {
@@ -446,6 +447,7 @@ def _first_bass(grid: voices.VoiceGrid) -> np.ndarray:
     return np.append(lowest, 0)[next_sounding] % 12
 
 
+@cache
 def _templates() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the tones, the needed tones, the fifth, each bool (108, 12), and the cost (108,) of every chord."""
     tones, needed, fifth = (np.zeros((len(QUALITIES), 12, 12), bool) for _ in range(3))
@@ -505,12 +507,17 @@ def _check_chroma(chroma: ArrayLike) -> np.ndarray:
     return amount
 
 
+@cache
+def _centred_profiles() -> np.ndarray:
+    """Return the 24 turned profiles less their means, (24, 12): the major keys from C to B, then the minor."""
+    modes = (MAJOR_PROFILE, MINOR_PROFILE)
+    profiles = np.array([np.roll(profile, tonic) for profile in modes for tonic in range(12)])
+    return profiles - profiles.mean(axis=1, keepdims=True)
+
+
 def _correlations(amount: np.ndarray) -> np.ndarray:
     """Correlate a chroma with the 24 profiles, (24,): 12 major keys from C to B, then 12 minor."""
-    profiles = np.array(
-        [np.roll(profile, tonic) for profile in (_MAJOR_PROFILE, _MINOR_PROFILE) for tonic in range(12)]
-    )
-    centred = profiles - profiles.mean(axis=1, keepdims=True)
+    centred = _centred_profiles()
     deviation = amount - amount.mean()
     correlation = centred @ deviation / np.sqrt((centred**2).sum(axis=1) * (deviation**2).sum())
     # Rounded, so that the order of summation does not decide between equal keys.

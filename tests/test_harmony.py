@@ -184,13 +184,13 @@ def test_the_profiles_are_those_of_music21():
     from music21.analysis import discrete
 
     weights = discrete.KrumhanslSchmuckler().getWeights
-    assert list(harmony._MAJOR_PROFILE) == weights("major")
-    assert list(harmony._MINOR_PROFILE) == weights("minor")
+    assert list(harmony.MAJOR_PROFILE) == weights("major")
+    assert list(harmony.MINOR_PROFILE) == weights("minor")
 
 
 @pytest.mark.parametrize("mode", ["major", "minor"])
 def test_each_profile_finds_its_own_key(mode):
-    profile = harmony._MAJOR_PROFILE if mode == "major" else harmony._MINOR_PROFILE
+    profile = harmony.MAJOR_PROFILE if mode == "major" else harmony.MINOR_PROFILE
     for tonic in range(12):
         key = harmony.find_key(np.roll(profile, tonic))
         assert (key.tonic, key.mode) == (tonic, mode)
