@@ -26,7 +26,7 @@ from mini_musessl.corpora.musicxml_chorales import FACTS, Score
 #: music21's bwv62.6 holds the music of BWV 274, which is there under its own number as well.
 LEFT_OUT = ("bwv62.6",)
 #: Raise this when the reader changes what it returns, so that old cache files are not used.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,17 @@ def _titles() -> dict[str, str]:
     return {number.strip(): title.strip() for number, title in rows}
 
 
-_ARRAYS = ("pitch", "is_onset", "is_fermata", "bar_position_step", "n_steps", "played_step", "n_played", "facts")
+_ARRAYS = (
+    "pitch",
+    "is_onset",
+    "is_fermata",
+    "bar_position_step",
+    "n_steps",
+    "played_step",
+    "is_tied_on",
+    "n_played",
+    "facts",
+)
 
 
 def _pack(scores: list[Score]) -> dict[str, np.ndarray]:
@@ -200,6 +210,7 @@ def _pack(scores: list[Score]) -> dict[str, np.ndarray]:
         "bar_position_step": np.concatenate([empty[:, 0].astype(np.int16), *(g.bar_position_step for g in grids)]),
         "n_steps": np.array([grid.n_steps for grid in grids], np.int32),
         "played_step": np.concatenate([np.zeros((0, 2), np.int32), *(score.played_step for score in scores)]),
+        "is_tied_on": np.concatenate([np.zeros((0, 4), bool), *(score.is_tied_on for score in scores)]),
         "n_played": np.array([len(score.played_step) for score in scores], np.int32),
         "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
     }
@@ -216,10 +227,11 @@ def _unpack(arrays: dict[str, np.ndarray] | None) -> list[Score] | None:
     is_onset = np.unpackbits(arrays["is_onset"], count=4 * n_steps).reshape(-1, 4).astype(bool)
     is_fermata = np.unpackbits(arrays["is_fermata"], count=n_steps).astype(bool)
     columns = [np.split(array, stop) for array in (pitch, is_onset, is_fermata, arrays["bar_position_step"])]
-    played = np.split(arrays["played_step"], np.cumsum(arrays["n_played"])[:-1])
+    last_span = np.cumsum(arrays["n_played"])[:-1]
+    spans = [np.split(arrays[name], last_span) for name in ("played_step", "is_tied_on")]
     scores = []
-    for fact, played_step, *cells in zip(facts, played, *columns, strict=True):
+    for fact, played_step, is_tied_on, *cells in zip(facts, *spans, *columns, strict=True):
         is_clean = fact.pop("is_clean")
         grid = voices.VoiceGrid(*cells, **fact | {"meter": tuple(fact["meter"])})
-        scores.append(Score(grid, played_step, is_clean))
+        scores.append(Score(grid, played_step, is_tied_on, is_clean))
     return scores

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mini_musessl import voices
 
@@ -30,11 +31,13 @@ class Score:
     Attributes:
         grid: the written score, each measure once.
         played_step: int32 (n_spans, 2), start and stop in ``grid`` of each run of measures, in the order of playing.
+        is_tied_on: bool (n_spans, 4), True where a tie leads out of the run's last note of a voice.
         is_clean: True if the file holds exactly four voices, no grace notes, and every note lies on the grid.
     """
 
     grid: voices.VoiceGrid
     played_step: np.ndarray
+    is_tied_on: np.ndarray
     is_clean: bool
 
 
@@ -47,14 +50,16 @@ class _Voice:
     end: int = 0
     divisions: int = 1
     n_grace: int = 0
+    tie_end: set[int] = field(default_factory=set)
 
-    def step(self, time: int) -> int:
-        """Return the first step that begins at or after a time."""
-        return -(-time * STEPS_PER_QUARTER // self.divisions)
+    def step(self, time: ArrayLike) -> np.ndarray:
+        """Return the first step that begins at or after each time."""
+        return -(-np.asarray(time, np.int64) * STEPS_PER_QUARTER // self.divisions)
 
     def is_on_grid(self) -> bool:
         """Return whether every note starts and ends on the grid."""
-        return not any(time * STEPS_PER_QUARTER % self.divisions for note in self.notes for time in note[:2])
+        times = np.array([note[:2] for note in self.notes], np.int64)
+        return not (times * STEPS_PER_QUARTER % self.divisions).any()
 
 
 def read_score(data: bytes, name: str = "", title: str = "") -> Score | None:
@@ -83,8 +88,8 @@ def read_score(data: bytes, name: str = "", title: str = "") -> Score | None:
         return None
     read = [_read_voice(part) for part in parts]
     soprano = parts[0].findall("measure")
-    n_steps = max(voice.step(voice.end) for voice in read)
-    edges = [*map(read[0].step, read[0].measure_start), n_steps]
+    n_steps = max(int(voice.step(voice.end)) for voice in read)
+    edges = [*read[0].step(read[0].measure_start).tolist(), n_steps]
     pitch, is_onset, is_fermata = _sample(read, n_steps)
     meter, position = _bar_positions(soprano, edges)
     grid = voices.VoiceGrid(
@@ -103,13 +108,16 @@ def read_score(data: bytes, name: str = "", title: str = "") -> Score | None:
         and not any(voice.n_grace for voice in read)
         and all(voice.is_on_grid() for voice in read)
     )
-    return Score(grid, _played_steps(soprano, edges), is_clean)
+    played_step = _played_steps(soprano, edges)
+    tied_step = [set(voice.step(sorted(voice.tie_end)).tolist()) for voice in read]
+    is_tied_on = np.array([[stop in steps for steps in tied_step] for _, stop in played_step.tolist()])
+    return Score(grid, played_step, is_tied_on, is_clean)
 
 
 def expand(score: Score) -> voices.VoiceGrid:
     """Return the grid with its repeats played out.
 
-    A note that sounds on at the place of a jump is struck there.
+    At the place of a jump every note is struck, unless a tie leads to it: bwv8.6 ties a note into both of its endings.
 
     Chapter: 3a.
     """
@@ -117,6 +125,8 @@ def expand(score: Score) -> voices.VoiceGrid:
     if spans == [[0, score.grid.n_steps]]:
         return score.grid
     grids = [voices.cut(score.grid, start, stop) for start, stop in spans]
+    for before, after, is_tied in zip(grids[:-1], grids[1:], score.is_tied_on[:-1], strict=True):
+        after.is_onset[0] &= ~(is_tied & (before.pitch[-1] == after.pitch[0]))
     arrays = {
         name: np.concatenate([getattr(grid, name) for grid in grids])
         for name in ("pitch", "is_onset", "is_fermata", "bar_position_step")
@@ -173,7 +183,7 @@ def _read_voice(part: ElementTree.Element) -> _Voice:
                     voice.n_grace += 1
                     continue
                 end = now + int(item.findtext("duration"))
-                _add_note(voice.notes, item, now, end)
+                _add_note(voice, item, now, end)
                 # The voice ends with its last note or rest: a silent skip behind it is not music.
                 now = voice.end = end
             elif item.tag == "forward":
@@ -185,16 +195,19 @@ def _read_voice(part: ElementTree.Element) -> _Voice:
     return voice
 
 
-def _add_note(notes: list[list], item: ElementTree.Element, start: int, end: int) -> None:
-    """Add a note to the list, or lengthen the one to which it is tied."""
+def _add_note(voice: _Voice, item: ElementTree.Element, start: int, end: int) -> None:
+    """Add a note to a voice, or lengthen the one to which it is tied."""
     written = item.find("pitch")
     if written is None:
         return
     pitch = _SEMITONES[written.findtext("step")] + 12 * (int(written.findtext("octave")) + 1)
     pitch += round(float(written.findtext("alter") or 0))
     has_fermata = item.find("notations/fermata") is not None
-    is_tied = any(tie.get("type") == "stop" for tie in item.findall("tie"))
-    if is_tied and notes and notes[-1][1] == start and notes[-1][2] == pitch:
+    ties = [tie.get("type") for tie in item.findall("tie")]
+    if "start" in ties:
+        voice.tie_end.add(end)
+    notes = voice.notes
+    if "stop" in ties and notes and notes[-1][1] == start and notes[-1][2] == pitch:
         notes[-1][1] = end
         notes[-1][3] |= has_fermata
     else:
@@ -207,34 +220,38 @@ def _sample(read: list[_Voice], n_steps: int) -> tuple[np.ndarray, np.ndarray, n
     is_onset = np.zeros(pitch.shape, bool)
     is_fermata = np.zeros(n_steps, bool)
     for column, voice in enumerate(read):
-        for start, end, note_pitch, has_fermata in voice.notes:
-            first, stop = voice.step(start), voice.step(end)
-            if first < stop:  # else it sounds between the beginnings of two steps
-                pitch[first:stop, column] = note_pitch
-                is_onset[first, column] = True
-                is_fermata[first:stop] |= has_fermata
+        table = np.array(voice.notes, np.int64).reshape(-1, 4)
+        first, stop = voice.step(table[:, :2]).T
+        is_heard = first < stop  # else the note lies between the beginnings of two steps
+        table, first, length = table[is_heard], first[is_heard], (stop - first)[is_heard]
+        cells = np.repeat(first, length) + np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
+        pitch[cells, column] = np.repeat(table[:, 2], length)
+        is_onset[first, column] = True
+        is_fermata[cells] |= np.repeat(table[:, 3], length).astype(bool)
     return pitch, is_onset, is_fermata
 
 
 def _bar_positions(measures: list[ElementTree.Element], edges: list[int]) -> tuple[tuple[int, int], np.ndarray]:
     """Return the first meter and the position in the bar of every step.
 
-    A first measure that is too short is an upbeat and ends on the bar line. A measure that fits behind a short one
-    goes on with its bar: so a bar split by a repeat sign is counted through.
+    A measure that is too short and stands first, or first in a new meter, is an upbeat and ends on the bar line.
+    Another that fits behind a short one goes on with its bar: so a bar split by a repeat sign is counted through.
     """
     position = np.zeros(edges[-1], np.int16)
     meter, first_meter, reached = (4, 4), None, 0
     for index, measure in enumerate(measures):
-        time = measure.find("attributes/time")
+        time, is_new = measure.find("attributes/time"), index == 0
         if time is not None:
-            meter = int(time.findtext("beats")), int(time.findtext("beat-type"))
+            written = int(time.findtext("beats")), int(time.findtext("beat-type"))
+            is_new |= written != meter
+            meter = written
             first_meter = first_meter or meter
         bar = meter[0] * 4 * STEPS_PER_QUARTER // meter[1]
         length = edges[index + 1] - edges[index]
-        if index == 0:
+        if is_new:
             begin = max(bar - length, 0)
         else:
-            begin = reached if reached > 0 and reached + length <= bar else 0
+            begin = reached if reached + length <= bar else 0
         position[edges[index] : edges[index + 1]] = (begin + np.arange(length)) % bar
         reached = (begin + length) % bar
     return first_meter or meter, position
