@@ -26,8 +26,9 @@ _N_HARMONICS = 8
 _ROLL_OFF = 1.4  # harmonic k starts at k ** -1.4: between a square wave's 1 / k and a triangle's 1 / k ** 2
 _DECAY_SEC = 6.0  # the fundamental falls to 1 / e in this time, harmonic k in a k-th of it
 _ATTACK_SEC = 0.02
-_RELEASE_SEC = 0.1  # the end of a note sounds on a little into the next one
-_SILENCE_SEC = 0.25
+_RELEASE_SEC = 0.08
+_EARLY_SEC = 0.05  # a note begins to fall before its end, so that a repeated note is heard as two
+_TAIL_SEC = 0.3
 _LONGEST_SEC = 600.0
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
@@ -45,7 +46,7 @@ def synthesize(music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE) -> np.n
         sample_rate: samples a second, 8000 or more.
 
     Returns:
-        float32 (n_samples,), mono, within -0.9..0.9; it ends 0.35 s after the music, in silence.
+        float32 (n_samples,), mono, within -0.9..0.9; it ends 0.3 s after the music, in silence.
 
     Raises:
         TypeError: ``music`` is neither a Piece nor a VoiceGrid.
@@ -55,7 +56,7 @@ def synthesize(music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE) -> np.n
         >>> from mini_musessl import voices
         >>> grid = voices.from_pitches([[60]] * 4, voice_names=("melody",), quarters_per_minute=60)
         >>> synthesize(grid).shape
-        (29768,)
+        (28665,)
 
     References:
         Julius O. Smith, Spectral Audio Signal Processing, 2011, "Additive synthesis".
@@ -65,7 +66,7 @@ def synthesize(music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE) -> np.n
     piece = as_piece(music)
     _check_playable(piece, sample_rate)
     edges = _note_edges(piece, sample_rate)
-    length = _to_samples(_length_sec(piece) + _RELEASE_SEC + _SILENCE_SEC, sample_rate)
+    length = _to_samples(_length_sec(piece) + _TAIL_SEC, sample_rate)
     mix = np.zeros(length)
     for note, (start, stop) in zip(piece.notes, edges, strict=True):
         if piece.parts[note["part"]].is_drum:
@@ -234,9 +235,10 @@ def _tone(pitch: int, start: int, stop: int, sample_rate: int) -> np.ndarray:
     The phase runs from the start of the clip, not of the note: so two voices that meet on one pitch always add up, and
     never cancel.
     """
-    release = _to_samples(_RELEASE_SEC, sample_rate)
-    time_sec = np.arange(stop - start + release) / sample_rate
-    cycles = (np.arange(start, stop + release) * (_frequency(pitch) / sample_rate)) % 1
+    attack, release = _to_samples(_ATTACK_SEC, sample_rate), _to_samples(_RELEASE_SEC, sample_rate)
+    held = max(attack, stop - start - _to_samples(_EARLY_SEC, sample_rate))
+    time_sec = np.arange(held + release) / sample_rate
+    cycles = (np.arange(start, start + held + release) * (_frequency(pitch) / sample_rate)) % 1
     fundamental = np.exp(2j * np.pi * cycles - time_sec / _DECAY_SEC).astype(np.complex64)
     n_harmonics = min(_N_HARMONICS, int(np.ceil(sample_rate / 2 / _frequency(pitch))) - 1)
     sound = np.zeros(len(time_sec), np.complex64)
@@ -244,13 +246,12 @@ def _tone(pitch: int, start: int, stop: int, sample_rate: int) -> np.ndarray:
     for k in range(n_harmonics, 0, -1):
         sound += k**-_ROLL_OFF
         sound *= fundamental
-    return sound.imag * _envelope(len(sound), _to_samples(_ATTACK_SEC, sample_rate), release)
+    return sound.imag * _envelope(len(sound), attack, release)
 
 
 def _envelope(length: int, attack: int, release: int) -> np.ndarray:
-    """Return a curve that rises from 0 to 1, stays, and falls to 0 over the release."""
+    """Return a curve that rises from 0 to 1, stays there, and falls to 0 over the release."""
     envelope = np.ones(length)
-    attack = min(attack, length - release)
     envelope[:attack] = _rise(attack)
     envelope[length - release :] = _rise(release)[::-1]
     return envelope

@@ -99,7 +99,7 @@ def to_svg(music: VoiceGrid | str) -> str:
 
     Raises:
         ImportError: verovio is not installed.
-        ValueError: verovio cannot read the text.
+        ValueError: verovio cannot read the text, or the score is longer than about 100 systems.
 
     Chapter: 3a.
     """
@@ -115,6 +115,8 @@ def to_svg(music: VoiceGrid | str) -> str:
     toolkit.setOptions(_VEROVIO_OPTIONS)
     if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
         raise ValueError(f"verovio reads **kern text; it cannot read {kern[:40]!r}. Use notation.to_kern to write it.")
+    if toolkit.getPageCount() > 1:
+        raise ValueError("A score must fit one tall page; this one takes more. Engrave a cut of it: see voices.cut.")
     return toolkit.renderToSVG(1)
 
 

@@ -73,7 +73,9 @@ def show(
     whole = describe(music)
     clip = _cut(music, max_sec)
     is_cut = _n_steps(clip) < _n_steps(music)
-    description = " ".join(filter(None, [_sentence(says), whole, _says_cut(clip) if is_cut else ""]))
+    cut = _says_cut(clip) if is_cut else ""
+    description = " ".join(filter(None, [_sentence(says), whole, cut]))
+    caption = " ".join(filter(None, [_sentence(says) or whole, cut]))
     sound = synthesize(clip)
     if is_cut:
         sound = fade_out(sound[: int(_seconds(clip) * SAMPLE_RATE)], _FADE_SEC)
@@ -83,7 +85,7 @@ def show(
 
         pictures.append(image(to_svg(clip).encode(), "image/svg+xml", f"Score. {description}"))
     facts = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{_seconds(clip):.3f}"'
-    return Shown(_figure("".join(pictures) + _player(sound), says or description, facts), description)
+    return Shown(_figure("".join(pictures) + _player(sound), caption, facts), description)
 
 
 def show_audio(

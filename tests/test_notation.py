@@ -1,0 +1,220 @@
+"""Scores: note values and spelling by hand, and a reader that is not ours."""
+
+from __future__ import annotations
+
+import re
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini_musessl import notation, voices
+
+
+@pytest.fixture
+def excerpt():
+    """Three bars of 3/4 after an upbeat: ties over bars, a syncopation, dots, rests, sixteenths, a fermata."""
+    voice_1 = [67] * 4 + [71] * 6 + [72] * 2 + [74] * 8 + [73] * 1 + [74] * 3 + [-1] * 4 + [66] * 12
+    voice_2 = [50] * 2 + [51] * 4 + [52] * 14 + [48] * 5 + [46] * 3 + [43] * 12
+    pitch = np.stack([voice_1, voice_2], axis=1)
+    is_onset = voices.from_pitches(pitch, voice_names=("high", "low")).is_onset
+    is_onset[34, 0] = True  # 66 is struck twice
+    return voices.from_pitches(
+        pitch,
+        voice_names=("high", "low"),
+        is_onset=is_onset,
+        meter=(3, 4),
+        fifths=1,
+        mode="major",
+        bar_position_step=(np.arange(40) + 8) % 12,
+        is_fermata=np.arange(40) >= 34,
+    )
+
+
+def columns(kern: str) -> list[list[str]]:
+    """Return the tokens of each column, without comments."""
+    rows = [line.split("\t") for line in kern.splitlines() if not line.startswith("!")]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def notes(kern: str, column: int) -> list[str]:
+    """Return the notes and rests of a column."""
+    return [token for token in columns(kern)[column] if token[0] not in "*=."]
+
+
+def melody(*pitch_and_length: tuple[int, int], **facts) -> voices.VoiceGrid:
+    """Return one voice from (pitch, length in steps) pairs."""
+    pitch = [[p] for p, length in pitch_and_length for _ in range(length)]
+    return voices.from_pitches(pitch, voice_names=("melody",), **facts)
+
+
+def test_ties_dots_rests_and_fermatas_by_hand(excerpt):
+    kern = notation.to_kern(excerpt)
+    high = "4g | 4.b 8cc [4dd | 4dd] 16cc# 8.dd 4r | 4.f# [8f# 4f#];"
+    low = "8D [8D# | 8D#] [8E 2E_ | 4E] [4C 16C] 8.BB- | 2.GG;"
+    assert notes(kern, 1) == high.replace("| ", "").split()
+    assert notes(kern, 0) == low.replace("| ", "").split()
+
+
+def test_music21_reads_the_same_notes(excerpt):
+    from music21 import converter
+
+    score = converter.parse(notation.to_kern(excerpt), format="humdrum").stripTies()
+    for part, voice in zip(score.parts, (0, 1), strict=True):
+        read = [
+            (Fraction(n.getOffsetInHierarchy(score)), Fraction(n.quarterLength), -1 if n.isRest else n.pitch.midi)
+            for n in part.recurse().notesAndRests
+        ]
+        ours = voices.to_piece(excerpt).notes
+        ours = [
+            (Fraction(int(n["onset_step"]), 4), Fraction(int(n["duration_step"]), 4), int(n["pitch"]))
+            for n in ours[ours["part"] == voice]
+        ]
+        assert [note for note in read if note[2] != -1] == ours
+    assert score.recurse().getElementsByClass("KeySignature")[0].sharps == 1
+    assert score.recurse().getElementsByClass("TimeSignature")[0].ratioString == "3/4"
+
+
+def test_a_score_has_one_head_for_each_tied_piece(excerpt):
+    kern = notation.to_kern(excerpt)
+    n_pieces = sum("r" not in token for column in (0, 1) for token in notes(kern, column))
+    svg = notation.to_svg(excerpt)
+    assert re.findall(r'class="([^"]*)"', svg).count("note") == n_pieces
+    assert re.findall(r'class="([^"]*)"', svg).count("tie") == sum(
+        "[" in t or "_" in t for c in (0, 1) for t in notes(kern, c)
+    )
+    assert re.findall(r'class="([^"]*)"', svg).count("fermata") == 2
+
+
+def test_the_same_music_gives_the_same_score(excerpt):
+    assert notation.to_svg(excerpt) == notation.to_svg(notation.to_kern(excerpt)) == notation.to_svg(excerpt)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "fifths", "name"),
+    [
+        (60, 0, "c"),
+        (72, 0, "cc"),
+        (48, 0, "C"),
+        (36, 0, "CC"),
+        (61, 2, "c#"),
+        (61, -4, "d-"),
+        (68, 0, "g#"),  # the leading note of A minor
+        (63, 0, "e-"),
+        (65, 3, "e#"),  # the leading note of F sharp minor
+        (60, 7, "b#"),
+        (71, -7, "cc-"),
+        (59, -7, "c-"),
+        (0, 0, "CCCCC"),
+        (127, 0, "gggggg"),
+    ],
+)
+def test_pitches_are_spelled_by_the_key(pitch, fifths, name):
+    if name == "b#":
+        name = "B#"  # the letter counts for the octave: B sharp below middle C sounds as middle C
+    assert notes(notation.to_kern(melody((pitch, 4), fifths=fifths)), 0) == [f"4{name}"]
+
+
+@pytest.mark.parametrize(
+    ("fifths", "mode", "signature", "key"),
+    [
+        (2, "major", "*k[f#c#]", "*D:"),
+        (-3, "minor", "*k[b-e-a-]", "*c:"),
+        (0, "major", "*k[]", "*C:"),
+        (-5, "minor", "*k[b-e-a-d-g-]", "*b-:"),
+    ],
+)
+def test_key_signatures_by_hand(fifths, mode, signature, key):
+    kern = notation.to_kern(melody((60, 4), fifths=fifths, mode=mode))
+    assert columns(kern)[0][3:5] == [signature, key]
+
+
+def test_an_unknown_key_is_left_out():
+    assert "*k[" not in notation.to_kern(melody((60, 4)))
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "meter", "lengths"),
+    [
+        (0, 16, (4, 4), [16]),
+        (0, 14, (4, 4), [12, 2]),
+        (0, 10, (4, 4), [8, 2]),
+        (0, 5, (4, 4), [4, 1]),
+        (0, 6, (4, 4), [6]),
+        (2, 6, (4, 4), [4]),  # the common syncopation
+        (2, 8, (4, 4), [2, 4]),
+        (3, 5, (4, 4), [1, 1]),
+        (1, 3, (4, 4), [2]),
+        (4, 12, (3, 4), [8]),
+        (0, 12, (6, 8), [12]),
+        (0, 8, (6, 8), [6, 2]),
+        (4, 8, (6, 8), [2, 2]),
+        (0, 18, (9, 8), [12, 6]),
+        (0, 8, (2, 2), [8]),
+    ],
+)
+def test_note_values_by_hand(start, stop, meter, lengths):
+    assert notation.note_values(start, stop, meter, 4) == lengths
+
+
+@given(
+    st.sampled_from([(4, 4), (3, 4), (6, 8), (9, 8), (12, 8), (2, 2), (5, 4), (3, 8)]),
+    st.sampled_from([2, 4, 8, 12, 24]),
+    st.data(),
+)
+def test_note_values_add_up_and_exist(meter, steps_per_quarter, data):
+    bar = meter[0] * 4 * steps_per_quarter // meter[1]
+    start = data.draw(st.integers(0, bar - 1))
+    stop = data.draw(st.integers(start + 1, bar))
+    lengths = notation.note_values(start, stop, meter, steps_per_quarter)
+    assert sum(lengths) == stop - start
+    simple = (
+        {Fraction(dots, 2**k) for k in range(8) for dots in (1, 3)} | {Fraction(1, 3 * 2**k) for k in range(7)} | {2, 3}
+    )
+    assert {Fraction(length, 4 * steps_per_quarter) for length in lengths} <= simple
+
+
+def test_triplets_have_their_values():
+    kern = notation.to_kern(melody((60, 8), (62, 8), (64, 8), steps_per_quarter=24))
+    assert notes(kern, 0) == ["12c", "12d", "12e"]
+
+
+def test_clefs_follow_the_range_of_a_voice():
+    kern = notation.to_kern(voices.from_pitches([[72, 67, 57, 48]] * 4))
+    assert [column[2] for column in columns(kern)] == ["*clefF4", "*clefGv2", "*clefG2", "*clefG2"]
+
+
+def test_the_bass_comes_first_and_every_column_is_as_long(excerpt):
+    kern = notation.to_kern(excerpt)
+    assert [column[1] for column in columns(kern)] == ['*I"low', '*I"high']
+
+
+def test_other_things_than_grids_are_refused(excerpt):
+    with pytest.raises(TypeError, match=r"needs a voices.VoiceGrid; found Piece. Use voices.from_piece first"):
+        notation.to_kern(voices.to_piece(excerpt))
+
+
+def test_an_empty_grid_is_refused():
+    with pytest.raises(ValueError, match="at least one step; found none"):
+        notation.to_kern(voices.from_pitches(np.zeros((0, 4), int)))
+
+
+def test_a_grid_without_note_values_is_refused():
+    with pytest.raises(ValueError, match="power of two of steps a quarter, or three times one; found 5"):
+        notation.to_kern(melody((60, 5), steps_per_quarter=5))
+
+
+def test_text_that_is_no_kern_is_refused():
+    with pytest.raises(ValueError, match="verovio reads .*kern text; it cannot read 'hello'"):
+        notation.to_svg("hello")
+
+
+def test_a_missing_verovio_is_named_with_the_command(excerpt, monkeypatch):
+    monkeypatch.setitem(sys.modules, "verovio", None)
+    with pytest.raises(
+        ImportError, match="needs the package verovio, which is not installed. Run: pip install verovio"
+    ):
+        notation.to_svg(excerpt)
