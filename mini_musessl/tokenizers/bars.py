@@ -62,6 +62,10 @@ class Bars:
 def full_lengths(meters: Meters, steps_per_quarter: int) -> np.ndarray:
     """Return how many steps a bar of each meter lasts.
 
+    Args:
+        meters: numerator and denominator of each.
+        steps_per_quarter: grid on which to count.
+
     Raises:
         ValueError: there is no meter, or a bar is not a whole number of steps.
     """
@@ -73,7 +77,10 @@ def full_lengths(meters: Meters, steps_per_quarter: int) -> np.ndarray:
 def bars_of_piece(piece: music.Piece, meters: Meters, last_step: int) -> Bars:
     """Return the bars from the one that holds step 0 to the one that holds ``last_step``.
 
-    A meter that is not among ``meters`` is replaced by the first of them.
+    Args:
+        piece: music whose bars to list.
+        meters: those that there is a word for; any other one is replaced by the first of them.
+        last_step: 0 or more.
     """
     full = full_lengths(meters, piece.steps_per_quarter)
     lines, indices = [], []

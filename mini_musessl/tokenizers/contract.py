@@ -42,6 +42,10 @@ class Tokenizer(Protocol):
 def check_is_piece(piece: music.Piece, tokenizer: str) -> None:
     """Refuse music that is not a ``Piece``.
 
+    Args:
+        piece: what the caller gave.
+        tokenizer: name of the tokenizer, for the sentence.
+
     Raises:
         TypeError: it is something else.
     """
@@ -52,6 +56,10 @@ def check_is_piece(piece: music.Piece, tokenizer: str) -> None:
 
 def check_is_grid(grid: voices.VoiceGrid, tokenizer: str) -> None:
     """Refuse music that is not a ``VoiceGrid``.
+
+    Args:
+        grid: what the caller gave.
+        tokenizer: name of the tokenizer, for the sentence.
 
     Raises:
         TypeError: it is something else.
