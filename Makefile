@@ -1,0 +1,61 @@
+# The maintainers' and readers' commands. `make` alone lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Written when the packages are in place; older than one of these files means: install again.
+INSTALLED := .venv/.installed
+PYTEST := $(BIN)/pytest -q -n 2 --dist loadscope
+# One thread a process: `make test` runs two at a time.
+ONE_THREAD := OMP_NUM_THREADS=1
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PYTHONHASHSEED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help install book test test-slow lab notebooks tables clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+
+$(INSTALLED): requirements.txt constraints.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) tools/check_python.py
+	@echo "Installing the packages of requirements.txt into .venv (about two minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements.txt
+	@$(BIN)/python -m pip install -q --no-deps -e .
+	@touch $@
+	@echo "Installed: the packages of requirements.txt and mini_musessl are in .venv"
+
+install: $(INSTALLED)  ## make .venv and install the packages (the others do this when needed)
+
+book: $(INSTALLED)  ## build the rendered book: _build/html/index.html
+	@rm -rf _build/html _build/.doctrees
+	@$(BIN)/jupyter-book build . --all -W -n --keep-going -q
+	@$(BIN)/python tools/check_book.py _build/html
+
+test: $(INSTALLED)  ## lint, then unit tests, doctests, house tests and every notebook
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/yamllint --strict .
+	@echo "Lint: no complaint. Next: unit tests, doctests, house tests and notebooks; pytest says the result."
+	@$(ONE_THREAD) $(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg \
+	    --nbval-cell-timeout=300 tests mini_musessl notebooks
+
+test-slow: $(INSTALLED)  ## the tests marked slow, such as reading every chorale a second time with music21
+	@$(PYTEST) -m slow tests
+
+lab: $(INSTALLED)  ## open JupyterLab on the notebooks
+	@echo "JupyterLab runs until you press Ctrl-C; notebooks are in notebooks/"
+	@$(BIN)/jupyter lab notebooks
+
+notebooks: $(INSTALLED)  ## execute the notebooks whose text in notebooks/src has changed
+	@$(BIN)/python tools/build_notebooks.py
+
+tables: $(INSTALLED)  ## write _toc.yml and the tables of README.md from what exists
+	@$(BIN)/python tools/write_tables.py
+
+clean:  ## remove .venv, the built book and every cache of the tools (not the data cache)
+	@rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info notebooks/.ipynb_checkpoints
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "Removed .venv, _build and the caches of pytest, ruff and Python."

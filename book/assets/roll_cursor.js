@@ -1,0 +1,64 @@
+// Move a line over the piano roll while its music plays. Without this file the player works all the same.
+//
+// A figure says where time lies in its picture: data-roll-left and data-roll-right are fractions of the picture's width
+// (where the first step begins and the last one ends), data-seconds is how long the music between them lasts.
+(function () {
+  "use strict";
+
+  function fraction(figure, name, fallback) {
+    const value = Number.parseFloat(figure.dataset[name]);
+    return Number.isFinite(value) ? value : fallback;
+  }
+
+  function follow(figure) {
+    const picture = figure.querySelector("img");
+    const player = figure.querySelector("audio");
+    if (!picture || !player) {
+      return;
+    }
+    const left = fraction(figure, "rollLeft", 0);
+    const right = fraction(figure, "rollRight", 1);
+    const cursor = document.createElement("span");
+    cursor.className = "musessl-cursor";
+    cursor.setAttribute("aria-hidden", "true");
+    cursor.hidden = true;
+    figure.appendChild(cursor);
+
+    function place() {
+      const seconds = fraction(figure, "seconds", player.duration);
+      const progress = Math.min(player.currentTime / seconds, 1);
+      if (!Number.isFinite(progress)) {
+        return;
+      }
+      const x = left + (right - left) * progress;
+      cursor.style.left = picture.offsetLeft + x * picture.offsetWidth + "px";
+      cursor.style.top = picture.offsetTop + "px";
+      cursor.style.height = picture.offsetHeight + "px";
+      cursor.hidden = player.currentTime === 0;
+    }
+
+    function step() {
+      place();
+      if (!player.paused && !player.ended) {
+        window.requestAnimationFrame(step);
+      }
+    }
+
+    player.addEventListener("play", step);
+    player.addEventListener("seeked", place);
+    player.addEventListener("ended", function () {
+      cursor.hidden = true;
+    });
+    window.addEventListener("resize", place);
+  }
+
+  function start() {
+    document.querySelectorAll("figure.musessl-music").forEach(follow);
+  }
+
+  if (document.readyState === "loading") {
+    document.addEventListener("DOMContentLoaded", start);
+  } else {
+    start();
+  }
+})();

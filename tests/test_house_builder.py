@@ -1,0 +1,177 @@
+"""The builder of notebooks: same bytes twice, nothing lost when a cell fails, library code copied word for word."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import textwrap
+from pathlib import Path
+
+import build_notebooks
+import library_source
+import nbformat
+import pytest
+
+ADDRESS = "https://github.com/someone/somewhere"
+TWIN = textwrap.dedent(
+    """\
+    ---
+    kernelspec:
+      display_name: Python 3
+      language: python
+      name: python3
+    ---
+
+    # A title
+
+    Some text.
+
+    +++ {"tags": ["wide"]}
+
+    More text.
+
+    ```{code-cell} ipython3
+    :tags: [only-here]
+
+    def double(number):
+        return 2 * number
+    ```
+
+    ```{code-cell} ipython3
+    print(double(21))
+    ```
+    """
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder of notebooks with one twin."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "00_x.md").write_text(TWIN, "utf-8")
+    return tmp_path
+
+
+def test_a_plan_has_ids_by_position_and_the_colab_cells_after_the_title(folder: Path):
+    plan = build_notebooks.planned(build_notebooks.read_twin(folder / "src" / "00_x.md"), "00_x", ADDRESS)
+    assert [cell.id for cell in plan.cells] == [f"cell-00{number}" for number in range(1, 7)]
+    assert [cell.cell_type for cell in plan.cells] == ["markdown", "markdown", "code", "markdown", "code", "code"]
+    assert plan.cells[1].source == (
+        "[Open this notebook in Colab](https://colab.research.google.com/github/someone/somewhere/blob/main/notebooks/00_x.ipynb)"
+    )
+    assert "git+https://github.com/someone/somewhere" in plan.cells[2].source
+    assert plan.cells[3].metadata.tags == ["wide"] and plan.cells[4].metadata.tags == ["only-here"]
+
+
+def test_a_twin_without_a_title_is_refused():
+    twin = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    with pytest.raises(ValueError, match="must begin with a text cell whose first line is its title"):
+        build_notebooks.planned(twin, "00_x", ADDRESS)
+
+
+def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(folder: Path):
+    assert "executed in" in build_notebooks.build("00_x", folder, ADDRESS)
+    target = folder / "00_x.ipynb"
+    first = target.read_bytes()
+    notebook = nbformat.read(target, as_version=4)
+    assert build_notebooks.is_executed(notebook)
+    assert notebook.cells[-1].outputs[0].text == "42\n"
+    assert notebook.cells[2].outputs == [], "the Colab cell must do nothing here"
+    assert notebook.metadata == build_notebooks.METADATA
+    assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: unchanged"
+    assert "executed in" in build_notebooks.build("00_x", folder, ADDRESS, always=True)
+    assert target.read_bytes() == first
+    assert sorted(path.name for path in folder.iterdir()) == ["00_x.ipynb", "src"]
+
+
+def test_a_failing_cell_is_named_and_the_old_notebook_stays(folder: Path):
+    target = folder / "00_x.ipynb"
+    target.write_text("the old one", "utf-8")
+    twin = folder / "src" / "00_x.md"
+    twin.write_text(TWIN.replace("print(double(21))", "print(triple(21))"), "utf-8")
+    with pytest.raises(SystemExit, match="00_x: cell 6 failed with NameError: name 'triple' is not defined"):
+        build_notebooks.build("00_x", folder, ADDRESS, always=True)
+    assert target.read_text("utf-8") == "the old one"
+
+
+def test_a_name_without_a_twin_is_refused(folder: Path):
+    with pytest.raises(SystemExit, match="it has no 99_y. Known: 00_x"):
+        build_notebooks.main(["99_y"], folder)
+
+
+def test_library_code_is_written_into_a_tagged_cell_and_the_rest_of_the_cell_stays(folder: Path):
+    twin = folder / "src" / "00_x.md"
+    tagged = TWIN.replace(":tags: [only-here]", ':tags: ["same-as:voices.cut"]')
+    tagged = tagged.replace("def double(number):\n    return 2 * number", "def cut(x):\n    return x\n\nvalue = 1")
+    twin.write_text(tagged, "utf-8")
+    assert build_notebooks.write_library("00_x", folder) == "00_x: 1 cells written from the library"
+    cell = build_notebooks.read_twin(twin).cells[-2]
+    assert cell.source.endswith("value = 1")
+    _, node = library_source.find_in_library("voices.cut")
+    written = library_source.definitions(ast.parse(cell.source))["cut"]
+    assert library_source.bare_tree(written) == library_source.bare_tree(node)
+    assert ast.get_docstring(written) is None and written.returns is None
+    assert build_notebooks.write_library("00_x", folder) == "00_x: 0 cells written from the library"
+
+
+SOURCE = '''
+import math
+
+
+@cached
+def area(radius: float, *, unit: "str" = "m", **more: dict[str, int]) -> float:
+    """Return the area.
+
+    Args:
+        radius: é.
+    """
+    # A comment that says why: π is known.
+    scale: float = 1.0
+
+    def inner(x: int) -> int:
+        """Inside."""
+
+    return math.pi * radius**2 * scale  # the end
+'''
+
+
+def test_docstrings_and_annotations_go_and_comments_stay():
+    node = library_source.definitions(ast.parse(SOURCE))["area"]
+    text = library_source.bare_source(SOURCE, node)
+    assert text == textwrap.dedent(
+        """\
+        @cached
+        def area(radius, *, unit="m", **more):
+            # A comment that says why: π is known.
+            scale = 1.0
+
+            def inner(x):
+                pass
+
+            return math.pi * radius**2 * scale  # the end"""
+    )
+    assert library_source.bare_tree(library_source.definitions(ast.parse(text))["area"]) == library_source.bare_tree(
+        node
+    )
+
+
+def test_the_fields_of_a_dataclass_keep_their_annotations():
+    source = 'class Note:\n    """A note."""\n\n    pitch: int = 60\n\n    def up(self, by: int) -> int: return by\n'
+    text = library_source.bare_source(source, library_source.definitions(ast.parse(source))["Note"])
+    assert "pitch: int = 60" in text and "def up(self, by):" in text and '"""' not in text
+
+
+def test_every_public_function_of_the_library_can_be_copied():
+    folder = library_source.ROOT / library_source.PACKAGE
+    source = (folder / "music.py").read_text("utf-8")
+    for node in library_source.definitions(ast.parse(source)).values():
+        copied = ast.parse(library_source.bare_source(source, node)).body[0]
+        assert library_source.bare_tree(copied) == library_source.bare_tree(node)
+
+
+def test_a_python_that_is_too_old_gets_a_sentence():
+    script = (Path(build_notebooks.__file__).parent / "check_python.py").read_text("utf-8")
+    script = script.replace("NEEDED = (3, 11)", "NEEDED = (3, 99)")
+    done = subprocess.run(["python3", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "The book needs Python 3.99 or newer; this is 3." in done.stderr and "Traceback" not in done.stderr

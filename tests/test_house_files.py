@@ -1,0 +1,222 @@
+"""What stands in several files agrees: packages, commands, tables, address; nothing is there that must not be."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import chapters
+import check_book
+import pytest
+import repository
+import write_tables
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_FILE_BYTES = 1_000_000
+#: What the reader of environment.yml is promised.
+EIGHT = ("jupyterlab", "torch", "music21", "pretty_midi", "matplotlib", "ipywidgets", "nbval", "jupyter-book")
+
+
+def read(name: str) -> str:
+    """Return the text of a file at the top of the repository."""
+    return (ROOT / name).read_text("utf-8")
+
+
+def normal(requirement: str) -> str:
+    """Return the name of a requirement, written as packaging does."""
+    return re.split(r"[\s<>=!~;\[]", requirement.strip(), maxsplit=1)[0].lower().replace("_", "-")
+
+
+def requirement_lines(text: str) -> list[str]:
+    """Return the lines of a requirements file without comments and empty lines."""
+    lines = [line.split(" #")[0].strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def packages_of_environment(text: str, folder: Path) -> set[str]:
+    """Return the packages that an environment.yml leads to, with those of the files that it includes."""
+    pip_lines = next(item["pip"] for item in yaml.safe_load(text)["dependencies"] if isinstance(item, dict))
+    found = set()
+    for line in pip_lines:
+        if line.startswith("-r "):
+            included = (folder / line.removeprefix("-r ").strip()).read_text("utf-8")
+            found |= {normal(entry) for entry in requirement_lines(included)}
+        elif not line.startswith("-"):
+            found.add(normal(line))
+    return found
+
+
+def test_the_environment_leads_to_the_eight_packages():
+    found = packages_of_environment(read("environment.yml"), ROOT)
+    assert {normal(name) for name in EIGHT} <= found
+    assert "jupyter-book<2" in requirement_lines(read("requirements.txt"))
+    document = yaml.safe_load(read("environment.yml"))
+    assert document["dependencies"][:2] == ["python=3.11", "pip"]
+    assert {"-c constraints.txt", "-r requirements.txt", "-e ."} <= set(document["dependencies"][2]["pip"])
+
+
+def test_a_package_that_the_environment_lacks_would_be_seen(tmp_path: Path):
+    (tmp_path / "r.txt").write_text("# numpy\ntorch>=2  # why\npretty_midi\n", "utf-8")
+    text = "dependencies: [python=3.11, pip, {pip: [-r r.txt, -e .]}]"
+    assert packages_of_environment(text, tmp_path) == {"torch", "pretty-midi"}
+
+
+def test_every_package_has_one_exact_version_in_the_constraints():
+    pins = requirement_lines(read("constraints.txt"))
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[\w.]+", pin) for pin in pins), "no +cpu or +cu tag, no range"
+    names = [normal(pin) for pin in pins]
+    assert len(names) == len(set(names))
+    wanted = {normal(line) for line in requirement_lines(read("requirements.txt"))}
+    assert wanted <= set(names)
+
+
+def test_the_library_needs_nothing_that_the_list_of_packages_lacks():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
+    needed = {normal(line) for line in [*project["dependencies"], *extras["notation"], *extras["scale"]]}
+    listed = {normal(line) for line in requirement_lines(read("requirements.txt"))}
+    assert needed <= listed
+    assert not [line for line in project["dependencies"] if "==" in line or "<" in line], "Colab's versions must do"
+
+
+def makefile_targets() -> set[str]:
+    """Return the targets that `make` lists."""
+    return set(re.findall(r"^([a-z-]+):.*##", read("Makefile"), flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "book/setting_up.md"])
+def test_every_make_command_in_the_text_exists(name: str):
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", read(name), flags=re.MULTILINE))
+    assert {"book", "test"} <= named | makefile_targets()
+    assert named <= makefile_targets()
+
+
+def test_the_readme_names_the_two_commands():
+    assert {"make book", "make test"} <= set(re.findall(r"make [a-z-]+", read("README.md")))
+
+
+def test_make_alone_lists_every_target_with_a_line():
+    listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = re.findall(r"^make ([a-z-]+) +\S.*", listing, flags=re.MULTILINE)
+    phony = re.search(r"^\.PHONY: (.*)$", read("Makefile"), flags=re.MULTILINE)
+    assert phony is not None and set(listed) == set(phony.group(1).split())
+
+
+def test_the_check_of_every_change_is_the_two_commands():
+    script = read(".ci/run")
+    assert re.findall(r"^make .*$", script, flags=re.MULTILINE) == ["make book", "make test"]
+    assert (ROOT / ".ci/run").stat().st_mode & 0o100, ".ci/run must be executable"
+
+
+def test_the_tables_of_the_readme_and_the_contents_are_those_of_the_files():
+    assert write_tables.readme() == read("README.md"), "run `make tables`"
+    assert chapters.contents() == read("_toc.yml"), "run `make tables`"
+
+
+def test_contents_list_every_page_and_notebook_in_order(tmp_path: Path):
+    for name in ["index.md", "glossary.md", "zebra.md", "notation.md", "03_data.md", "10_games.md"]:
+        (tmp_path / "book" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "book" / name).write_text("# T\n", "utf-8")
+    for name in ["03b_y.ipynb", "03a_x.ipynb", "00_a.ipynb"]:
+        (tmp_path / "notebooks" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "notebooks" / name).write_text("", "utf-8")
+    listed = re.findall(r"(?:file|root): (\S+)", chapters.contents(tmp_path))
+    assert listed == [
+        "book/index",
+        "notebooks/00_a",
+        "book/03_data",
+        "notebooks/03a_x",
+        "notebooks/03b_y",
+        "book/10_games",
+        "book/notation",
+        "book/glossary",
+        "book/zebra",
+    ]
+    yaml.safe_load(chapters.contents(tmp_path))
+
+
+def test_a_page_has_exactly_one_block_for_a_table():
+    with pytest.raises(ValueError, match="The page must have one block"):
+        write_tables.fill("no block", "floors", "new")
+
+
+def test_every_file_that_copies_the_repositorys_address_has_the_same():
+    address = repository.read_address()
+    owner, name = repository.owner_and_name(address)
+    config = yaml.safe_load(read("_config.yml"))
+    assert config["repository"]["url"] == address
+    assert config["sphinx"]["config"]["ogp_site_url"] == repository.pages_address(address)
+    assert yaml.safe_load(read("CITATION.cff"))["repository-code"] == address
+    colab = re.compile(r"colab\.research\.google\.com/github/([\w.-]+)/([\w.-]+)/")
+    for path in repository.tracked_files():
+        if path.suffix in {".md", ".ipynb", ".yml", ".cff"}:
+            assert set(colab.findall(path.read_text("utf-8"))) <= {(owner, name)}, path
+
+
+def test_moving_to_another_address_changes_every_form_of_it(tmp_path: Path):
+    old, new = "https://github.com/a/b", "https://github.com/c/d"
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project.urls]\nRepository = "{old}"\n'.replace("project", "project", 1), "utf-8"
+    )
+    text = f"{old} {repository.colab_address(old, 'n.ipynb')} {repository.pages_address(old)}"
+    (tmp_path / "README.md").write_text(text, "utf-8")
+    assert len(repository.move(new, tmp_path)) == 2
+    assert repository.read_address(tmp_path) == new
+    wanted = f"{new} {repository.colab_address(new, 'n.ipynb')} {repository.pages_address(new)}"
+    assert (tmp_path / "README.md").read_text("utf-8") == wanted
+    with pytest.raises(SystemExit, match="must look like"):
+        repository.move("c/d", tmp_path)
+
+
+def file_problems(name: str, data: bytes) -> list[str]:
+    """Return a sentence for each thing that a committed file must not be or hold."""
+    # Written in parts, so that this file does not hold what it looks for.
+    forbidden = ["/" + "work/", "/" + "tmp/w", "/" + "root/", "/home" + "/"]
+    if "/vendor/" in name:
+        return []
+    problems = (
+        [f"{name} has {len(data)} bytes"] if len(data) > MAX_FILE_BYTES and not name.endswith(".safetensors") else []
+    )
+    if b"\0" not in data[:1000]:
+        text = data.decode("utf-8", errors="replace")
+        problems += [
+            f"{name} holds {word!r}" for word in forbidden if re.search(rf"(?<![\w.}}-]){re.escape(word)}", text)
+        ]
+    return problems
+
+
+def test_no_committed_file_is_large_or_names_a_place_of_one_machine():
+    files = repository.tracked_files()
+    assert len(files) > 20
+    assert [p for path in files for p in file_problems(path.relative_to(ROOT).as_posix(), path.read_bytes())] == []
+
+
+def test_a_large_file_and_a_machines_folder_are_found():
+    assert file_problems("a.json", bytes(MAX_FILE_BYTES + 1))
+    assert file_problems("a.md", ("see /" + "work/main").encode())
+    assert file_problems("a.py", ('path = "/' + 'tmp/w/x"').encode())
+    assert file_problems("book/assets/vendor/a.js", bytes(MAX_FILE_BYTES + 1)) == []
+    assert file_problems("a.md", b"https://example.org/work/1 and notebooks/work/x") == []
+
+
+PAGE = '<link rel="stylesheet" href="a.css"><script src="b.js"></script><img alt="" src="data:image/png;base64,AA==">'
+
+
+def test_a_page_that_loads_from_another_host_is_found(tmp_path: Path):
+    (tmp_path / "a.css").write_text("", "utf-8")
+    (tmp_path / "b.js").write_text("", "utf-8")
+    link = '<a href="https://example.org">x</a><link rel="canonical" href="https://example.org">'
+    assert check_book.page_problems(PAGE + link, tmp_path, tmp_path) == []
+    remote = (
+        '<script src="https://cdn.example.org/x.js"></script><link rel="stylesheet" href="//cdn.example.org/x.css">'
+    )
+    problems = check_book.page_problems(PAGE + remote, tmp_path, tmp_path)
+    assert len(problems) == 2 and all("another host" in problem for problem in problems)
+
+
+def test_a_page_that_loads_what_is_not_there_is_found(tmp_path: Path):
+    (tmp_path / "a.css").write_text("", "utf-8")
+    assert check_book.page_problems(PAGE, tmp_path, tmp_path) == ["is not in the book: b.js"]

@@ -1,0 +1,224 @@
+"""Make executed notebooks from their text twins.
+
+    python tools/build_notebooks.py                        executes what changed
+    python tools/build_notebooks.py 03b_tokens             executes this one
+    python tools/build_notebooks.py --all                  executes everything, for instance when the library changed
+    python tools/build_notebooks.py --write-library NAME   copies library code into the cells tagged same-as:
+
+People edit ``notebooks/src/NAME.md`` (MyST Markdown). This tool writes ``notebooks/NAME.ipynb``, which is committed:
+Colab, nbval and the rendered book read it. Two runs write the same bytes. After the first text cell the tool inserts a
+link that opens the notebook on Colab, and a cell that installs there what Colab lacks and does nothing anywhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import library_source
+import nbformat
+import repository
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT_SEC = 300
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+}
+SAME_AS = "same-as:"
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """Return the tags of a cell."""
+    return list(cell.metadata.get("tags", []))
+
+
+def colab_cells(name: str, address: str) -> list[NotebookNode]:
+    """Return the two cells that every notebook has after its first text cell.
+
+    Args:
+        name: the notebook's name without folder and suffix.
+        address: the repository's address.
+    """
+    link = repository.colab_address(address, f"notebooks/{name}.ipynb")
+    install = (
+        "import sys\n\n"
+        'if "google.colab" in sys.modules:  # elsewhere this cell does nothing\n'
+        f'    %pip install -q "mini_musessl[notation] @ git+{address}"'
+    )
+    code = new_code_cell(install)
+    # The rendered page has no use for the cell; a reader who opens the notebook sees it.
+    code.metadata["tags"] = ["remove-cell"]
+    return [new_markdown_cell(f"[Open this notebook in Colab]({link})"), code]
+
+
+def planned(twin: NotebookNode, name: str, address: str) -> NotebookNode:
+    """Return the notebook that a twin describes, not executed: plain metadata, cell ids by position, Colab cells.
+
+    Raises:
+        ValueError: the twin does not begin with a text cell that holds the title.
+    """
+    if not twin.cells or twin.cells[0].cell_type != "markdown" or not twin.cells[0].source.startswith("# "):
+        raise ValueError(f"{name} must begin with a text cell whose first line is its title, '# ...'.")
+    notebook = new_notebook(metadata=METADATA)
+    for cell in [twin.cells[0], *colab_cells(name, address), *twin.cells[1:]]:
+        made = new_code_cell(cell.source) if cell.cell_type == "code" else new_markdown_cell(cell.source)
+        if tags(cell):
+            made.metadata["tags"] = tags(cell)
+        made["id"] = f"cell-{len(notebook.cells) + 1:03}"
+        notebook.cells.append(made)
+    return notebook
+
+
+def read_twin(path: Path) -> NotebookNode:
+    """Return the cells of a text twin."""
+    return jupytext.read(path, fmt="md:myst")
+
+
+def outline(notebook: NotebookNode) -> list[tuple]:
+    """Return what a notebook and its twin must share: type, text, tags and id of every cell."""
+    return [(cell.cell_type, cell.source, tuple(tags(cell)), cell.get("id")) for cell in notebook.cells]
+
+
+def is_executed(notebook: NotebookNode) -> bool:
+    """Return whether the code cells were run from top to bottom in a new kernel."""
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    return counts == list(range(1, len(counts) + 1))
+
+
+def is_up_to_date(target: Path, plan: NotebookNode) -> bool:
+    """Return whether the notebook on disk is executed and has the plan's cells and metadata."""
+    if not target.is_file():
+        return False
+    present = nbformat.read(target, as_version=4)
+    kernel_agrees = present.metadata.get("kernelspec") == METADATA["kernelspec"]
+    return kernel_agrees and outline(present) == outline(plan) and is_executed(present)
+
+
+def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """Run a notebook in a new kernel with ``folder`` as its working directory; return it with its outputs."""
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT_SEC,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute()
+    widgets = notebook.metadata.get("widgets")
+    notebook.metadata = nbformat.from_dict(METADATA)  # the kernel adds its version, which differs between machines
+    if widgets:
+        notebook.metadata["widgets"] = widgets
+    return notebook
+
+
+def write(notebook: NotebookNode, target: Path) -> None:
+    """Write a notebook aside and rename it, so that an interrupted run leaves the old file whole."""
+    nbformat.validate(notebook)
+    aside = target.with_suffix(".ipynb.part")
+    aside.write_text(nbformat.writes(notebook, version=4, indent=1, sort_keys=True) + "\n", "utf-8")
+    os.replace(aside, target)
+
+
+def failure(notebook: NotebookNode, name: str, error: Exception) -> str:
+    """Return one sentence that says which cell of which notebook failed, and the error."""
+    counts = [(number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
+    run = [number for number, cell in counts if cell.execution_count is not None]
+    failed = [number for number, cell in counts if any(out.output_type == "error" for out in cell.outputs)]
+    number = failed[-1] if failed else (run[-1] if run else 1)
+    said = str(error) if isinstance(error, CellTimeoutError) else f"{error.ename}: {error.evalue}"
+    source = notebook.cells[number - 1].source
+    told = f"{name}: cell {number} failed with {said}\n--- cell {number}\n{source}\n---\n"
+    return told + "The notebook on disk was left as it was."
+
+
+def build(name: str, folder: Path, address: str, always: bool = False) -> str:
+    """Make one notebook and return a sentence about it.
+
+    Args:
+        name: name without folder and suffix.
+        folder: the folder of the notebooks; the twin lies in its ``src``.
+        address: the repository's address.
+        always: execute it although nothing changed.
+
+    Raises:
+        SystemExit: a cell failed; the notebook on disk is unchanged.
+    """
+    plan = planned(read_twin(folder / "src" / f"{name}.md"), name, address)
+    target = folder / f"{name}.ipynb"
+    if not always and is_up_to_date(target, plan):
+        return f"{name}: unchanged"
+    started = time.perf_counter()
+    try:
+        executed = execute(plan, folder)
+    except (CellExecutionError, CellTimeoutError) as error:
+        raise SystemExit(failure(plan, name, error)) from None
+    write(executed, target)
+    return f"{name}: executed in {time.perf_counter() - started:.0f} s, {target.stat().st_size / 1000:.0f} kB"
+
+
+def write_library(name: str, folder: Path) -> str:
+    """Copy the library's definitions into the twin's cells tagged ``same-as:``; return a sentence about it.
+
+    Docstrings and annotations are left out. The rest of a cell stays as it is.
+    """
+    path = folder / "src" / f"{name}.md"
+    twin = read_twin(path)
+    n_changed = 0
+    for cell in twin.cells:
+        before = cell.source
+        for tag in tags(cell):
+            if cell.cell_type == "code" and tag.startswith(SAME_AS):
+                wanted = tag.removeprefix(SAME_AS)
+                source, node = library_source.find_in_library(wanted)
+                present = library_source.definitions(ast.parse(cell.source)).get(node.name) if cell.source else None
+                if present is None or library_source.bare_tree(present) != library_source.bare_tree(node):
+                    text = library_source.bare_source(source, node)
+                    cell.source = library_source.replace_definition(cell.source, node.name, text)
+        n_changed += cell.source != before
+    if n_changed:
+        aside = path.with_suffix(".md.part")
+        aside.write_text(jupytext.writes(twin, fmt="md:myst"), "utf-8")
+        os.replace(aside, path)
+    return f"{name}: {n_changed} cells written from the library"
+
+
+def names_of_twins(folder: Path) -> list[str]:
+    """Return the names of all text twins."""
+    return sorted(path.stem for path in (folder / "src").glob("*.md"))
+
+
+def main(arguments: list[str] | None = None, folder: Path = ROOT / "notebooks") -> None:
+    """Read the command line and make the notebooks that it asks for."""
+    parser = argparse.ArgumentParser(description="Make executed notebooks from their text twins.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks to execute; all that changed by default")
+    parser.add_argument("--all", action="store_true", help="execute also what has not changed")
+    parser.add_argument("--write-library", metavar="NAME", help="copy library code into the cells tagged same-as:")
+    options = parser.parse_args(arguments)
+    known = names_of_twins(folder)
+    asked = [Path(name).stem for name in (options.write_library and [options.write_library]) or options.names or known]
+    if unknown := sorted(set(asked) - set(known)):
+        raise SystemExit(
+            f"notebooks/src must hold what is asked for; it has no {', '.join(unknown)}. Known: {', '.join(known)}."
+        )
+    for name in asked:
+        if options.write_library:
+            print(write_library(name, folder))
+        else:
+            print(build(name, folder, repository.read_address(), always=options.all or bool(options.names)), flush=True)
+    if not asked:
+        print("notebooks/src holds no text twins: nothing to execute.")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The floors of the library: the one table of who may import whom.
+
+A module imports from floors below its own and, on its own floor, from what stands before it in the list. Side rooms may
+import every floor and the side rooms before them; no floor imports a side room. tests/test_house_floors.py reads every
+import statement and compares; README.md prints the table of what exists.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "mini_musessl"
+
+#: Floors that a musician can use without PyTorch.
+FLOORS_WITHOUT_TORCH = 3
+#: Packages that cost time to import: floors 1 to 3 import them inside the function that needs them, the package never.
+HEAVY = ("torch", "matplotlib", "music21", "pretty_midi", "soundfile", "symusic", "verovio", "ipywidgets", "pooch")
+
+
+@dataclass(frozen=True)
+class Floor:
+    """One floor: its name, and its modules from the lowest to the highest with what each holds."""
+
+    name: str
+    rooms: dict[str, str]
+
+
+SIDE = "side"
+FLOORS: dict[str, Floor] = {
+    "1": Floor(
+        "music",
+        {
+            "music": "notes on an integer grid; meter, tempo; transpose, cut, join, check",
+            "voices": "step-by-voice grids (chorales): pitch, onset, fermata; to and from notes",
+            "harmony": "chroma, chord labels, key, cadences",
+        },
+    ),
+    "2": Floor(
+        "in, out",
+        {
+            "midi": "read and write MIDI and MusicXML; bad files are refused with a reason",
+            "corpora": "Bach chorales, tunes, a folder of MIDI: read or download, check, cache, split",
+        },
+    ),
+    "3": Floor(
+        "tokens",
+        {
+            "vocabulary": "token families, ids, a printable table",
+            "tokenizers": "one contract (encode, decode, what is lost) and four answers to it",
+        },
+    ),
+    "4": Floor("batches", {"windows": "windows, padding, batches; augmentation by transposition"}),
+    "5": Floor(
+        "network",
+        {
+            "attention": "scaled dot product, heads, causal and padding rules; positions",
+            "transformer": "MusicTransformer and its configuration",
+        },
+    ),
+    "6": Floor("objectives", {"objectives": "what the network is asked to predict: the next token"}),
+    "7": Floor(
+        "use",
+        {
+            "checkpoints": "safetensors and JSON; anything else is refused",
+            "training": "one loop, schedules, history",
+            "generation": "sampling with temperature and top-p, continuation",
+        },
+    ),
+    "8": Floor("judgement", {"evaluation": "likelihood, voice leading and other measures of music"}),
+    SIDE: Floor(
+        "rooms",
+        {
+            "audio": "sound from notes, in NumPy; MP3",
+            "plotting": "piano rolls and figures, each with its alternative text",
+            "notation": "scores as SVG",
+            "show": "player, picture and sentence as one object",
+            "exercises": "the checkers of the book's exercises: they name the mistake",
+        },
+    ),
+}
+
+
+def order() -> dict[str, int]:
+    """Return the rank of every module: it may import what has a lower one."""
+    rooms = [room for floor in FLOORS.values() for room in floor.rooms]
+    return {room: rank for rank, room in enumerate(rooms)}
+
+
+def floor_of(room: str) -> str:
+    """Return the key of the floor on which a module lies."""
+    return next(key for key, floor in FLOORS.items() if room in floor.rooms)
+
+
+def module_name(path: Path, package_folder: Path) -> str:
+    """Return the dotted name of a file inside the package, without the package's own name ("" for its ``__init__``)."""
+    parts = path.relative_to(package_folder).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imported_modules(source: str, importer: str, is_package: bool = False) -> list[tuple[int, str]]:
+    """Return ``(line, dotted name)`` of everything a file imports, wherever in the file the statement stands.
+
+    Args:
+        source: text of the file.
+        importer: the file's dotted name, with the package's name in front.
+        is_package: whether the file is an ``__init__``.
+    """
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = importer.split(".")
+                kept = parents[: len(parents) - node.level + (1 if is_package else 0)]
+                base = ".".join([*kept, *([node.module] if node.module else [])])
+            found += [(node.lineno, f"{base}.{alias.name}") for alias in node.names]
+    return found
+
+
+def file_problems(source: str, module: str, is_package: bool = False) -> list[str]:
+    """Return a sentence for each import of one file that the table forbids.
+
+    Args:
+        source: text of the file.
+        module: dotted name inside the package, such as ``tokenizers.remi``.
+        is_package: whether the file is an ``__init__``.
+    """
+    ranks = order()
+    room = module.split(".")[0]
+    imports = imported_modules(source, f"{PACKAGE}.{module}" if module else PACKAGE, is_package)
+    if not module:
+        return [f"line {line}: the package imports {name}; it must import nothing" for line, name in imports]
+    if room not in ranks:
+        return [f"{room} stands on no floor: add it to FLOORS in tools/floors.py"]
+    problems = []
+    lies_low = floor_of(room) != SIDE and int(floor_of(room)) <= FLOORS_WITHOUT_TORCH
+    for line, name in imports:
+        top, *rest = name.split(".")
+        if top == "torch" and lies_low:
+            problems.append(f"line {line}: {module} imports torch; floors 1 to {FLOORS_WITHOUT_TORCH} never do")
+        if top != PACKAGE or not rest or rest[0] == "__version__":
+            continue
+        if rest[0] != room and ranks.get(rest[0], len(ranks)) > ranks[room]:
+            problems.append(f"line {line}: {module} imports {rest[0]}, which does not lie below it")
+    return problems
+
+
+def library_problems(root: Path = ROOT) -> list[str]:
+    """Return a sentence for each forbidden import of the whole library."""
+    folder = root / PACKAGE
+    return [
+        f"{path.relative_to(root)}, {problem}"
+        for path in sorted(folder.rglob("*.py"))
+        for problem in file_problems(
+            path.read_text("utf-8"), module_name(path, folder), is_package=path.name == "__init__.py"
+        )
+    ]
+
+
+def existing_rooms(root: Path = ROOT) -> list[str]:
+    """Return the modules and packages directly under the library's folder."""
+    folder = root / PACKAGE
+    return [room for room in order() if (folder / f"{room}.py").is_file() or (folder / room / "__init__.py").is_file()]
+
+
+def table(root: Path = ROOT) -> str:
+    """Return the table of README.md: every module that exists, floor by floor."""
+    existing = set(existing_rooms(root))
+    lines = ["| floor | | module | holds |", "|---|---|---|---|"]
+    for key, floor in FLOORS.items():
+        shown = [(room, holds) for room, holds in floor.rooms.items() if room in existing]
+        for index, (room, holds) in enumerate(shown):
+            is_folder = (root / PACKAGE / room).is_dir()
+            file = f"{room}/" if is_folder else f"{room}.py"
+            start = f"{key} | {floor.name}" if index == 0 else " | "
+            lines.append(f"| {start} | [`{file}`]({PACKAGE}/{file}) | {holds} |")
+    return "\n".join(lines)

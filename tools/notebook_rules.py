@@ -1,0 +1,234 @@
+"""The rules of notebooks and pages, each a function that returns a sentence for every breach.
+
+tests/test_house_notebooks.py applies them to everything on disk, and shows each of them a bad example.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import build_notebooks
+import library_source
+from build_notebooks import tags
+from nbformat import NotebookNode
+
+MAX_BYTES = 1_500_000
+RELATIONS = ("same-as:", "sketch-of:", "only-here")
+#: First bytes of compressed pictures and sounds that a browser shows.
+COMPRESSED = {
+    "image/png": b"\x89PNG",
+    "image/jpeg": b"\xff\xd8",
+    "image/webp": b"RIFF",
+    "audio/mpeg": b"",
+    "audio/mp3": b"",
+    "audio/ogg": b"OggS",
+}
+MEDIA = re.compile(r"data:((?:audio|image)/[a-z0-9.+-]+);base64,([A-Za-z0-9+/=]+)")
+NUMBER = re.compile(
+    r"(?<![\w.])\d+\.\d{2,}(?![\w.]*\d)"  # a decimal with two or more digits after the point
+    r"|(?<![\w.])\d+(?:\.\d+)?\s?(?:%|percent\b)"  # a percentage
+)
+#: What is removed before numbers are looked for: code, formulas, comments, tags, addresses and versions.
+NOT_PROSE = re.compile(
+    r"^(`{3,}|~{3,}).*?^\1"
+    r"|``.+?``|`[^`\n]+`"
+    r"|\$\$.+?\$\$|\$[^$\n]+\$"
+    r"|<!--.*?-->"
+    r"|<[a-zA-Z/][^>]*>"
+    r"|https?://\S+"
+    r"|(?:Python|version|older than|newer than) \d+\.\d+",
+    flags=re.DOTALL | re.MULTILINE,
+)
+#: A paragraph with one of these quotes somebody else's number, and says whose.
+CITATION = re.compile(r"\{cite|\]\(https?://|<https?://")
+EXCUSE = re.compile(r"<!--\s*typed:(.*?)-->", flags=re.DOTALL)
+
+
+def is_plain_python(cell: NotebookNode) -> bool:
+    """Return whether a code cell can be parsed without IPython."""
+    try:
+        ast.parse(cell.source)
+    except SyntaxError:
+        return False
+    return cell.cell_type == "code"
+
+
+def twin_problems(notebook: NotebookNode, plan: NotebookNode) -> list[str]:
+    """A notebook has exactly the cells that its text twin describes."""
+    found, wanted = build_notebooks.outline(notebook), build_notebooks.outline(plan)
+    for number, (have, want) in enumerate(zip(found, wanted, strict=False), 1):
+        if have != want:
+            return [f"cell {number} differs from the text twin: run `make notebooks`"]
+    if len(found) != len(wanted):
+        return [f"has {len(found)} cells where its text twin describes {len(wanted)}: run `make notebooks`"]
+    return []
+
+
+def execution_problems(notebook: NotebookNode) -> list[str]:
+    """A notebook was run from top to bottom, wrote nothing to stderr, and failed only where a tag expects it."""
+    problems = [] if build_notebooks.is_executed(notebook) else ["was not executed once from top to bottom"]
+    for number, cell in enumerate(notebook.cells, 1):
+        if cell.cell_type != "code":
+            continue
+        if not cell.source.strip():
+            problems.append(f"cell {number} is an empty code cell")
+        if any(output.get("name") == "stderr" for output in cell.outputs):
+            problems.append(f"cell {number} wrote to stderr")
+        has_error = any(output.output_type == "error" for output in cell.outputs)
+        if has_error != ("raises-exception" in tags(cell)):
+            problems.append(f"cell {number} must have an error exactly where it is tagged raises-exception")
+    return problems
+
+
+def _output_texts(notebook: NotebookNode) -> list[tuple[int, str, str]]:
+    """Return ``(cell number, type, text)`` of every output, lists joined."""
+    found = []
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            for kind, data in output.get("data", {}).items():
+                found.append((number, kind, data if isinstance(data, str) else str(data)))
+    return found
+
+
+def media_problems(notebook: NotebookNode) -> list[str]:
+    """Pictures and sounds in a notebook are compressed."""
+    problems = []
+    for number, kind, text in _output_texts(notebook):
+        inline = MEDIA.findall(text) if kind == "text/html" else []
+        direct = [(kind, text)] if kind.startswith(("audio/", "image/")) and kind != "image/svg+xml" else []
+        for media, encoded in [*inline, *direct]:
+            if media == "image/svg+xml":
+                continue
+            start = base64.b64decode(encoded[:16])
+            if media not in COMPRESSED or not start.startswith(COMPRESSED[media]):
+                problems.append(f"cell {number} holds {media}: use MP3 for sound, PNG, JPEG, WebP or SVG for pictures")
+    return problems
+
+
+def size_problems(n_bytes: int) -> list[str]:
+    """A notebook stays small enough to open on a phone."""
+    return [f"has {n_bytes} bytes; at most {MAX_BYTES} are allowed"] if n_bytes > MAX_BYTES else []
+
+
+class _Pictures(HTMLParser):
+    """Collect the alternative text of every picture, None where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alternatives: list[str | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note one picture."""
+        if tag == "img":
+            self.alternatives.append(dict(attrs).get("alt"))
+
+
+def picture_problems(notebook: NotebookNode) -> list[str]:
+    """Every picture in an output says in words what it shows."""
+    problems = []
+    for number, kind, text in _output_texts(notebook):
+        if kind == "text/html":
+            parser = _Pictures()
+            parser.feed(text)
+            if any(not (alternative or "").strip() for alternative in parser.alternatives):
+                problems.append(f"cell {number} shows a picture without alternative text")
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "text/html" not in data and any(kind.startswith("image/") for kind in data):
+                problems.append(f"cell {number} shows a bare picture: use plotting.figure, which asks for words")
+    return problems
+
+
+def _checks(cell: NotebookNode) -> list[str]:
+    """Return the text of the statements of a cell that assert something."""
+    if not is_plain_python(cell):
+        return []
+    found = []
+    for node in ast.walk(ast.parse(cell.source)):
+        is_call = isinstance(node, ast.Call) and re.search(r"\bassert_\w+$", ast.unparse(node.func))
+        if isinstance(node, ast.Assert) or is_call:
+            found.append(ast.unparse(node))
+    return found
+
+
+def relation_problems(notebook: NotebookNode, root: Path = library_source.ROOT) -> list[str]:
+    """A cell that defines something says how it stands to the library, and the claim is true."""
+    problems = []
+    codes = [(number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
+    for index, (number, cell) in enumerate(codes):
+        defined = library_source.definitions(ast.parse(cell.source)) if is_plain_python(cell) else {}
+        relations = [tag for tag in tags(cell) if tag.startswith(RELATIONS)]
+        if defined and not relations:
+            problems.append(
+                f"cell {number} defines {', '.join(defined)}: "
+                "tag it same-as:module.name, sketch-of:module.name or only-here"
+            )
+        same = [tag.removeprefix("same-as:") for tag in relations if tag.startswith("same-as:")]
+        for name in same:
+            problems += _same_as_problems(number, name, defined, root)
+        if same and "only-here" not in relations:
+            extra = set(defined) - {name.split(".")[-1] for name in same}
+            problems += [f"cell {number} also defines {name}, which no same-as: tag names" for name in sorted(extra)]
+        for name in [tag.removeprefix("sketch-of:") for tag in relations if tag.startswith("sketch-of:")]:
+            following = [codes[index + 1][1]] if index + 1 < len(codes) else []
+            problems += _sketch_problems(number, name, following, root)
+    return problems
+
+
+def _same_as_problems(number: int, name: str, defined: dict, root: Path) -> list[str]:
+    """Compare one definition of a cell with the library's."""
+    try:
+        _, node = library_source.find_in_library(name, root)
+    except LookupError as error:
+        return [f"cell {number}: {error}"]
+    if node.name not in defined:
+        return [f"cell {number} is tagged same-as:{name} and does not define {node.name}"]
+    if library_source.bare_tree(defined[node.name]) != library_source.bare_tree(node):
+        return [f"cell {number}: {node.name} differs from the library's; build_notebooks.py --write-library copies it"]
+    return []
+
+
+def _sketch_problems(number: int, name: str, following: list[NotebookNode], root: Path) -> list[str]:
+    """Look for an assertion, in the next code cell, that names what was sketched."""
+    try:
+        _, node = library_source.find_in_library(name, root)
+    except LookupError as error:
+        return [f"cell {number}: {error}"]
+    if any(re.search(rf"\b{node.name}\b", check) for cell in following for check in _checks(cell)):
+        return []
+    return [f"cell {number} sketches {name}: the next code cell must assert that it agrees with {node.name}"]
+
+
+def number_problems(text: str) -> list[str]:
+    """A measured number is not typed into prose: it stands in an output or comes from results/.
+
+    Decimals with two or more digits after the point, and percentages, count as measured. They may stand in code, in
+    formulas, in a paragraph with a citation or a link to the source, or with the excuse ``<!-- typed: NUMBER why -->``
+    in the same cell.
+    """
+    excuses = " ".join(EXCUSE.findall(text))
+    problems = []
+    for paragraph in re.split(r"\n\s*\n", _blank(NOT_PROSE, text, keep=CITATION)):
+        if CITATION.search(paragraph):
+            continue
+        for match in NUMBER.finditer(paragraph):
+            number = match.group().strip()
+            if not re.search(rf"(?<![\d.]){re.escape(number)}(?![\d])", excuses):
+                problems.append(f"the number {number} is typed into prose")
+    return problems
+
+
+def _blank(pattern: re.Pattern, text: str, keep: re.Pattern) -> str:
+    """Remove what a pattern finds; a paragraph that had a citation keeps a sign of it."""
+    marked = keep.sub(lambda match: match.group() + " {cite ", text)
+    return pattern.sub(" ", marked)
+
+
+def page_number_problems(text: str) -> list[str]:
+    """Apply ``number_problems`` to a prose page, front matter left out."""
+    return number_problems(re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL))

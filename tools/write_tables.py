@@ -1,0 +1,52 @@
+"""Write what is made from the files that exist: _toc.yml, and two tables of README.md (chapters, map of the library).
+
+python tools/write_tables.py
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import chapters
+import floors
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def fill(text: str, name: str, table: str) -> str:
+    r"""Return a page with the block between ``<!-- name -->`` and ``<!-- end of name -->`` replaced.
+
+    Raises:
+        ValueError: the page has not exactly one such block.
+
+    Example:
+        >>> fill("<!-- map -->\nold\n<!-- end of map -->", "map", "new")
+        '<!-- map -->\nnew\n<!-- end of map -->'
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    block = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
+    if len(block.findall(text)) != 1:
+        raise ValueError(f"The page must have one block from {begin} to {end}; found {len(block.findall(text))}.")
+    return block.sub(lambda _: f"{begin}\n{table}\n{end}", text)
+
+
+def readme(root: Path = ROOT) -> str:
+    """Return README.md as it must be."""
+    text = (root / "README.md").read_text("utf-8")
+    text = fill(text, "chapters", chapters.table(root))
+    return fill(text, "floors", floors.table(root))
+
+
+def main() -> None:
+    """Write both files and say which changed."""
+    wanted = {ROOT / "README.md": readme(), ROOT / "_toc.yml": chapters.contents()}
+    changed = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
+    for path in changed:
+        path.write_text(wanted[path], "utf-8")
+    names = " and ".join(path.name for path in changed)
+    print(f"Wrote {names}." if changed else "README.md and _toc.yml agree with the files that exist.")
+
+
+if __name__ == "__main__":
+    main()
