@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import timeit
 
 import pytest
 from random_music import make_random_piece
@@ -123,3 +124,14 @@ def test_both_vocabularies_of_remi_have_the_same_tokens():
     theirs = miditok.REMI(configure(special_tokens=["PAD"])).vocab
     ours = Remi().vocabulary
     assert {translate(token) for token in theirs if token != "PAD_None"} == set(ours.tokens(range(ours.size)))
+
+
+def test_remi_is_at_least_five_times_as_fast():
+    piece = make_random_piece(seed=1, n_notes=4000)
+    ours, theirs, score = Remi(), miditok.REMI(configure()), to_score(piece)
+    assert 5 * fastest(lambda: ours.encode(piece)) < fastest(lambda: theirs.encode(score))
+
+
+def fastest(call, n_runs=3):
+    """Return the seconds of the fastest of several runs: what the machine can do when it is left alone."""
+    return min(timeit.repeat(call, number=1, repeat=n_runs))
