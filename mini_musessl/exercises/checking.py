@@ -1,0 +1,254 @@
+"""How an answer to an exercise is judged: run it, compare it, and recognise the usual mistakes.
+
+A checker is data, not code: an ``Exercise`` holds inputs, the right function, and wrong ones that readers often write,
+each with the sentence that explains it. The reader's function is run on all inputs. If its outputs are those of a known
+wrong one on every input, the sentence of that mistake is the answer; so each mistake needs an input that tells it from
+the others, and a test asks for that.
+
+Chapter: every notebook; first in 3a.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Case = tuple  # the arguments of one call
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that readers often give.
+
+    Attributes:
+        answer: a function that makes the mistake.
+        sentence: what to say to it. It may quote the first input on which it goes wrong, with ``{input}``, ``{found}``
+            and ``{expected}``.
+    """
+
+    answer: Callable
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its text, its solution, and what its checker knows.
+
+    Attributes:
+        id: number in the book, chapter and place, such as "3a.1".
+        title: a few words.
+        minutes: how long it takes, about.
+        task: what to write, in Markdown.
+        hint: what to think of, in Markdown.
+        cases: makes the inputs, each a tuple of arguments; called anew for every run, so that an answer that changes
+            its inputs spoils nothing.
+        solution: the right function.
+        mistakes: known wrong ones.
+        fact: what to say after "Right: "; it may quote the outputs, the first as ``{outputs[0]}``.
+        tolerance: how far a number may be off, absolutely and relatively; 0 asks for equality.
+        case_names: what to call the inputs in sentences, one each, or none to write them out as a call.
+    """
+
+    id: str
+    title: str
+    minutes: int
+    task: str
+    hint: str
+    cases: Callable[[], tuple[Case, ...]]
+    solution: Callable
+    mistakes: tuple[Mistake, ...]
+    fact: str
+    tolerance: float = 0.0
+    case_names: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The exercise as Markdown, with its hint folded."""
+        return (
+            f"**Exercise {self.id}: {self.title}** ({self.minutes} minutes). {self.task}\n\n"
+            f"<details><summary>Hint</summary>\n\n{self.hint}\n\n</details>"
+        )
+
+    @property
+    def solution_text(self) -> str:
+        """The solution's source, without its docstring, folded as Markdown."""
+        return (
+            f"<details><summary>Solution of exercise {self.id}</summary>\n\n"
+            f"```python\n{_source_without_docstring(self.solution)}\n```\n\n</details>"
+        )
+
+
+class Verdict(str):
+    """The sentence of a checker; ``is_right`` says whether the answer was right."""
+
+    is_right: bool
+
+    def __new__(cls, sentence: str, is_right: bool) -> Verdict:
+        """Make a sentence that knows whether it praises."""
+        verdict = super().__new__(cls, sentence)
+        verdict.is_right = is_right
+        return verdict
+
+    def _ipython_display_(self) -> None:
+        """Show nothing when it ends a notebook cell: ``check`` has printed the sentence already."""
+
+
+def judge(exercise: Exercise, answer: object) -> Verdict:
+    """Return what ``check`` says, without printing it.
+
+    Args:
+        exercise: what was asked.
+        answer: the reader's function.
+
+    Returns:
+        the sentence, with ``is_right``.
+
+    Chapter: every notebook; first in 3a.
+    """
+    if not callable(answer):
+        return Verdict(
+            f"Exercise {exercise.id} asks for a function; you pass {_kind(answer)}. "
+            "Pass the function itself, without parentheses and arguments.",
+            is_right=False,
+        )
+    cases, found = exercise.cases(), []
+    for index, case in enumerate(cases):
+        try:
+            found.append(_plain(answer(*case)))
+        except NotImplementedError:
+            return Verdict(f"Exercise {exercise.id} is still open: {_first_sentence(exercise.hint)}", is_right=False)
+        except Exception as error:
+            return Verdict(_on_error(error, _input(exercise, index)), is_right=False)
+    return _verdict_on(exercise, found, changed=_first_difference(list(cases), list(exercise.cases()), 0.0))
+
+
+def _verdict_on(exercise: Exercise, found: list, changed: int | None) -> Verdict:
+    """Compare outputs with the right ones and with those of the known mistakes.
+
+    ``changed`` is the first input that the answer has changed in place, if any.
+    """
+    expected = _run(exercise, exercise.solution)
+    wrong = _first_difference(found, expected, exercise.tolerance)
+    if wrong is None and changed is None:
+        fact = exercise.fact.format(outputs=[_show(output) for output in found])
+        return Verdict(f"Right: {fact}", is_right=True)
+    for mistake in exercise.mistakes:
+        if _first_difference(found, _run(exercise, mistake.answer), exercise.tolerance) is None:
+            words = dict(input=_input(exercise, wrong), found=_show(found[wrong]), expected=_show(expected[wrong]))
+            return Verdict(mistake.sentence.format(**words), is_right=False)
+    if changed is not None:
+        return Verdict(f"Your function changes what it is given, {_input(exercise, changed)}: work on a copy.", False)
+    return Verdict(_on_difference(found[wrong], expected[wrong], _input(exercise, wrong)), is_right=False)
+
+
+def _run(exercise: Exercise, function: Callable) -> list:
+    """Return the outputs of a function on fresh inputs."""
+    return [_plain(function(*case)) for case in exercise.cases()]
+
+
+def _input(exercise: Exercise, index: int) -> str:
+    """Name one input, as it was before the answer had it, or write it as a call."""
+    if exercise.case_names:
+        return exercise.case_names[index]
+    return f"f({', '.join(_show(argument) for argument in exercise.cases()[index])})"
+
+
+def _on_error(error: Exception, name: str) -> str:
+    """Return the sentence for an answer that stopped with an error."""
+    message = str(error).rstrip(".") or "no message"
+    return f"For {name} your function stops with {type(error).__name__}: {message}."
+
+
+def _on_difference(found: Any, expected: Any, name: str) -> str:
+    """Return the sentence for an output that is wrong in no way that the checker knows."""
+    problem = _form_problem(expected, found)
+    if problem:
+        return f"For {name} your function returns {problem}"
+    return f"For {name} you give {_show(found)}; the right answer is {_show(expected)}."
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in one form for comparing: arrays for tensors, Python's numbers for NumPy's, lists for tuples."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _form_problem(expected: Any, found: Any) -> str:
+    """Return what is wrong with the type or the shape of an output, or an empty string."""
+    if found is None:
+        return f"None, not {_kind(expected)}: is the return missing?"
+    if isinstance(expected, np.ndarray) and isinstance(found, list):
+        return f"a list or a tuple; expected {_kind(expected)}. Use np.array."
+    if isinstance(expected, np.ndarray) and isinstance(found, np.ndarray):
+        return "" if found.shape == expected.shape else f"{_kind(found)}; expected {_kind(expected)}."
+    are_numbers = isinstance(expected, (int, float)) and isinstance(found, (int, float))
+    if are_numbers or isinstance(found, type(expected)):
+        return ""
+    return f"{_kind(found)}; expected {_kind(expected)}."
+
+
+def _same(left: Any, right: Any, tolerance: float) -> bool:
+    """Return whether two outputs are equal within a tolerance; an array never equals a list."""
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        if left.shape == right.shape and left.dtype.kind in "biufc" and right.dtype.kind in "biufc":
+            return bool(np.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True))
+        return bool(np.array_equal(left, right))
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return len(left) == len(right) and _first_difference(left, right, tolerance) is None
+    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
+        return bool(np.isclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True))
+    if isinstance(left, np.random.Generator):
+        return True  # drawing from it changes it, and is meant to
+    return type(left) is type(right) and bool(left == right)
+
+
+def _first_difference(left: Sequence, right: Sequence, tolerance: float) -> int | None:
+    """Return the first place where two sequences of one length differ, or None."""
+    pairs = zip(left, right, strict=True)
+    return next((index for index, (a, b) in enumerate(pairs) if not _same(a, b, tolerance)), None)
+
+
+def _show(value: Any) -> str:
+    """Write a value on one short line, numbers with at most four digits."""
+    if isinstance(value, np.ndarray):
+        forms = {"float_kind": "{:.4g}".format, "int_kind": str, "bool": str}
+        value = np.array2string(value, threshold=16, edgeitems=6, separator=", ", formatter=forms)
+    elif isinstance(value, (list, tuple)):
+        value = f"[{', '.join(_show(item) for item in value)}]"
+    else:
+        value = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return textwrap.shorten(value, width=200, placeholder=" ...")
+
+
+def _kind(value: Any) -> str:
+    """Name the type of a value, with its article and its shape."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of a hint."""
+    return text.split(". ")[0].rstrip(".") + "."
+
+
+def _source_without_docstring(function: Callable) -> str:
+    """Return the source of a function as a reader would have written it."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    body = tree.body[0].body
+    lines = inspect.getsource(function).splitlines()
+    if ast.get_docstring(tree.body[0]) is not None:
+        del lines[body[0].lineno - 1 : body[0].end_lineno]
+    return "\n".join(lines)
