@@ -119,6 +119,14 @@ def normalize(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray
 def fade_out(samples: np.ndarray, fade_sec: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """Return the sound with its last ``fade_sec`` seconds brought softly to zero.
 
+    Args:
+        samples: (n_samples,).
+        fade_sec: how long the fade lasts; a shorter sound fades from its beginning.
+        sample_rate: samples a second.
+
+    Returns:
+        float32 (n_samples,).
+
     Example:
         >>> fade_out(np.ones(5), fade_sec=1, sample_rate=3).round(2).tolist()
         [1.0, 1.0, 1.0, 0.5, 0.0]
@@ -130,7 +138,7 @@ def fade_out(samples: np.ndarray, fade_sec: float, sample_rate: int = SAMPLE_RAT
 
 
 def to_mp3(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
-    """Encode mono sound as MP3, small enough for a page: about 35 KB for 15 s of a chorale.
+    """Encode mono sound as MP3, small enough for a page: about 40 KB for 15 s of a chorale.
 
     Args:
         samples: (n_samples,), within -1..1.
@@ -156,6 +164,13 @@ def to_mp3(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
 
 def to_wav(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
     """Encode mono sound as a WAV file of 16 bits, without loss beyond the rounding.
+
+    Args:
+        samples: (n_samples,), within -1..1.
+        sample_rate: samples a second.
+
+    Raises:
+        ValueError: samples out of range, not finite, or not one row.
 
     Example:
         >>> to_wav(np.zeros(10))[:4]

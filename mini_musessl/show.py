@@ -63,29 +63,15 @@ def show(
 
     Chapter: 00.
     """
-    if not 0 < max_sec <= 60:
-        raise ValueError(f"max_sec must be above 0 and at most 60 seconds; found {max_sec}. 15 keeps a page small.")
-    if score and not isinstance(music, VoiceGrid):
-        raise TypeError(
-            f"A score needs a voices.VoiceGrid; found {type(music).__name__}. "
-            "voices.from_piece makes one where each part is a voice."
-        )
-    whole = describe(music)
+    _check_request(music, score, max_sec)
     clip = _cut(music, max_sec)
-    is_cut = _n_steps(clip) < _n_steps(music)
-    cut = _says_cut(clip) if is_cut else ""
-    description = " ".join(filter(None, [_sentence(says), whole, cut]))
-    caption = " ".join(filter(None, [_sentence(says) or whole, cut]))
-    sound = synthesize(clip)
-    if is_cut:
-        sound = fade_out(sound[: int(_seconds(clip) * SAMPLE_RATE)], _FADE_SEC)
-    pictures = [image(piano_roll_svg(clip, title or "").encode(), "image/svg+xml", f"Piano roll. {description}")]
-    if score:
-        from mini_musessl.notation import to_svg
-
-        pictures.append(image(to_svg(clip).encode(), "image/svg+xml", f"Score. {description}"))
+    is_cut = clip is not music
+    cut = f"Shown and played: the first {_says_seconds(_seconds(clip))}." if is_cut else ""
+    whole, own = describe(music), _sentence(says)
+    description = " ".join(filter(None, [own, whole, cut]))
     facts = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{_seconds(clip):.3f}"'
-    return Shown(_figure("".join(pictures) + _player(sound), caption, facts), description)
+    inside = _pictures(clip, description, score, title or "") + _player(_sound(clip, is_cut))
+    return Shown(_figure(inside, " ".join(filter(None, [own or whole, cut])), facts), description)
 
 
 def show_audio(
@@ -143,9 +129,33 @@ def describe(music: Piece | VoiceGrid) -> str:
     return f"{name}: {sentence}" if name else sentence[0].upper() + sentence[1:]
 
 
-def _n_steps(music: Piece | VoiceGrid) -> int:
-    """Return the length in steps."""
-    return as_piece(music).n_steps
+def _check_request(music: Piece | VoiceGrid, score: bool, max_sec: float) -> None:
+    """Refuse what cannot be shown, before anything is made."""
+    if not 0 < max_sec <= 60:
+        raise ValueError(f"max_sec must be above 0 and at most 60 seconds; found {max_sec}. 15 keeps a page small.")
+    if len(as_piece(music).notes) == 0:
+        raise ValueError("Music must have at least one note to be shown; found none. Is the cut all rests?")
+    if score and not isinstance(music, VoiceGrid):
+        raise TypeError(
+            f"A score needs a voices.VoiceGrid; found {type(music).__name__}. "
+            "voices.from_piece makes one where each part is a voice."
+        )
+
+
+def _sound(clip: Piece | VoiceGrid, is_cut: bool) -> np.ndarray:
+    """Return the sound of a clip; one that was cut fades out instead of ringing on."""
+    sound = synthesize(clip)
+    return fade_out(sound[: int(_seconds(clip) * SAMPLE_RATE)], _FADE_SEC) if is_cut else sound
+
+
+def _pictures(clip: Piece | VoiceGrid, description: str, score: bool, title: str) -> str:
+    """Return the piano roll, and the score where it is asked for."""
+    pictures = image(piano_roll_svg(clip, title).encode(), "image/svg+xml", f"Piano roll. {description}")
+    if not score:
+        return pictures
+    from mini_musessl.notation import to_svg
+
+    return pictures + image(to_svg(clip).encode(), "image/svg+xml", f"Score. {description}")
 
 
 def _seconds(music: Piece | VoiceGrid) -> float:
@@ -165,13 +175,6 @@ def _cut(music: Piece | VoiceGrid, max_sec: float) -> Piece | VoiceGrid:
     lines = lines[(stop / 2 <= lines) & (lines <= stop) & (lines > 0)]
     stop = int(lines[-1]) if len(lines) else stop
     return voices.cut(music, 0, stop) if isinstance(music, VoiceGrid) else notes_on_a_grid.cut(music, 0, stop)
-
-
-def _says_cut(clip: Piece | VoiceGrid) -> str:
-    """Return the sentence that tells what of the music is shown."""
-    return (
-        f"Shown and played: the first {_says_bars(as_piece(clip)).split(' of ')[0]}, {_says_seconds(_seconds(clip))}."
-    )
 
 
 def _says_parts(music: Piece | VoiceGrid, piece: Piece) -> str:
