@@ -57,7 +57,7 @@ _DEGREES = {
 }
 _CADENCES = {("V", "I"): "authentic", ("vii", "I"): "authentic", ("IV", "I"): "plagal", ("V", "vi"): "deceptive"}
 
-# Costs of a chord template, in shares of the weight that sounds. Of these three only too low a cost for sevenths matters
+# Costs of a chord template, in shares of the weight that sounds. Of the three only too low a cost for sevenths matters
 # to the agreement with analysts (see chord_labels): at 0.05 passing sevenths count, and six points are lost. Twice that
 # cost, half or twice the cost of a fifth, and a least share of 0.5 or 0.7 change less than half a point.
 _SEVENTH_COST = 0.1
