@@ -53,8 +53,14 @@ def tracked_files(root: Path = ROOT) -> list[Path]:
     if listing.returncode == 0:
         paths = [root / name for name in listing.stdout.split("\0") if name]
         return [path for path in paths if path.is_file()]
-    skipped = {".venv", "_build", "__pycache__", ".git", "node_modules"}
-    return [path for path in sorted(root.rglob("*")) if path.is_file() and not skipped & set(path.parts)]
+    found = [path.relative_to(root) for path in sorted(root.rglob("*")) if path.is_file()]
+    return [root / path for path in found if not any(_is_made(part) for part in path.parts)]
+
+
+def _is_made(part: str) -> bool:
+    """Return whether a folder holds what programs made; .ci and .github are ours."""
+    is_hidden = part.startswith(".") and part not in (".ci", ".github", ".gitignore", ".yamllint")
+    return is_hidden or part in ("_build", "__pycache__", "node_modules") or part.endswith(".egg-info")
 
 
 def move(new: str, root: Path = ROOT) -> list[Path]:
