@@ -21,6 +21,8 @@ from safetensors.torch import save
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 FORMAT = "mini_musessl checkpoint 1"
+# One key for everything: safetensors writes several keys in an order that changes from run to run.
+_KEY = "mini_musessl"
 _RETRAIN = "Save the model again with checkpoints.save_checkpoint, or train it again."
 
 
@@ -55,9 +57,9 @@ def save_checkpoint(model: MusicTransformer, path: str | os.PathLike[str], card:
         raise ValueError(f'A checkpoint\'s name must end in ".safetensors"; found {path.name!r}. Rename it.')
     if not path.parent.is_dir():
         raise ValueError(f"The folder of a checkpoint must exist; {path.parent} does not. Make it first.")
-    header = {"format": FORMAT, "config": json.dumps(asdict(model.config)), "card": _to_json(card or {})}
+    about = {"format": FORMAT, "config": asdict(model.config), "card": card or {}}
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    _write_aside(path, save(weights, metadata=header))
+    _write_aside(path, save(weights, metadata={_KEY: _to_json(about)}))
 
 
 def load_checkpoint(path: str | os.PathLike[str], expected: TransformerConfig | None = None) -> Checkpoint:
@@ -79,17 +81,7 @@ def load_checkpoint(path: str | os.PathLike[str], expected: TransformerConfig | 
     path = Path(path)
     _check_file(path)
     header, weights = _read(path)
-    if header.get("format") != FORMAT:
-        raise ValueError(
-            f"A checkpoint must say that its format is {FORMAT!r}; {path.name} says {header.get('format')!r}. "
-            f"{_RETRAIN}"
-        )
-    try:
-        config, card = _config_from_json(header["config"]), json.loads(header["card"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"A checkpoint must hold a readable configuration and card; {path.name} does not ({error}). {_RETRAIN}"
-        ) from None
+    config, card = _read_header(path, header)
     _check_expected(path, config, expected)
     model = MusicTransformer(config)
     _check_weights(path, model, weights)
@@ -97,10 +89,10 @@ def load_checkpoint(path: str | os.PathLike[str], expected: TransformerConfig | 
     return Checkpoint(model.eval(), card)
 
 
-def _to_json(card: dict[str, Any]) -> str:
-    """Return the card as JSON, or say what is wrong with it."""
+def _to_json(about: dict[str, Any]) -> str:
+    """Return what is known about the model as JSON, or say what is wrong with it."""
     try:
-        return json.dumps(card, sort_keys=True, allow_nan=False)
+        return json.dumps(about, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"A card must hold only what JSON can hold (texts, finite numbers, lists, dictionaries): {error}."
@@ -145,10 +137,21 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         ) from None
 
 
-def _config_from_json(text: str) -> TransformerConfig:
-    """Return the configuration; JSON has no tuples, so lists become tuples again."""
-    values = json.loads(text)
-    return TransformerConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+def _read_header(path: Path, header: dict[str, str]) -> tuple[TransformerConfig, dict[str, Any]]:
+    """Return the configuration and the card, or say what is wrong with them."""
+    try:
+        about = json.loads(header.get(_KEY, "{}"))
+        if about.get("format") == FORMAT:
+            # JSON has no tuples: lists become tuples again.
+            values = {name: tuple(v) if isinstance(v, list) else v for name, v in about["config"].items()}
+            return TransformerConfig(**values), dict(about["card"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"A checkpoint must hold a readable configuration and card; {path.name} does not ({error}). {_RETRAIN}"
+        ) from None
+    raise ValueError(
+        f"A checkpoint must say that its format is {FORMAT!r}; {path.name} says {about.get('format')!r}. {_RETRAIN}"
+    )
 
 
 def _check_expected(path: Path, config: TransformerConfig, expected: TransformerConfig | None) -> None:

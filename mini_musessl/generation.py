@@ -164,6 +164,8 @@ def continue_grid(
             f"Model and tokenizer must share a vocabulary; the model has {model.config.vocabulary_size} symbols and "
             f"the tokenizer {tokenizer.vocabulary.size}. Use the tokenizer the model was trained with."
         )
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1; found {n_steps}.")
     prompt = np.asarray(tokenizer.encode(opening))
     added = sample(model, prompt[None], n_steps * opening.n_voices, generator, temperature, top_p)
     grid = tokenizer.decode(np.concatenate((prompt, added[0].numpy())))

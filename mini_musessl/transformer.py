@@ -150,6 +150,13 @@ class MusicTransformer(nn.Module):
         """Make a network with fresh weights, drawn from ``seed`` alone."""
         super().__init__()
         self.config = config
+        # PyTorch fills new layers from its global state, which is not ours to move.
+        with torch.random.fork_rng(devices=[]):
+            self._make_layers(config)
+        self._set_weights(torch.Generator().manual_seed(seed))
+
+    def _make_layers(self, config: TransformerConfig) -> None:
+        """Make all parts, in the order in which ``forward`` uses them."""
         n_inputs = config.vocabulary_size + 1
         self.token_tables = nn.ModuleList(nn.Embedding(n_inputs, config.d_model) for _ in range(config.n_previous + 1))
         self.cycle_tables = nn.ModuleList(nn.Embedding(length, config.d_model) for length in config.cycle_lengths)
@@ -160,7 +167,6 @@ class MusicTransformer(nn.Module):
         )
         self.norm = nn.LayerNorm(config.d_model, bias=False)
         self.to_logits = nn.Linear(config.d_model, config.vocabulary_size, bias=False)
-        self._set_weights(torch.Generator().manual_seed(seed))
 
     def forward(
         self, token_ids: Int[Tensor, "batch time"], cache: Cache | None = None

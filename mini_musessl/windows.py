@@ -61,7 +61,7 @@ def cut_windows(
         All windows, piece by piece; the last of each piece is padded.
 
     Raises:
-        ValueError: no pieces, an empty piece, or a length that is not positive.
+        ValueError: no pieces, an empty piece, a length that is not positive, or a stride longer than the context.
 
     Example:
         >>> batch = cut_windows([[5, 6, 7, 8, 9]], context_length=3, begin_id=99)
@@ -109,7 +109,7 @@ def random_batches(
         An iterator that never ends.
 
     Raises:
-        ValueError: no pieces, an empty piece, or a length that is not positive.
+        ValueError: no pieces, an empty piece, a length that is not positive, or a stride longer than the context.
         TypeError: the generator is not a numpy.random.Generator.
 
     Example:
@@ -203,6 +203,11 @@ def _window_starts(arrays: list[np.ndarray], context_length: int, stride_token: 
     for name, value in (("context_length", context_length), ("stride_token", stride_token)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1 token; found {value}.")
+    if stride_token > context_length:
+        raise ValueError(
+            f"stride_token must not exceed context_length = {context_length}, or tokens between windows would be "
+            f"skipped; found {stride_token}. Use longer windows."
+        )
     pairs = []
     for piece, ids in enumerate(arrays):
         n_starts = 1 + max(0, -(-(len(ids) - context_length) // stride_token))

@@ -1,0 +1,69 @@
+"""The next-token loss: by hand, with padding, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mini_musessl.objectives.next_token import next_token_loss
+
+
+def test_two_tokens_by_hand():
+    logits = torch.tensor([[[0.0, math.log(3)], [math.log(9), 0.0]]])
+    # The targets have probability 3/4 and 9/10.
+    loss = next_token_loss(logits, torch.tensor([[1, 0]]))
+    assert loss.item() == pytest.approx(-(math.log(0.75) + math.log(0.9)) / 2)
+
+
+def test_a_model_that_knows_nothing_pays_the_logarithm_of_the_vocabulary():
+    assert next_token_loss(torch.zeros(2, 3, 47), torch.ones(2, 3).long()).item() == pytest.approx(math.log(47))
+
+
+def test_padding_counts_neither_above_nor_below_the_fraction_line():
+    logits = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(10).reshape(2, 5) % 7
+    is_padding = torch.tensor([[False] * 5, [False, False, True, True, True]])
+    mean = torch.cat(
+        (-logits[0].log_softmax(-1)[range(5), targets[0]], -logits[1].log_softmax(-1)[range(2), targets[1, :2]])
+    )
+    assert next_token_loss(logits, targets, is_padding).item() == pytest.approx(mean.mean().item())
+    logits[1, 3] = math.nan
+    targets[1, 3] = -100
+    assert next_token_loss(logits, targets, is_padding).item() == pytest.approx(mean.mean().item())
+
+
+def test_gradients_reach_the_counted_logits_only():
+    logits = torch.zeros(1, 3, 4, requires_grad=True)
+    next_token_loss(logits, torch.zeros(1, 3).long(), torch.tensor([[False, True, False]])).backward()
+    assert (logits.grad[0, 1] == 0).all()
+    torch.testing.assert_close(logits.grad[0, 0], torch.tensor([-0.375, 0.125, 0.125, 0.125]))
+
+
+def test_swapped_axes_are_refused():
+    with pytest.raises(
+        ValueError, match=r"targets must have the shape of logits without its last axis, \(2, 7\); found \(2, 5\)"
+    ):
+        next_token_loss(torch.zeros(2, 7, 5), torch.zeros(2, 5).long())
+
+
+def test_padding_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"is_padding must have the shape .* \(2, 5\); found \(5, 2\)"):
+        next_token_loss(torch.zeros(2, 5, 7), torch.zeros(2, 5).long(), torch.zeros(5, 2).bool())
+
+
+def test_nothing_but_padding_is_refused():
+    with pytest.raises(ValueError, match="at least one target; found only padding"):
+        next_token_loss(torch.zeros(2, 5, 7), torch.zeros(2, 5).long(), torch.ones(2, 5).bool())
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="at least one target; found none"):
+        next_token_loss(torch.zeros(0, 5, 7), torch.zeros(0, 5).long())
+
+
+@pytest.mark.parametrize("bad", [-1, 7])
+def test_targets_outside_the_vocabulary_are_refused(bad):
+    with pytest.raises(ValueError, match=r"Targets must lie in 0\.\.6; found"):
+        next_token_loss(torch.zeros(1, 2, 7), torch.tensor([[3, bad]]))

@@ -1,0 +1,165 @@
+"""Training: it learns, it repeats itself, and it stops with a sentence when it cannot go on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mini_musessl import training, windows
+from mini_musessl.training import TrainingConfig
+from mini_musessl.transformer import MusicTransformer, TransformerConfig
+
+# Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
+torch.set_num_threads(1)
+
+MODEL = TransformerConfig(
+    vocabulary_size=11, context_length=12, d_model=24, n_layers=2, n_heads=3, d_feedforward=40, cycle_lengths=(4,)
+)
+QUICK = TrainingConfig(n_updates=6, n_warmup_updates=2, learning_rate=1e-2, report_every=4, device="cpu")
+
+
+def make_batches(seed=0):
+    pieces = [np.random.default_rng(5).integers(0, 11, 30)]
+    return windows.random_batches(pieces, 3, MODEL.context_length, np.random.default_rng(seed), MODEL.begin_id)
+
+
+def one_batch():
+    return itertools.repeat(next(make_batches()))
+
+
+def test_one_batch_is_memorised_and_the_first_loss_is_the_logarithm_of_the_vocabulary():
+    config = replace(QUICK, n_updates=150, n_warmup_updates=10, report_every=50)
+    history = training.train(MusicTransformer(MODEL), one_batch(), config, report=None)
+    assert history.train_nats[0] == pytest.approx(math.log(11), abs=1e-5)
+    assert history.train_nats[-1] < 0.05
+    assert history.update == [0, 50, 100, 150]
+
+
+def test_the_same_seeds_give_the_same_history_and_weights():
+    def run():
+        model = MusicTransformer(replace(MODEL, dropout=0.2))
+        return training.train(model, make_batches(), QUICK, report=None), model.state_dict()
+
+    (first, first_weights), (second, second_weights) = run(), run()
+    assert first == second
+    assert all(torch.equal(first_weights[name], second_weights[name]) for name in first_weights)
+
+
+def test_dropout_draws_from_the_seed_of_the_config():
+    def run(seed):
+        model = MusicTransformer(replace(MODEL, dropout=0.2))
+        return training.train(model, make_batches(), replace(QUICK, seed=seed), report=None).train_nats
+
+    assert run(0) != run(1)
+
+
+def test_the_random_state_of_pytorch_is_put_back():
+    state = torch.get_rng_state()
+    training.train(MusicTransformer(replace(MODEL, dropout=0.2)), make_batches(), QUICK, report=None)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_progress_is_printed_in_lines_without_times(capsys):
+    training.train(MusicTransformer(MODEL), make_batches(), QUICK, evaluate=lambda model: 1.5)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["0", "4", "6"]
+    assert all(re.fullmatch(r"update +\d+   train \d\.\d{3}   valid 1\.500   rate 0\.\d{5}", line) for line in lines)
+
+
+def test_evaluation_sees_the_model_in_evaluation_mode_without_gradients():
+    seen = []
+
+    def evaluate(model):
+        seen.append((model.training, torch.is_grad_enabled()))
+        return 2.0
+
+    history = training.train(MusicTransformer(MODEL), make_batches(), QUICK, evaluate, report=None)
+    assert seen == [(False, False)] * 3
+    assert history.valid_nats == [2.0, 2.0, 2.0]
+
+
+def test_reporting_changes_nothing_that_is_learned():
+    def last_weights(report_every):
+        model = MusicTransformer(replace(MODEL, dropout=0.2))
+        training.train(model, make_batches(), replace(QUICK, report_every=report_every), lambda model: 0.0, report=None)
+        return model.state_dict()
+
+    often, seldom = last_weights(1), last_weights(6)
+    assert all(torch.equal(often[name], seldom[name]) for name in often)
+
+
+def test_train_loss_is_the_mean_of_the_batches_since_the_line_before():
+    def losses(report_every):
+        config = replace(QUICK, report_every=report_every)
+        return training.train(MusicTransformer(MODEL), make_batches(), config, report=None).train_nats
+
+    each = losses(1)
+    assert losses(4)[1:] == pytest.approx([np.mean(each[1:5]), np.mean(each[5:7])])
+
+
+def test_the_learning_rate_climbs_and_falls_in_straight_lines():
+    config = replace(QUICK, n_updates=100, n_warmup_updates=10, learning_rate=1.0)
+    rates = [training.learning_rate_at(update, config) for update in range(100)]
+    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
+    assert np.diff(rates[10:]) == pytest.approx(np.full(89, -1 / 90))
+    assert rates[99] == pytest.approx(1 / 90)
+
+
+def test_matrices_decay_and_vectors_do_not():
+    model = MusicTransformer(MODEL)
+    groups = training.make_optimizer(model, replace(QUICK, weight_decay=0.3)).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.3, 0.0]
+    assert {weight.dim() for weight in groups[1]["params"]} == {1}
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+def test_bfloat16_trains_to_nearly_the_same_loss():
+    def last(precision):
+        config = replace(QUICK, n_updates=30, n_warmup_updates=5, precision=precision)
+        return training.train(MusicTransformer(MODEL), one_batch(), config, report=None).train_nats[-1]
+
+    assert last("bfloat16") == pytest.approx(last("float32"), abs=0.05)
+    assert training.choose_precision("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_update():
+    config = replace(QUICK, n_updates=8, report_every=8)
+    calls = itertools.count(1)
+
+    def objective(logits, targets, is_padding):
+        return logits.mean() * (math.nan if next(calls) == 3 else 1.0)
+
+    with pytest.raises(FloatingPointError, match="at update 3 it is nan"):
+        training.train(MusicTransformer(MODEL), make_batches(), config, objective=objective, report=None)
+
+
+def test_batches_that_end_are_refused():
+    with pytest.raises(ValueError, match="6 updates needs as many batches; found only 2"):
+        training.train(MusicTransformer(MODEL), itertools.islice(make_batches(), 2), QUICK, report=None)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="needs a GPU that PyTorch can see; found none"):
+        training.train(MusicTransformer(MODEL), make_batches(), replace(QUICK, device="cuda"), report=None)
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"n_updates": 0}, "n_updates must be above 0; found 0"),
+        ({"learning_rate": math.nan}, "learning_rate must be above 0; found nan"),
+        ({"n_warmup_updates": 6}, "at least 0 and below n_updates = 6; found 6"),
+        ({"device": "gpu"}, "device must be one of auto, cpu, cuda; found 'gpu'"),
+        ({"precision": "half"}, "precision must be one of auto, float32, bfloat16; found 'half'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        replace(QUICK, **change)

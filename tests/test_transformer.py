@@ -1,0 +1,155 @@
+"""MusicTransformer: causal, equal to PyTorch's block, and the same with and without a cache."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mini_musessl.attention import causal_rule
+from mini_musessl.transformer import MusicTransformer, TransformerBlock, TransformerConfig
+
+# Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
+torch.set_num_threads(1)
+
+CONFIG = TransformerConfig(
+    vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4, 8)
+)
+
+
+def lively_model(config=CONFIG):
+    """A model whose every weight matters: a fresh one predicts the same for any input."""
+    model = MusicTransformer(config).eval()
+    generator = torch.Generator().manual_seed(1)
+    for weight in model.parameters():
+        weight.data.normal_(std=0.5, generator=generator)
+    return model
+
+
+def ids_of(batch, time, seed=0):
+    return torch.randint(0, 12, (batch, time), generator=torch.Generator().manual_seed(seed))
+
+
+def test_logits_have_one_score_a_symbol_without_the_begin_symbol():
+    assert MusicTransformer(CONFIG)(ids_of(3, 5)).shape == (3, 5, 11)
+
+
+def test_a_fresh_model_gives_every_symbol_the_same_probability():
+    log_probabilities = MusicTransformer(CONFIG)(ids_of(3, 5)).log_softmax(-1)
+    torch.testing.assert_close(log_probabilities, torch.full_like(log_probabilities, -math.log(11)))
+
+
+@pytest.mark.parametrize("position", [0, 6, 15])
+def test_changing_a_token_changes_no_logits_before_it_and_does_change_those_at_it(position):
+    model, before = lively_model(), ids_of(2, 16)
+    after = before.clone()
+    after[:, position] = (before[:, position] + 1) % 11
+    difference = (model(before) - model(after)).abs().amax(dim=(0, 2))
+    assert (difference[:position] == 0).all()
+    assert (difference[position:] > 1e-6).all()
+
+
+def test_rows_of_a_batch_do_not_see_each_other():
+    model, ids = lively_model(), ids_of(3, 7)
+    torch.testing.assert_close(model(ids)[[2, 0]], model(ids[[2, 0]]))
+    torch.testing.assert_close(model(ids)[1:2], model(ids[1:2]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_previous", [0, 1, 3])
+@pytest.mark.parametrize("cuts", [(1, 2, 3, 4, 5, 6, 7, 8, 9), (2, 9), (7, 8, 9)])
+def test_reading_in_parts_with_a_cache_gives_the_same_logits(n_previous, cuts):
+    model, ids = lively_model(replace(CONFIG, n_previous=n_previous)), ids_of(2, 9)
+    cache, parts, start = model.start_cache(2), [], 0
+    for stop in cuts:
+        parts.append(model(ids[:, start:stop], cache))
+        start = stop
+    torch.testing.assert_close(torch.cat(parts, dim=1), model(ids), rtol=1e-4, atol=1e-4)
+    assert cache.token_ids.tolist() == ids.tolist()
+
+
+def test_a_block_without_rotation_is_pytorchs_pre_norm_layer():
+    ours = TransformerBlock(12, 3, 20).double()
+    theirs = torch.nn.TransformerEncoderLayer(
+        12, 3, 20, dropout=0.0, activation="gelu", batch_first=True, norm_first=True, bias=False, dtype=torch.float64
+    )
+    pairs = {
+        "self_attn.in_proj_weight": ours.attention.to_queries_keys_values.weight,
+        "self_attn.out_proj.weight": ours.attention.to_output.weight,
+        "linear1.weight": ours.widen.weight,
+        "linear2.weight": ours.narrow.weight,
+        "norm1.weight": ours.attention_norm.weight,
+        "norm2.weight": ours.feedforward_norm.weight,
+    }
+    assert dict(theirs.named_parameters()).keys() == pairs.keys()
+    theirs.load_state_dict({name: weight.data for name, weight in pairs.items()})
+    features = torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    may_attend = causal_rule(5, 5)
+    torch.testing.assert_close(ours(features, may_attend)[0], theirs(features, src_mask=~may_attend))
+
+
+def test_cycle_tables_tell_voice_and_beat_by_position():
+    model = lively_model(replace(CONFIG, n_previous=0))
+    same = torch.zeros(1, 16, dtype=torch.long)
+    features = model._embed(same, 0)[0]
+    torch.testing.assert_close(features[1], features[9])
+    assert not torch.allclose(features[1], features[5])
+    assert CONFIG.stride_token == 8
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state_alone():
+    state = torch.get_rng_state()
+    first = MusicTransformer(CONFIG, seed=3).state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(5)
+    second, other = MusicTransformer(CONFIG, seed=3).state_dict(), MusicTransformer(CONFIG, seed=4).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["token_tables.0.weight"], other["token_tables.0.weight"])
+
+
+def test_dropout_works_while_training_only():
+    model = lively_model(replace(CONFIG, dropout=0.5))
+    ids = ids_of(1, 6)
+    assert torch.equal(model(ids), model(ids))
+    model.train()
+    assert not torch.equal(model(ids), model(ids))
+
+
+def test_a_sequence_longer_than_the_context_is_refused():
+    with pytest.raises(ValueError, match="at most context_length = 16 tokens; found 17"):
+        MusicTransformer(CONFIG)(ids_of(1, 17))
+
+
+def test_a_cache_that_grows_beyond_the_context_is_refused():
+    model = MusicTransformer(CONFIG)
+    cache = model.start_cache(1)
+    model(ids_of(1, 16), cache)
+    with pytest.raises(ValueError, match="at most context_length = 16 tokens; found 17"):
+        model(ids_of(1, 1), cache)
+
+
+def test_nothing_to_read_is_refused():
+    with pytest.raises(ValueError, match="at least one token; found none"):
+        MusicTransformer(CONFIG)(ids_of(1, 0))
+
+
+@pytest.mark.parametrize("bad", [-1, 12])
+def test_ids_outside_the_vocabulary_are_refused(bad):
+    with pytest.raises(ValueError, match=rf"must lie in 0\.\.11, the last being the begin symbol; found .*{bad}"):
+        MusicTransformer(CONFIG)(torch.tensor([[3, bad]]))
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"n_layers": 0}, "n_layers must be at least 1; found 0"),
+        ({"d_model": 10}, "multiple of 2 \\* n_heads.*found d_model=10 and n_heads=3"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1; found 1.0"),
+        ({"n_previous": -1}, "n_previous must not be negative"),
+        ({"cycle_lengths": (4, 0)}, "cycle_lengths must be positive"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        replace(CONFIG, **change)
