@@ -10,5 +10,22 @@ from __future__ import annotations
 
 from mini_musessl.corpora.cache import cache_folder
 from mini_musessl.corpora.chorales import ChoraleFacts, chorale_facts, load_chorales
+from mini_musessl.corpora.downloads import download
+from mini_musessl.corpora.jsb import load_jsb
+from mini_musessl.corpora.melodies import duplicates, melody_groups, shared_melodies
+from mini_musessl.corpora.splits import REBUILT_NAME, melody_disjoint_split, rebuilt_split
 
-__all__ = ["ChoraleFacts", "cache_folder", "chorale_facts", "load_chorales"]
+__all__ = [
+    "REBUILT_NAME",
+    "ChoraleFacts",
+    "cache_folder",
+    "chorale_facts",
+    "download",
+    "duplicates",
+    "load_chorales",
+    "load_jsb",
+    "melody_disjoint_split",
+    "melody_groups",
+    "rebuilt_split",
+    "shared_melodies",
+]

@@ -171,9 +171,10 @@ def _choose_voices(root: ElementTree.Element) -> list[ElementTree.Element] | Non
 
 
 def _read_voice(part: ElementTree.Element) -> _Voice:
-    """Walk through a part and collect its notes."""
+    """Walk through a part, measure by measure, and collect its notes."""
     # Files count in one unit from beginning to end.
     voice, now = _Voice(divisions=int(part.findtext("measure/attributes/divisions"))), 0
+    written: list[tuple[int, int, ElementTree.Element]] = []
     for measure in part.iter("measure"):
         furthest = now
         voice.measure_start.append(now)
@@ -183,7 +184,7 @@ def _read_voice(part: ElementTree.Element) -> _Voice:
                     voice.n_grace += 1
                     continue
                 end = now + int(item.findtext("duration"))
-                _add_note(voice, item, now, end)
+                written.append((now, end, item))
                 # The voice ends with its last note or rest: a silent skip behind it is not music.
                 now = voice.end = end
             elif item.tag == "forward":
@@ -192,26 +193,28 @@ def _read_voice(part: ElementTree.Element) -> _Voice:
                 now -= int(item.findtext("duration"))
             furthest = max(furthest, now)
         now = furthest
+    _join_ties(voice, written)
     return voice
 
 
-def _add_note(voice: _Voice, item: ElementTree.Element, start: int, end: int) -> None:
-    """Add a note to a voice, or lengthen the one to which it is tied."""
-    written = item.find("pitch")
-    if written is None:
-        return
-    pitch = _SEMITONES[written.findtext("step")] + 12 * (int(written.findtext("octave")) + 1)
-    pitch += round(float(written.findtext("alter") or 0))
-    has_fermata = item.find("notations/fermata") is not None
-    ties = [tie.get("type") for tie in item.findall("tie")]
-    if "start" in ties:
-        voice.tie_end.add(end)
+def _join_ties(voice: _Voice, written: list[tuple[int, int, ElementTree.Element]]) -> None:
+    """Add the written notes to a voice; a note at the end of a tie lengthens the one before it."""
     notes = voice.notes
-    if "stop" in ties and notes and notes[-1][1] == start and notes[-1][2] == pitch:
-        notes[-1][1] = end
-        notes[-1][3] |= has_fermata
-    else:
-        notes.append([start, end, pitch, has_fermata])
+    for start, end, item in written:
+        place = item.find("pitch")
+        if place is None:
+            continue  # a rest
+        pitch = _SEMITONES[place.findtext("step")] + 12 * (int(place.findtext("octave")) + 1)
+        pitch += round(float(place.findtext("alter") or 0))
+        has_fermata = item.find("notations/fermata") is not None
+        ties = [tie.get("type") for tie in item.findall("tie")]
+        if "start" in ties:
+            voice.tie_end.add(end)
+        if "stop" in ties and notes and notes[-1][1] == start and notes[-1][2] == pitch:
+            notes[-1][1] = end
+            notes[-1][3] |= has_fermata
+        else:
+            notes.append([start, end, pitch, has_fermata])
 
 
 def _sample(read: list[_Voice], n_steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
