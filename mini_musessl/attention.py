@@ -83,6 +83,15 @@ def rotary_angles(
 ) -> Float[Tensor, "time half"]:
     """Give each position an angle for each pair of features: from one radian a position down to 1/10,000.
 
+    Args:
+        first_position: position of the first angle; above 0 when a cache holds what came before.
+        n_positions: how many positions, one after another.
+        d_head: features a head, an even number; each pair gets its own speed.
+        device: where to put the result.
+
+    Returns:
+        Angles in radians.
+
     References:
         Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021), section 3.2.2.
 
@@ -100,6 +109,13 @@ def rotate(
 
     Feature i is paired with feature i + d_head / 2. The product of a turned query and a turned key depends on the
     distance of their positions alone, so attention learns "four tokens back" once, not once a position.
+
+    Args:
+        features: queries or keys.
+        angles: from ``rotary_angles``.
+
+    Returns:
+        The features, turned; their lengths do not change.
 
     References:
         Su et al. (2021), equation 34; the pairing by halves is that of most later code.

@@ -182,6 +182,13 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
     A CPU without it imitates it, which is slower than float32.
 
+    Args:
+        name: "float32", "bfloat16" or "auto".
+        device: where the model will run.
+
+    Returns:
+        The type of number.
+
     Chapter: 6a.
     """
     if name != "auto":
@@ -197,6 +204,10 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """Make AdamW; matrices decay, vectors (norms, biases) do not.
+
+    Args:
+        model: whose weights to change.
+        config: its learning rate, weight decay and betas are used.
 
     References:
         Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019).

@@ -97,6 +97,12 @@ class TransformerBlock(nn.Module):
 
     Equal to ``torch.nn.TransformerEncoderLayer(norm_first=True, activation="gelu", bias=False)`` without rotation.
 
+    Args:
+        d_model: width of inputs and outputs.
+        n_heads: attention heads; divides ``d_model``.
+        d_feedforward: width inside the feed-forward network.
+        dropout: share of features silenced while training.
+
     References:
         Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020): normalising first trains
         without a long warm-up.
@@ -120,7 +126,17 @@ class TransformerBlock(nn.Module):
         angles: Tensor | None = None,
         past: KeysAndValues | None = None,
     ) -> tuple[Float[Tensor, "batch time d_model"], KeysAndValues]:
-        """Return the new features, and the keys and values of all positions so far."""
+        """Pass features through the block.
+
+        Args:
+            features: one vector a position.
+            may_attend: True where a position may look; None lets all look at all.
+            angles: rotary angles of these positions; None for no rotation.
+            past: keys and values of earlier positions, from an earlier call.
+
+        Returns:
+            The new features, and the keys and values of all positions so far.
+        """
         attended, present = self.attention(self.attention_norm(features), may_attend, angles, past)
         features = features + self.dropout(attended)
         widened = nn.functional.gelu(self.widen(self.feedforward_norm(features)))

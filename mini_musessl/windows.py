@@ -164,6 +164,14 @@ def allowed_intervals(
 def transpose_ids(token_ids: ArrayLike, semitones: int, pitch_ids: range) -> Int[np.ndarray, "*shape"]:
     """Move the pitches among token ids; rests and other symbols stay.
 
+    Args:
+        token_ids: ids of any shape.
+        semitones: interval, upwards if positive.
+        pitch_ids: ids that stand for consecutive pitches.
+
+    Returns:
+        int64, the same shape.
+
     Raises:
         ValueError: a pitch would leave the vocabulary.
 
