@@ -40,7 +40,7 @@ class Meter:
     """A time signature and the place where its bars begin to be counted.
 
     ``step`` is the first bar line. For the first meter of a piece it may be negative: a piece in 4/4 that begins with
-    an upbeat of one quarter, at 4 steps a quarter, has ``Meter(-12, 4, 4)``, so that step 0 is the last quarter of a bar.
+    an upbeat of one quarter, at 4 steps a quarter, has ``Meter(-12, 4, 4)``: step 0 is the last quarter of a bar.
     """
 
     step: int
@@ -64,7 +64,8 @@ class Meter:
         length, remainder = divmod(self.numerator * 4 * steps_per_quarter, self.denominator)
         if remainder:
             raise ValueError(
-                f"A bar must be a whole number of steps; {self.numerator}/{self.denominator} at {steps_per_quarter} steps a "
+                f"A bar must be a whole number of steps; {self.numerator}/{self.denominator} at "
+                f"{steps_per_quarter} steps a "
                 "quarter is not. Use a finer grid, such as 24 steps a quarter."
             )
         return length
@@ -247,6 +248,10 @@ def sort_notes(notes: np.ndarray) -> np.ndarray:
 def transpose(piece: Piece, semitones: int) -> Piece:
     """Move every pitch by a number of semitones; drums stay, since their numbers name instruments.
 
+    Args:
+        piece: the piece.
+        semitones: how far up; negative is down.
+
     Raises:
         ValueError: a pitch would leave 0..127.
 
@@ -275,6 +280,11 @@ def cut(piece: Piece, start_step: int, stop_step: int) -> Piece:
 
     A note that crosses an edge keeps the part that sounds inside. Bars keep their phase, and the meter and the tempo
     in force at ``start_step`` go along.
+
+    Args:
+        piece: the piece.
+        start_step: first step that is kept.
+        stop_step: first step that is not.
 
     Raises:
         ValueError: not 0 <= start_step < stop_step <= piece.n_steps.
@@ -386,7 +396,8 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
     ).any(0)
     if is_off.any() and not may_round:
         raise ValueError(
-            f"Every note must start and end on the new grid of {steps_per_quarter} steps a quarter; {int(is_off.sum())} of "
+            f"Every note must start and end on the new grid of {steps_per_quarter} steps a quarter; "
+            f"{int(is_off.sum())} of "
             f"{len(is_off)} notes do not. Use a finer grid, or may_round=True to move them to the nearest step."
         )
     notes = piece.notes.copy()
@@ -406,6 +417,15 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
 def steps_to_sec(piece: Piece, step: ArrayLike) -> np.ndarray:
     """Return the time in seconds at which each step begins, by the piece's tempos.
 
+    Args:
+        piece: the piece; only its grid and its tempos matter.
+        step: steps from the start, any shape.
+
+    Returns:
+        float64 seconds, of the shape of ``step``.
+
+    Chapter: 3a.
+
     Example:
         >>> piece = Piece(make_notes([0], [24], [60]), tempos=(Tempo(0, 60.0),))
         >>> steps_to_sec(piece, [0, 24, 36]).tolist()
@@ -418,7 +438,17 @@ def steps_to_sec(piece: Piece, step: ArrayLike) -> np.ndarray:
 
 
 def sec_to_steps(piece: Piece, sec: ArrayLike) -> np.ndarray:
-    """Return the step nearest to each time in seconds, by the piece's tempos."""
+    """Return the step nearest to each time in seconds, by the piece's tempos.
+
+    Args:
+        piece: the piece; only its grid and its tempos matter.
+        sec: times in seconds from the start, any shape.
+
+    Returns:
+        int64 steps, of the shape of ``sec``.
+
+    Chapter: 3a.
+    """
     tempo_step, tempo_sec, sec_per_step = _tempo_table(piece)
     sec = np.asarray(sec, float)
     index = (np.searchsorted(tempo_sec, sec, side="right") - 1).clip(min=0)
@@ -427,6 +457,14 @@ def sec_to_steps(piece: Piece, sec: ArrayLike) -> np.ndarray:
 
 def bar_lines_step(piece: Piece) -> np.ndarray:
     """Return the steps from 0 up to the end of the piece at which a bar begins, in order.
+
+    Args:
+        piece: the piece; only its grid, length and meters matter.
+
+    Returns:
+        int64 (n_bar_lines,).
+
+    Chapter: 3a.
 
     Example:
         >>> bar_lines_step(Piece(make_notes([0], [24 * 8], [60]))).tolist()
@@ -441,6 +479,15 @@ def bar_lines_step(piece: Piece) -> np.ndarray:
 
 def bar_position_step(piece: Piece, step: ArrayLike) -> np.ndarray:
     """Return how many steps after the latest bar line each step lies; 0 on the bar line.
+
+    Args:
+        piece: the piece; only its grid and its meters matter.
+        step: steps from the start, any shape.
+
+    Returns:
+        int64, of the shape of ``step``.
+
+    Chapter: 3a.
 
     Example:
         >>> upbeat = Piece(make_notes([0], [96], [60]), meters=(Meter(-72, 4, 4),))
@@ -468,7 +515,8 @@ def _whole_numbers(name: str, column: ArrayLike) -> np.ndarray:
         index = int(is_bad.reshape(-1).argmax())
         raise TypeError(
             f"{name} must be whole numbers; found {array.reshape(-1)[index]} at note {index}. "
-            "Are these seconds or quarters? Multiply by the steps in each and round, or read a file with midi.read_midi."
+            "Are these seconds or quarters? Multiply by the steps in each and round, or read a file "
+            "with midi.read_midi."
         )
     raise TypeError(f"{name} must be whole numbers; found {array.dtype}.")
 
@@ -479,7 +527,8 @@ def _check_timeline(name: str, entries: Sequence[Meter] | Sequence[Tempo], may_s
     starts_well = bool(steps) and (steps[0] <= 0 if may_start_early else steps[0] == 0)
     if not starts_well or any(later <= earlier for earlier, later in zip(steps[:-1], steps[1:], strict=True)):
         raise ValueError(
-            f"{name} must begin at step 0{' or before' if may_start_early else ''} and go on in rising order; found steps {steps}."
+            f"{name} must begin at step 0{' or before' if may_start_early else ''} and go on in "
+            f"rising order; found steps {steps}."
         )
     if may_start_early and any(step <= 0 for step in steps[1:]):
         raise ValueError(f"Only the first of {name} may begin at or before step 0; found steps {steps}.")

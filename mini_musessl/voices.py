@@ -203,6 +203,10 @@ def transpose(grid: VoiceGrid, semitones: int) -> VoiceGrid:
 
     The key signature moves along, to the spelling with the fewest accidentals.
 
+    Args:
+        grid: the music.
+        semitones: how far up; negative is down.
+
     Raises:
         ValueError: a pitch would leave 0..127.
 
@@ -218,7 +222,8 @@ def transpose(grid: VoiceGrid, semitones: int) -> VoiceGrid:
     sounding = moved[is_sounding]
     if sounding.size and (sounding.min() < 0 or sounding.max() > 127):
         raise ValueError(
-            f"Pitches must stay in 0..127; moved by {semitones} semitones they reach {sounding.min()}..{sounding.max()}. "
+            f"Pitches must stay in 0..127; moved by {semitones} semitones they reach "
+            f"{sounding.min()}..{sounding.max()}. "
             "Choose a smaller interval."
         )
     # A semitone up is seven fifths up; signatures that name the same keys lie twelve fifths apart.
@@ -230,6 +235,11 @@ def cut(grid: VoiceGrid, start_step: int, stop_step: int) -> VoiceGrid:
     """Cut out the steps from ``start_step`` up to, not including, ``stop_step``.
 
     A note that was already sounding at ``start_step`` is struck there.
+
+    Args:
+        grid: the music.
+        start_step: first step that is kept.
+        stop_step: first step that is not.
 
     Raises:
         ValueError: not 0 <= start_step < stop_step <= n_steps.
@@ -270,7 +280,8 @@ def _check_cells(pitch: np.ndarray, is_onset: np.ndarray) -> None:
     if is_bad.any():
         step, voice = np.argwhere(is_bad)[0]
         raise ValueError(
-            f"A cell must hold a pitch 0..127 or {REST} for a rest; found {pitch[step, voice]} at step {step}, voice {voice}."
+            f"A cell must hold a pitch 0..127 or {REST} for a rest; found {pitch[step, voice]} at "
+            f"step {step}, voice {voice}."
         )
     before = np.full_like(pitch, REST)
     before[1:] = pitch[:-1]
