@@ -67,6 +67,12 @@ def test_the_report_counts_each_kind_of_change_by_hand():
     )
 
 
+def test_a_note_that_is_gone_is_not_taken_for_the_unison_of_another_part():
+    before = music.make_notes([0, 0], 4, [60, 60], part=[0, 1])
+    assert compare_notes(before, before[1:]) == Loss(2, 1)
+    assert compare_notes(before, before[:1]) == Loss(2, 1)
+
+
 def test_every_lost_fact_is_named():
     piece = make_random_piece(seed=5, n_notes=20)
     changes = {

@@ -44,6 +44,13 @@ def test_a_long_rest_is_passed_by_words_without_a_note():
     assert compound.decode(compound.encode(piece)) == piece
 
 
+def test_a_new_meter_needs_a_word_of_its_own_only_where_no_note_says_it():
+    meters = (music.Meter(0, 3, 4), music.Meter(12, 4, 4), music.Meter(28, 6, 8))
+    piece = music.Piece(music.make_notes([0, 28], [4, 4], [60, 62]), steps_per_quarter=4, meters=meters)
+    compound = replace(PLAIN, n_velocities=0, meters=METERS)
+    assert words(compound, piece) == ["1 0 60 4 3/4", "1 0 none 1 4/4", "1 0 62 4 6/8"]
+
+
 @given(pieces(n_parts=4, max_duration=32, meters=METERS))
 def test_a_piece_comes_back_whole(piece):
     back = FULL.decode(FULL.encode(piece))

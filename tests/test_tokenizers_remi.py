@@ -89,6 +89,7 @@ def test_any_ids_decode_and_encoding_again_settles(remi, data):
         ("bar position 4 pitch 60 velocity 64", []),  # no duration
         ("bar position 4 duration 3 velocity 64", []),  # no pitch
         ("pitch 60 duration 2", [(0, 2, 60, 64)]),  # no bar, no position, no velocity
+        ("pitch 60 duration 2 pitch 62 velocity 9", [(0, 2, 60, 64)]),  # what follows the next pitch is another note's
         ("bar bar pitch 60 velocity 9 velocity 8 duration 2 duration 3", [(16, 2, 60, 9)]),  # the first of each
         ("position 4 pitch 60 duration 2 position 0 pitch 62 duration 1", [(0, 2, 60, 64), (0, 1, 62, 64)]),  # before 0
     ],

@@ -16,8 +16,8 @@ from mini_musessl import music, voices
 class Loss:
     """How music differs from what comes back after encoding and decoding it.
 
-    Notes are compared in quarters, so that a change of grid alone counts as no change. A note that came back has the
-    same pitch and onset, or, for what then remains, the same pitch and the same place in the order of onsets.
+    Notes are compared in quarters, so that a change of grid alone counts as no change. Which note came back as which is
+    decided by pitch, onset and part; for what then remains by pitch and onset; then by pitch, in the order of onsets.
 
     Attributes:
         n_notes_in: notes before.
@@ -125,14 +125,14 @@ def compare_notes(before: np.ndarray, after: np.ndarray, facts: tuple[str, ...] 
 
 def _match(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return two lists of indices: which note before is which note after."""
-    matched_before, matched_after = _match_by(before, after, ("pitch", "onset_step"))
-    rest_before = np.setdiff1d(np.arange(len(before)), matched_before)
-    rest_after = np.setdiff1d(np.arange(len(after)), matched_after)
-    more_before, more_after = _match_by(before[rest_before], after[rest_after], ("pitch",))
-    return (
-        np.concatenate([matched_before, rest_before[more_before]]),
-        np.concatenate([matched_after, rest_after[more_after]]),
-    )
+    rest_before, rest_after = np.arange(len(before)), np.arange(len(after))
+    matched_before, matched_after = [], []
+    for names in (("pitch", "onset_step", "part"), ("pitch", "onset_step"), ("pitch",)):
+        at_before, at_after = _match_by(before[rest_before], after[rest_after], names)
+        matched_before.append(rest_before[at_before])
+        matched_after.append(rest_after[at_after])
+        rest_before, rest_after = np.delete(rest_before, at_before), np.delete(rest_after, at_after)
+    return np.concatenate(matched_before), np.concatenate(matched_after)
 
 
 def _match_by(before: np.ndarray, after: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

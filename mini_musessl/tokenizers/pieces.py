@@ -84,8 +84,12 @@ class PieceTokenizer(ABC):
 
     def _velocity_index(self, velocity: np.ndarray) -> np.ndarray:
         """Return the index of the nearest velocity of the vocabulary; the softer of two that are equally near."""
-        nearest = np.abs(np.arange(128)[:, None] - self.velocities).argmin(axis=1)
-        return nearest[velocity]
+        return self._nearest_velocity[velocity]
+
+    @cached_property
+    def _nearest_velocity(self) -> np.ndarray:
+        """Index of the nearest velocity of the vocabulary for each MIDI velocity."""
+        return np.abs(np.arange(128)[:, None] - self.velocities).argmin(axis=1)
 
     def _families(self, *wanted: str) -> tuple[tuple[str, tuple], ...]:
         """Return those of the shared families that this tokenizer needs, in the order asked for."""
