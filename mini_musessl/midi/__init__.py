@@ -23,6 +23,17 @@ Chapter: 3a (pitch, rhythm and harmony as arrays).
 from __future__ import annotations
 
 from mini_musessl.midi.reading import READERS, from_pretty_midi, read_midi
+from mini_musessl.midi.score_reading import read_musicxml
+from mini_musessl.midi.score_writing import write_musicxml
 from mini_musessl.midi.writing import to_bytes, to_pretty_midi, write_midi
 
-__all__ = ["READERS", "from_pretty_midi", "read_midi", "to_bytes", "to_pretty_midi", "write_midi"]
+__all__ = [
+    "READERS",
+    "from_pretty_midi",
+    "read_midi",
+    "read_musicxml",
+    "to_bytes",
+    "to_pretty_midi",
+    "write_midi",
+    "write_musicxml",
+]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import struct
-from pathlib import Path
 from typing import BinaryIO
+
+from mini_musessl.midi.files import check_file, is_empty
 
 #: A file larger than this many bytes for each permitted note is refused before it is parsed; a note takes 6 to 8.
 BYTES_PER_NOTE_LIMIT = 100
@@ -14,13 +15,7 @@ BYTES_PER_NOTE_LIMIT = 100
 def load_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> tuple[str, bytes]:
     """Return what to call the source in messages, and its bytes, unless they are far too many."""
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        if path.is_dir():
-            raise IsADirectoryError(
-                f"read_midi needs one file; {path} is a folder. Use corpora.load_midi_folder to read all that is in it."
-            )
-        if not path.exists():
-            raise FileNotFoundError(f"read_midi needs a file; found nothing at {path}. Check the name and the folder.")
+        path = check_file(source, "read_midi")
         _check_size(path.name, path.stat().st_size, max_notes)
         return path.name, path.read_bytes()
     data = bytes(source) if isinstance(source, (bytes, bytearray, memoryview)) else source.read()
@@ -35,9 +30,7 @@ def load_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int
 def _check_size(label: str, n_bytes: int, max_notes: int) -> None:
     """Refuse an empty file, and one so large that its events alone would take minutes to parse."""
     if n_bytes == 0:
-        raise ValueError(
-            f"A MIDI file must hold a header and a track; {label} is empty (0 bytes). Copy or export it again."
-        )
+        raise is_empty(label)
     limit = BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000
     if n_bytes > limit:
         raise ValueError(

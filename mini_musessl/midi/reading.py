@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mini_musessl.midi.chunks import check_chunks, load_bytes
+from mini_musessl.midi.files import check_grid
 from mini_musessl.midi.parsing import parse_with_mido, parse_with_symusic
 from mini_musessl.midi.ticks import TickMusic, is_damaged
 from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo, sort_notes
@@ -64,7 +65,8 @@ def read_midi(
 
     Chapter: 3a, 3c.
     """
-    _check_arguments(steps_per_quarter, reader)
+    check_grid(steps_per_quarter)
+    _check_reader(reader)
     label, data = load_bytes(source, max_notes)
     data, ticks_per_quarter = check_chunks(label, data)
     parse = parse_with_symusic if reader == "symusic" else parse_with_mido
@@ -86,13 +88,8 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI, steps_per_quarter: int = 24) 
     return read_midi(buffer.getvalue(), steps_per_quarter)
 
 
-def _check_arguments(steps_per_quarter: int, reader: str) -> None:
-    """Refuse a grid or a reader that does not exist."""
-    is_whole = isinstance(steps_per_quarter, (int, np.integer)) and not isinstance(steps_per_quarter, bool)
-    if not is_whole or steps_per_quarter < 1:
-        raise ValueError(
-            f"steps_per_quarter must be a whole number of at least 1; found {steps_per_quarter!r}. 24 holds triplets."
-        )
+def _check_reader(reader: str) -> None:
+    """Refuse a reader that does not exist."""
     if reader not in READERS:
         raise ValueError(f'reader must be "pretty_midi" or "symusic"; found {reader!r}. "pretty_midi" is always there.')
 

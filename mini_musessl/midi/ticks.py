@@ -9,6 +9,7 @@ import numpy as np
 from mini_musessl.music import Part
 
 DRUM_CHANNEL = 9  # counted from 0; musicians call it channel 10
+PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,12 @@ def is_damaged(label: str, error: Exception) -> ValueError:
         f"The events of a MIDI file must follow the standard; {label} breaks it ({found}). "
         "The file is damaged; copy or export it again."
     )
+
+
+def channels_of(parts: tuple[Part, ...]) -> list[int]:
+    """Give drum kits channel 10 and the other parts the rest in turn; after 15 they begin again, in other tracks."""
+    n_pitched, channels = 0, []
+    for part in parts:
+        channels.append(DRUM_CHANNEL if part.is_drum else PITCHED_CHANNELS[n_pitched % len(PITCHED_CHANNELS)])
+        n_pitched += not part.is_drum
+    return channels

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mini_musessl.midi.ticks import DRUM_CHANNEL, in_order
+from mini_musessl.midi.files import write_aside
+from mini_musessl.midi.ticks import channels_of, in_order
 from mini_musessl.music import Meter, Part, Piece
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 #: Written files have the lowest multiple of the grid that reaches this, so that other programs find room between steps.
 LOWEST_TICKS_PER_QUARTER = 480
-PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 
 
 def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
@@ -53,17 +53,7 @@ def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
 
     Chapter: 3a.
     """
-    path, data = Path(path), to_bytes(piece)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"A file needs a folder to be written to; found no folder {path.parent}. Make it first."
-        )
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_aside(Path(path), to_bytes(piece))
 
 
 def to_bytes(piece: Piece) -> bytes:
@@ -80,7 +70,7 @@ def to_bytes(piece: Piece) -> bytes:
     ticks_per_step = -(-LOWEST_TICKS_PER_QUARTER // piece.steps_per_quarter)
     file = mido.MidiFile(type=1, ticks_per_beat=ticks_per_step * piece.steps_per_quarter, charset="utf-8")
     file.tracks.append(_make_track(_timing_events(piece), ticks_per_step, piece.n_steps))
-    channels = _channels(piece.parts)
+    channels = channels_of(piece.parts)
     for index, (part, channel) in enumerate(zip(piece.parts, channels, strict=True)):
         notes = piece.notes[piece.notes["part"] == index]
         file.tracks.append(_make_track(_part_events(part, channel, notes), ticks_per_step, piece.n_steps))
@@ -125,15 +115,6 @@ def _check_can_be_written(piece: Piece) -> None:
                 "A MIDI tempo must lie between 3.58 and 60 million quarters a minute; "
                 f"found {tempo.quarters_per_minute}. Write the notes shorter or longer and change the tempo to match."
             )
-
-
-def _channels(parts: tuple[Part, ...]) -> list[int]:
-    """Give drum kits channel 10 and the other parts the rest in turn; after 15 they begin again, in other tracks."""
-    n_pitched, channels = 0, []
-    for part in parts:
-        channels.append(DRUM_CHANNEL if part.is_drum else PITCHED_CHANNELS[n_pitched % len(PITCHED_CHANNELS)])
-        n_pitched += not part.is_drum
-    return channels
 
 
 def _make_track(events: list[tuple[int, mido.Message]], ticks_per_step: int, n_steps: int) -> mido.MidiTrack:

@@ -1,0 +1,53 @@
+"""Files on the disk: is there one to read, and writing so that no half file is ever left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+
+def check_file(path: str | os.PathLike[str], reader_name: str) -> Path:
+    """Return the path, or refuse a missing file, a folder and an empty file."""
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{reader_name} needs one file; {path} is a folder. Give the path of a file in it, "
+            "or read a whole folder of MIDI with corpora.load_midi_folder."
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"{reader_name} needs a file; found nothing at {path}. Check the name and the folder.")
+    if path.stat().st_size == 0:
+        raise is_empty(path.name)
+    return path
+
+
+def is_empty(label: str) -> ValueError:
+    """Return the refusal of a file without a byte."""
+    return ValueError(f"A file of music must hold something; {label} is empty (0 bytes). Copy or export it again.")
+
+
+def check_grid(steps_per_quarter: int) -> None:
+    """Refuse a grid that is no whole number of steps."""
+    is_whole = isinstance(steps_per_quarter, (int, np.integer)) and not isinstance(steps_per_quarter, bool)
+    if not is_whole or steps_per_quarter < 1:
+        raise ValueError(
+            f"steps_per_quarter must be a whole number of at least 1; found {steps_per_quarter!r}. 24 holds triplets."
+        )
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a file under another name and rename it: the path holds the old bytes or all of the new ones."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"A file needs a folder to be written to; found no folder {path.parent}. Make it first."
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"A file needs a name of its own; {path} is a folder. Add a file name.")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_bytes(data)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
