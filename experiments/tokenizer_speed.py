@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -72,28 +71,34 @@ def make_miditok() -> miditok.REMI:
     return miditok.REMI(config)
 
 
-def measure(encode: Callable, works: list, n_runs: int) -> list[float]:
-    """Return the seconds that each of several runs over all works took, after one that does not count."""
-    seconds = []
-    for _ in range(n_runs + 1):
-        start = time.perf_counter()
-        for work in works:
-            encode(work)
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:]
+def measure(encode: Callable, works: list) -> float:
+    """Return the processor's seconds for encoding all works: what other programs do meanwhile does not count."""
+    start = time.process_time()
+    for work in works:
+        encode(work)
+    return time.process_time() - start
 
 
-def make_row(name: str, encode: Callable, works: list, n_notes: int, n_runs: int) -> dict:
-    """Measure one tokenizer and return its row of the result."""
-    seconds = measure(encode, works, n_runs)
-    median = statistics.median(seconds)
-    return {
-        "tokenizer": name,
-        "notes": n_notes,
-        "median_sec": round(median, 4),
-        "slowest_sec": round(max(seconds), 4),
-        "notes_per_sec": round(n_notes / median),
-    }
+def make_rows(music_name: str, runs: list[tuple], n_runs: int) -> list[dict]:
+    """Measure several tokenizers in turn, so that a busy minute strikes all of them, and return a row for each.
+
+    Args:
+        music_name: what the works are.
+        runs: for each tokenizer its name, its function, the works and their number of notes.
+        n_runs: how often each is measured, after one round that does not count.
+    """
+    seconds = np.array([[measure(encode, works) for _, encode, works, _ in runs] for _ in range(n_runs + 1)])[1:]
+    return [
+        {
+            "music": music_name,
+            "tokenizer": name,
+            "notes": n_notes,
+            "median_sec": round(float(np.median(seconds[:, column])), 4),
+            "slowest_sec": round(float(seconds[:, column].max()), 4),
+            "notes_per_sec": round(n_notes / float(np.median(seconds[:, column]))),
+        }
+        for column, (name, _, _, n_notes) in enumerate(runs)
+    ]
 
 
 def main() -> None:
@@ -120,7 +125,7 @@ def main() -> None:
         prepared = [theirs.preprocess_score(score) for score in scores]
         runs += [("MidiTok REMI", theirs.encode, scores, total)]
         runs += [("MidiTok REMI, score prepared", partial(theirs.encode, no_preprocess_score=True), prepared, total)]
-        rows += [{"music": label, **make_row(*run, options.runs)} for run in runs]
+        rows += make_rows(label, runs, options.runs)
         # The comparison is fair only if both write equally much.
         n_ours = sum(len(Remi().encode(piece)) for piece in pieces)
         n_theirs = sum(len(theirs.encode(score)[0].ids) for score in scores)

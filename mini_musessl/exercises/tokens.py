@@ -61,7 +61,13 @@ def _shifts_to_next(onset_step: np.ndarray) -> np.ndarray:
 
 
 def position_in_bar(onset_step: np.ndarray, bar_step: int, upbeat_step: int) -> np.ndarray:
-    """Return how many steps after the latest bar line each onset lies."""
+    """Return how many steps after the latest bar line each onset lies.
+
+    Args:
+        onset_step: where notes start, from the start of the music.
+        bar_step: how long a bar lasts.
+        upbeat_step: where the first bar line is.
+    """
     return (onset_step - upbeat_step) % bar_step
 
 
@@ -86,7 +92,12 @@ def _position_without_modulo(onset_step: np.ndarray, bar_step: int, upbeat_step:
 
 
 def nearest_bin(velocity: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the index of the value nearest to each velocity."""
+    """Return the index of the value nearest to each velocity.
+
+    Args:
+        velocity: MIDI velocities.
+        values: those that have a token, in rising order.
+    """
     return np.abs(velocity[:, None] - values).argmin(axis=1)
 
 
@@ -111,7 +122,12 @@ def _bin_value(velocity: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def with_holds(pitch: np.ndarray, is_onset: np.ndarray) -> np.ndarray:
-    """Return the tokens of one voice: a pitch where a note is struck, -1 for a rest, -2 for a hold."""
+    """Return the tokens of one voice: a pitch where a note is struck, -1 for a rest, -2 for a hold.
+
+    Args:
+        pitch: one cell a step, -1 for a rest.
+        is_onset: where a note is struck.
+    """
     is_held = (pitch != -1) & ~is_onset
     return np.where(is_held, -2, pitch)
 
@@ -139,7 +155,12 @@ def _holds_upside_down(pitch: np.ndarray, is_onset: np.ndarray) -> np.ndarray:
 
 
 def bits_per_quarter(counts: np.ndarray, n_quarters: float) -> float:
-    """Return the bits that a model of token frequencies needs for a quarter of music."""
+    """Return the bits that a model of token frequencies needs for a quarter of music.
+
+    Args:
+        counts: how often each token occurs, all above 0.
+        n_quarters: how long the piece lasts.
+    """
     share = counts / counts.sum()
     return float(-(counts * np.log2(share)).sum() / n_quarters)
 
