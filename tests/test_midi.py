@@ -1,0 +1,617 @@
+"""Tests of mini_musessl.midi for Standard MIDI Files."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import struct
+import warnings
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mini_musessl import midi, music
+from mini_musessl.music import Meter, Part, Piece, Tempo, make_notes
+
+READERS = pytest.mark.parametrize("reader", midi.READERS)
+TRIPLET = Piece(make_notes(onset_step=[0, 8, 16], duration_step=8, pitch=[60, 62, 64]))
+NAMES = ("", "soprano", "Flöte", "ピアノ", "a b")
+SPEEDS = (30.0, 60.0, 77.0, 80.0, 92.5, 120.0, 133.0, 200.0)
+
+
+def note_on(pitch, velocity=64, channel=0):
+    return mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)
+
+
+def note_off(pitch, channel=0):
+    return mido.Message("note_off", note=pitch, velocity=0, channel=channel)
+
+
+def program(number, channel=0):
+    return mido.Message("program_change", program=number, channel=channel)
+
+
+def meta(kind, **values):
+    return mido.MetaMessage(kind, **values)
+
+
+def file_bytes(*tracks, ticks_per_quarter=24, file_type=1):
+    """Return the bytes of a file whose tracks are lists of (tick, message)."""
+    file = mido.MidiFile(ticks_per_beat=ticks_per_quarter, type=file_type)
+    for events in tracks:
+        track, last_tick = mido.MidiTrack(), 0
+        for tick, message in events:
+            track.append(message.copy(time=tick - last_tick))
+            last_tick = tick
+        file.tracks.append(track)
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()
+
+
+def raw_file(track, n_tracks=1, file_type=0, division=24):
+    """Return the bytes of a file with one track given byte by byte."""
+    header = struct.pack(">4sLHHH", b"MThd", 6, file_type, n_tracks, division)
+    return header + struct.pack(">4sL", b"MTrk", len(track)) + track
+
+
+def rows(piece):
+    """Return the notes as tuples of onset, duration and pitch."""
+    return piece.notes[["onset_step", "duration_step", "pitch"]].tolist()
+
+
+ONE_NOTE = [(0, note_on(60)), (24, note_off(60))]
+
+
+def without_nests(notes):
+    """Keep the notes that do not begin and end inside a longer one of their pitch and part."""
+    kept = []
+    for note in notes.tolist():
+        onset, duration, pitch, _, part = note
+        same = [other for other in kept if (other[2], other[4]) == (pitch, part)]
+        if all(other[0] + other[1] <= onset + duration for other in same):
+            kept.append(note)
+    return np.array(kept, music.NOTE_DTYPE)
+
+
+@st.composite
+def pieces(draw):
+    """Draw a piece that MIDI can hold: notes on any grid, parts with at least one note, upbeat, meters, tempos."""
+    n_parts = draw(st.integers(1, 4))
+    cell = st.tuples(
+        st.integers(0, 200), st.integers(1, 60), st.integers(0, 127), st.integers(1, 127), st.integers(0, n_parts - 1)
+    )
+    drawn = draw(st.lists(cell, max_size=25)) + [(0, 1, 60, 64, part) for part in range(n_parts)]
+    notes = without_nests(music.sort_notes(np.array(drawn, music.NOTE_DTYPE)))
+    steps_per_quarter = draw(st.sampled_from([1, 4, 7, 24, 480, 1000]))
+    numerator, denominator = draw(st.sampled_from([(4, 4), (3, 4), (2, 2), (5, 4)]))
+    bar = numerator * 4 * steps_per_quarter // denominator
+    upbeat_step = draw(st.integers(0, bar - 1))
+    meters = [Meter(upbeat_step - bar if upbeat_step else 0, numerator, denominator)]
+    if draw(st.booleans()):
+        # Later than the first full bar: a meter before that may be read as an upbeat.
+        meters.append(Meter(upbeat_step + 2 * bar + draw(st.integers(0, 100)), 6, 4))
+    tempo_steps = sorted(draw(st.sets(st.integers(1, 300), max_size=3)))
+    speeds = st.sampled_from(SPEEDS)
+    part = st.builds(Part, st.sampled_from(NAMES), st.integers(0, 127), st.booleans())
+    return Piece(
+        notes,
+        steps_per_quarter,
+        meters=tuple(meters),
+        tempos=tuple(Tempo(step, draw(speeds)) for step in [0, *tempo_steps]),
+        parts=tuple(draw(part) for _ in range(n_parts)),
+    )
+
+
+@given(pieces(), st.sampled_from(midi.READERS))
+def test_reading_what_was_written_gives_the_same_piece(piece, reader):
+    assert midi.read_midi(midi.to_bytes(piece), piece.steps_per_quarter, reader) == piece
+
+
+@given(pieces(), st.sampled_from([1, 4, 5, 12, 24]))
+def test_both_readers_give_the_same_piece_on_any_grid(piece, steps_per_quarter):
+    data = midi.to_bytes(piece)
+    assert midi.read_midi(data, steps_per_quarter) == midi.read_midi(data, steps_per_quarter, "symusic")
+
+
+@st.composite
+def untidy_files(draw):
+    """Draw a file whose notes overlap, are left open or have no length, over tracks, channels and programs."""
+    message = st.one_of(
+        st.builds(note_on, st.integers(60, 62), st.sampled_from([0, 1, 64]), st.sampled_from([0, 3, 9])),
+        st.builds(note_off, st.integers(60, 62), st.sampled_from([0, 3, 9])),
+        st.builds(program, st.integers(0, 2), st.sampled_from([0, 3, 9])),
+        st.builds(lambda tempo: meta("set_tempo", tempo=tempo), st.integers(300_000, 900_000)),
+        st.builds(lambda n: meta("time_signature", numerator=n, denominator=4), st.integers(2, 6)),
+        st.builds(lambda name: meta("track_name", name=name), st.sampled_from(["", "a", "caf\xe9"])),
+    )
+    event = st.tuples(st.integers(0, 40), message)
+    tracks = draw(st.lists(st.lists(event, max_size=20), min_size=1, max_size=3))
+    tracks = [sorted(track, key=lambda entry: entry[0]) for track in tracks]
+    return file_bytes(*tracks, [(0, note_on(70)), (9, note_off(70))], ticks_per_quarter=draw(st.sampled_from([24, 10])))
+
+
+@given(untidy_files())
+@settings(max_examples=100)
+def test_both_readers_agree_on_untidy_files(data):
+    assert midi.read_midi(data) == midi.read_midi(data, reader="symusic")
+
+
+@given(pieces())
+def test_notes_agree_with_pretty_midi_where_none_of_one_pitch_overlap(piece):
+    notes = np.unique(piece.notes[["part", "pitch"]], return_index=True)[1]
+    piece = Piece(piece.notes[np.sort(notes)], piece.steps_per_quarter, piece.meters, piece.tempos, piece.parts)
+    theirs = midi.to_pretty_midi(piece)
+    ticks_per_step = theirs.resolution // piece.steps_per_quarter
+    for part, instrument in zip(np.unique(piece.notes["part"]), theirs.instruments, strict=True):
+        expected = [
+            (
+                theirs.time_to_tick(note.start) / ticks_per_step,
+                theirs.time_to_tick(note.end) / ticks_per_step,
+                note.pitch,
+            )
+            for note in instrument.notes
+        ]
+        ours = piece.notes[piece.notes["part"] == part]
+        found = zip(ours["onset_step"], ours["onset_step"] + ours["duration_step"], ours["pitch"], strict=True)
+        assert sorted(found) == sorted(expected)
+
+
+def test_a_piece_survives_the_way_through_pretty_midi_objects():
+    piece = Piece(TRIPLET.notes, meters=(Meter(0, 3, 4),), parts=(Part("flute", 73),))
+    assert midi.from_pretty_midi(midi.to_pretty_midi(piece)) == piece
+
+
+def test_an_object_of_pretty_midi_is_read_from_its_own_ticks():
+    theirs = pretty_midi.PrettyMIDI(resolution=220, initial_tempo=120)
+    theirs.instruments.append(pretty_midi.Instrument(program=5))
+    theirs.instruments[0].notes.append(pretty_midi.Note(velocity=90, pitch=61, start=0.5, end=0.75))
+    piece = midi.from_pretty_midi(theirs)
+    assert piece.notes.tolist() == [(24, 12, 61, 90, 0)]
+    assert piece.parts == (Part("", 5),)
+
+
+@READERS
+def test_triplets_are_exact_in_ticks_of_other_files(reader):
+    data = file_bytes(
+        [(n * 160, make(60 + n)) for n in range(30) for make in (note_on,)] + [(4800, note_off(60))],
+        ticks_per_quarter=480,
+    )
+    assert rows(midi.read_midi(data, reader=reader)) == [(0, 240, 60)]
+    events = [(t, m) for n in range(30) for t, m in ((n * 160, note_on(60)), ((n + 1) * 160, note_off(60)))]
+    piece = midi.read_midi(file_bytes(events, ticks_per_quarter=480), reader=reader)
+    assert rows(piece) == [(8 * n, 8, 60) for n in range(30)]
+
+
+@READERS
+def test_times_off_the_grid_move_to_the_nearest_step_and_no_note_vanishes(reader):
+    data = file_bytes(
+        [(9, note_on(60)), (10, note_off(60)), (30, note_on(62)), (51, note_off(62))], ticks_per_quarter=20
+    )
+    assert rows(midi.read_midi(data, 1, reader)) == [(0, 1, 60), (2, 1, 62)]
+
+
+@READERS
+def test_tempos_and_meters_are_read_from_every_track_and_the_last_at_a_step_counts(reader):
+    data = file_bytes(
+        [(0, meta("set_tempo", tempo=600_000)), (0, meta("time_signature", numerator=3, denominator=4)), *ONE_NOTE],
+        [(0, meta("set_tempo", tempo=500_000)), (96, meta("set_tempo", tempo=750_000))],
+        [(72, meta("time_signature", numerator=6, denominator=8))],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        piece = midi.read_midi(data, reader=reader)
+    assert piece.tempos == (Tempo(0, 120.0), Tempo(96, 80.0))
+    assert piece.meters == (Meter(0, 3, 4), Meter(72, 6, 8))
+
+
+@READERS
+def test_a_file_without_tempo_and_meter_means_120_and_common_time(reader):
+    piece = midi.read_midi(file_bytes(ONE_NOTE), reader=reader)
+    assert (piece.tempos, piece.meters) == ((Tempo(0, 120.0),), (Meter(0, 4, 4),))
+
+
+@READERS
+def test_a_short_first_bar_is_an_upbeat(reader):
+    data = file_bytes(
+        [
+            (0, meta("time_signature", numerator=1, denominator=4)),
+            (24, meta("time_signature", numerator=4, denominator=4)),
+        ],
+        ONE_NOTE,
+    )
+    assert midi.read_midi(data, reader=reader).meters == (Meter(-72, 4, 4),)
+
+
+def test_an_upbeat_is_written_as_a_bar_of_its_own_length():
+    piece = Piece(TRIPLET.notes, meters=(Meter(-72, 4, 4),))
+    track = mido.MidiFile(file=io.BytesIO(midi.to_bytes(piece))).tracks[0]
+    found = [(m.time, m.numerator, m.denominator) for m in track if m.type == "time_signature"]
+    assert found == [(0, 1, 4), (480, 4, 4)]
+
+
+def test_an_upbeat_of_a_triplet_eighth_restates_the_meter_and_survives():
+    piece = Piece(TRIPLET.notes, meters=(Meter(-88, 4, 4),))
+    assert midi.read_midi(midi.to_bytes(piece)) == piece
+
+
+@READERS
+def test_tracks_channels_and_programs_become_parts(reader):
+    data = file_bytes(
+        [(0, meta("track_name", name="duo")), (0, program(5, 1)), (0, program(7, 0)), (0, note_on(60, 64, 1)),
+         (0, note_on(62)), (0, note_on(36, 64, 9)), (12, note_off(60, 1)), (12, note_off(62)), (12, note_off(36, 9)),
+         (12, program(8)), (12, note_on(64)), (24, note_off(64))],
+        [(0, meta("track_name", name="nothing sounds here")), (0, program(3))],
+        [(0, meta("track_name", name="solo")), *ONE_NOTE],
+    )  # fmt: skip
+    piece = midi.read_midi(data, reader=reader)
+    assert piece.parts == (
+        Part("duo", 7), Part("duo", 8), Part("duo", 5), Part("duo", 0, is_drum=True), Part("solo"),
+    )  # fmt: skip
+    assert piece.notes[["pitch", "part"]].tolist() == [(62, 0), (60, 2), (36, 3), (60, 4), (64, 1)]
+
+
+@READERS
+def test_a_type_0_file_is_read(reader):
+    assert rows(midi.read_midi(file_bytes(ONE_NOTE, file_type=0), reader=reader)) == [(0, 24, 60)]
+
+
+@READERS
+def test_names_in_utf8_and_in_latin1_are_both_read(reader):
+    latin1 = file_bytes([(0, meta("track_name", name="café")), *ONE_NOTE])
+    assert midi.read_midi(latin1, reader=reader).parts == (Part("café"),)
+    named = Piece(TRIPLET.notes, parts=(Part("Flöte ♪"),))
+    assert midi.read_midi(midi.to_bytes(named), reader=reader).parts == named.parts
+
+
+@READERS
+def test_a_note_off_ends_the_earliest_note_of_its_pitch(reader):
+    data = file_bytes([(0, note_on(60)), (10, note_on(60)), (20, note_off(60)), (30, note_off(60))])
+    assert rows(midi.read_midi(data, reader=reader)) == [(0, 20, 60), (10, 20, 60)]
+
+
+@READERS
+def test_a_note_that_never_ends_is_dropped_and_a_stray_end_does_nothing(reader):
+    data = file_bytes([(0, note_off(60)), (0, note_on(60)), (5, note_on(62)), (10, note_on(60)), (20, note_off(60))])
+    assert rows(midi.read_midi(data, reader=reader)) == [(0, 20, 60)]
+
+
+@READERS
+def test_a_note_of_no_length_lasts_one_step(reader):
+    assert rows(midi.read_midi(file_bytes([(6, note_on(60)), (6, note_off(60))]), reader=reader)) == [(6, 1, 60)]
+
+
+@READERS
+def test_running_status_and_velocity_0_as_end_are_read(reader):
+    # One status byte, then pairs: C on, C off (velocity 0), E on, E off.
+    track = bytes([0, 0x90, 60, 80, 24, 60, 0, 0, 64, 81, 12, 64, 0, 0, 0xFF, 0x2F, 0])
+    piece = midi.read_midi(raw_file(track), reader=reader)
+    assert piece.notes.tolist() == [(0, 24, 60, 80, 0), (24, 12, 64, 81, 0)]
+
+
+@READERS
+def test_a_longer_header_and_foreign_chunks_are_skipped(reader):
+    data = file_bytes(ONE_NOTE)
+    longer = data[:4] + struct.pack(">L", 8) + data[8:14] + b"\0\0" + b"XFIH\0\0\0\2ab" + data[14:] + b"rest"
+    assert midi.read_midi(longer, reader=reader) == midi.read_midi(data, reader=reader)
+
+
+def test_a_path_bytes_and_an_open_file_give_the_same(tmp_path):
+    path = tmp_path / "triplet.mid"
+    midi.write_midi(TRIPLET, path)
+    with path.open("rb") as file:
+        assert (
+            midi.read_midi(path)
+            == midi.read_midi(str(path))
+            == midi.read_midi(path.read_bytes())
+            == midi.read_midi(file)
+        )
+
+
+def test_a_note_inside_a_longer_one_of_its_pitch_exchanges_ends_with_it():
+    nested = Piece(make_notes(onset_step=[0, 10], duration_step=[30, 10], pitch=60))
+    assert rows(midi.read_midi(midi.to_bytes(nested))) == [(0, 20, 60), (10, 20, 60)]
+
+
+def test_crossing_notes_and_unisons_of_one_part_survive():
+    piece = Piece(make_notes(onset_step=[0, 0, 10], duration_step=[15, 20, 30], pitch=60, velocity=[90, 20, 50]))
+    assert midi.read_midi(midi.to_bytes(piece)) == piece
+
+
+def test_a_repeated_note_stays_two_notes():
+    piece = Piece(make_notes(onset_step=[0, 24], duration_step=24, pitch=60))
+    assert midi.read_midi(midi.to_bytes(piece)) == piece
+
+
+def test_more_than_fifteen_parts_and_two_drum_kits_survive():
+    parts = tuple(Part(f"part {n}", n, is_drum=n in (3, 17)) for n in range(20))
+    piece = Piece(make_notes(onset_step=[0] * 20, duration_step=24, pitch=60, part=range(20)), parts=parts)
+    for reader in midi.READERS:
+        assert midi.read_midi(midi.to_bytes(piece), reader=reader) == piece
+
+
+def test_tempos_between_microseconds_move_by_less_than_a_thousandth_part():
+    piece = Piece(TRIPLET.notes, tempos=(Tempo(0, 77.123456789),))
+    found = midi.read_midi(midi.to_bytes(piece)).tempos[0].quarters_per_minute
+    assert found == pytest.approx(77.123456789, rel=1e-6)
+
+
+def test_a_part_without_notes_and_rest_at_the_end_are_not_kept():
+    piece = Piece(make_notes([0], [24], [60], part=1), parts=(Part("silent"), Part("flute")), n_steps=96, title="x")
+    found = midi.read_midi(midi.to_bytes(piece))
+    assert (found.parts, found.n_steps, found.title) == ((Part("flute"),), 24, "")
+
+
+def test_the_same_piece_gives_the_same_bytes(tmp_path):
+    midi.write_midi(TRIPLET, tmp_path / "a.mid")
+    midi.write_midi(TRIPLET, tmp_path / "b.mid")
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes() == midi.to_bytes(TRIPLET)
+
+
+@pytest.mark.parametrize("failing", ["replace", "write"])
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_half_one(tmp_path, monkeypatch, failing):
+    path = tmp_path / "a.mid"
+    path.write_bytes(b"old")
+
+    def fail(*arguments):
+        raise OSError("no space left on device")
+
+    if failing == "replace":
+        monkeypatch.setattr(os, "replace", fail)
+    else:
+        monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    with pytest.raises(OSError, match="no space left"):
+        midi.write_midi(TRIPLET, path)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Refusals: what is no MIDI file, or a damaged one.
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"read_midi needs a file; found nothing at .*gone\.mid\. Check the name"
+    ):
+        midi.read_midi(tmp_path / "gone.mid")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"read_midi needs one file; .* is a folder\. .*load_midi_folder"):
+        midi.read_midi(tmp_path)
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / "empty.mid").touch()
+    with pytest.raises(
+        ValueError, match=r"must hold something; empty\.mid is empty \(0 bytes\)\. Copy or export it again"
+    ):
+        midi.read_midi(tmp_path / "empty.mid")
+    with pytest.raises(ValueError, match="the data is empty"):
+        midi.read_midi(b"")
+
+
+def test_a_text_file_called_mid_is_refused(tmp_path):
+    (tmp_path / "notes.mid").write_text("C D E F G")
+    with pytest.raises(ValueError, match=r"must begin with the letters MThd; notes\.mid begins with b'C D '"):
+        midi.read_midi(tmp_path / "notes.mid")
+
+
+@READERS
+def test_a_file_cut_anywhere_is_refused(reader):
+    data = midi.to_bytes(TRIPLET)
+    for length in range(4, len(data)):
+        with pytest.raises(ValueError, match=r"as long as its header and tracks say; the data is cut short: it holds "):
+            midi.read_midi(data[:length], reader=reader)
+
+
+@READERS
+def test_a_track_that_ends_inside_an_event_is_refused(reader):
+    with pytest.raises(ValueError, match=r"must follow the standard; the data breaks it \(.*\)\. The file is damaged"):
+        midi.read_midi(raw_file(bytes([0, 0x90, 60, 64, 24, 0x80, 60])), reader=reader)
+
+
+@READERS
+@pytest.mark.parametrize("events", [[], [(0, program(4))], [(0, note_on(60))], [(0, note_off(60))]])
+def test_a_file_without_a_whole_note_is_refused(reader, events):
+    with pytest.raises(ValueError, match=r"at least one note that starts and ends; the data holds none"):
+        midi.read_midi(file_bytes(events), reader=reader)
+
+
+@READERS
+def test_a_file_without_tracks_is_refused(reader):
+    with pytest.raises(ValueError, match="at least one note"):
+        midi.read_midi(struct.pack(">4sLHHH", b"MThd", 6, 1, 0, 24), reader=reader)
+
+
+@READERS
+def test_more_notes_than_the_limit_are_refused_and_the_limit_can_be_raised(reader):
+    piece = Piece(make_notes(np.arange(11), 1, 60))
+    data = midi.to_bytes(piece)
+    with pytest.raises(
+        ValueError, match=r"at most max_notes=10 notes; the data holds 11\. If that is meant, raise max_notes"
+    ):
+        midi.read_midi(data, reader=reader, max_notes=10)
+    assert midi.read_midi(data, reader=reader, max_notes=11) == piece
+
+
+def test_100_001_notes_are_refused_by_default():
+    # Running status: four bytes and a note of one tick.
+    track = bytes([0, 0x90, 60, 64, 1, 60, 0]) + bytes([0, 60, 64, 1, 60, 0]) * 100_000
+    with pytest.raises(ValueError, match="at most max_notes=100000 notes; the data holds 100001"):
+        midi.read_midi(raw_file(track), reader="symusic")
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "huge.mid"
+    with path.open("wb") as file:
+        file.truncate(11_000_001)
+    with pytest.raises(
+        ValueError, match=r"at most 11000000 bytes; huge\.mid has 11000001\. If that is meant, raise max_notes"
+    ):
+        midi.read_midi(path)
+
+
+@READERS
+def test_more_than_three_hours_are_refused_and_the_limit_can_be_raised(reader):
+    # 24 ticks a quarter at 120 quarters a minute: 48 ticks a second; tempo halves after the first hour.
+    hour = 48 * 3600
+    slower = [(hour, meta("set_tempo", tempo=1_000_000))]
+    data = file_bytes(slower, [(0, note_on(60)), (2 * hour + 48, note_off(60))])
+    with pytest.raises(ValueError, match=r"at most max_hours=3 hours; the data plays for 3\.0\. If .* raise max_hours"):
+        midi.read_midi(data, reader=reader)
+    assert midi.read_midi(data, reader=reader, max_hours=3.1).n_steps == 2 * hour + 48
+
+
+@READERS
+def test_film_frames_are_refused(reader):
+    with pytest.raises(
+        ValueError, match=r"ticks a quarter; the data counts it in film frames \(SMPTE\), which is not supported"
+    ):
+        midi.read_midi(raw_file(b"", division=0xE728), reader=reader)
+
+
+@READERS
+def test_type_2_and_no_ticks_a_quarter_are_refused(reader):
+    with pytest.raises(ValueError, match=r"type 0 or 1; the data is of type 2\. .* export it as type 1"):
+        midi.read_midi(raw_file(b"", file_type=2), reader=reader)
+    with pytest.raises(ValueError, match="at least 1 tick a quarter; the data says 0"):
+        midi.read_midi(raw_file(b"", division=0), reader=reader)
+
+
+@READERS
+@pytest.mark.parametrize("pitch", [128, 200, 255])
+def test_a_pitch_of_128_or_more_is_refused(reader, pitch):
+    track = bytes([0, 0x90, pitch, 64, 24, 0x80, 60, 0, 0, 0xFF, 0x2F, 0])
+    with pytest.raises(
+        ValueError, match=r"Pitches and velocities must lie in 0\.\.127; the data holds a larger data byte"
+    ):
+        midi.read_midi(raw_file(track), reader=reader)
+
+
+@READERS
+@pytest.mark.parametrize(
+    ("event", "found"),
+    [
+        (bytes([0xFF, 0x58, 4, 0, 2, 24, 8]), "time signature 0/4"),
+        (bytes([0xFF, 0x58, 4, 4, 9, 24, 8]), "time signature 4/"),
+        (bytes([0xFF, 0x51, 3, 0, 0, 0]), "tempo of 0 microseconds"),
+    ],
+)
+def test_meters_and_tempos_that_cannot_be_are_refused(reader, event, found):
+    track = b"\0" + event + bytes([0, 0x90, 60, 64, 24, 0x80, 60, 0, 0, 0xFF, 0x2F, 0])
+    with pytest.raises(ValueError, match=f"must follow the standard; the data breaks it .*{found}"):
+        midi.read_midi(raw_file(track), reader=reader)
+
+
+def test_a_key_signature_that_cannot_be_is_refused():
+    track = bytes([0, 0xFF, 0x59, 2, 100, 0, 0, 0x90, 60, 64, 24, 0x80, 60, 0, 0, 0xFF, 0x2F, 0])
+    with pytest.raises(
+        ValueError, match=r"must follow the standard; the data breaks it \(KeySignatureError: .*damaged"
+    ):
+        midi.read_midi(raw_file(track))
+
+
+def refusal(data, reader):
+    """Return the sentence with which a file is refused, or nothing if it is read as a sound piece."""
+    try:
+        found = midi.read_midi(data, reader=reader)
+    except ValueError as error:
+        return str(error)
+    music.check_notes(found.notes, len(found.parts))
+    return ""
+
+
+@READERS
+def test_a_corrupted_file_is_a_piece_or_refused_in_our_words(reader):
+    rng = np.random.default_rng(1)
+    valid = midi.to_bytes(
+        Piece(
+            make_notes(
+                onset_step=[0, 8, 16, 24, 24], duration_step=8, pitch=[60, 62, 64, 65, 36], part=[0, 0, 0, 0, 1]
+            ),
+            meters=(Meter(-72, 4, 4), Meter(120, 6, 8)),
+            tempos=(Tempo(0, 77.0), Tempo(30, 100.0)),
+            parts=(Part("Flöte", 73), Part("kit", is_drum=True)),
+        )
+    )
+    beginnings = {"A MIDI file must", "The events of a MIDI file must", "Pitches and velocities must", ""}
+    seen = set()
+    for _ in range(800):
+        damaged = bytearray(valid)
+        for place in rng.integers(14, len(valid), rng.integers(1, 8)):
+            damaged[place] = rng.integers(0, 256)
+        sentence = refusal(bytes(damaged), reader)
+        seen |= {next(beginning for beginning in sorted(beginnings, reverse=True) if sentence.startswith(beginning))}
+        assert not sentence or sentence.startswith(tuple(beginnings - {""}))
+    assert seen == beginnings
+
+
+# Refusals: wrong arguments, and pieces that MIDI cannot hold.
+
+
+@pytest.mark.parametrize("steps_per_quarter", [0, -4, 1.5, "24", True, None])
+def test_a_grid_that_is_no_number_of_steps_is_refused(steps_per_quarter):
+    with pytest.raises(ValueError, match="steps_per_quarter must be a whole number of at least 1; found"):
+        midi.read_midi(midi.to_bytes(TRIPLET), steps_per_quarter)
+
+
+def test_an_unknown_reader_is_refused():
+    with pytest.raises(ValueError, match='reader must be "pretty_midi" or "symusic"; found \'mido\''):
+        midi.read_midi(midi.to_bytes(TRIPLET), reader="mido")
+
+
+def test_a_file_opened_as_text_is_refused():
+    with pytest.raises(TypeError, match=r'the open file gave str\. Open it for bytes, with mode "rb"'):
+        midi.read_midi(io.StringIO("MThd"))
+
+
+def test_symusic_that_is_not_installed_is_named(monkeypatch):
+    real_import = builtins.__import__
+
+    def without_symusic(name, *arguments, **keywords):
+        if name == "symusic":
+            raise ImportError(name)
+        return real_import(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without_symusic)
+    with pytest.raises(ImportError, match=r"needs the package symusic, which is not installed\. .*pip install symusic"):
+        midi.read_midi(midi.to_bytes(TRIPLET), reader="symusic")
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"needs a folder to be written to; found no folder .*gone\. Make it first"
+    ):
+        midi.write_midi(TRIPLET, tmp_path / "gone" / "a.mid")
+
+
+def test_a_folder_as_file_to_write_is_refused(tmp_path):
+    with pytest.raises(IsADirectoryError, match="needs a name of its own; .* is a folder"):
+        midi.write_midi(TRIPLET, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("piece", "sentence"),
+    [
+        (Piece(make_notes([], [], [])), r"needs at least one note.*; found a piece of 0 notes\. Write another"),
+        (Piece(TRIPLET.notes, 40_000), r"at most 32767 ticks a quarter; found 40000 steps\. Use music\.change_grid"),
+        (Piece(TRIPLET.notes, meters=(Meter(0, 300, 4),)), r"goes up to 255/128; found 300/4"),
+        (Piece(TRIPLET.notes, meters=(Meter(0, 4, 256),)), r"goes up to 255/128; found 4/256"),
+        (Piece(TRIPLET.notes, tempos=(Tempo(0, 3.0),)), r"between 3\.58 and 60 million quarters a minute; found 3\.0"),
+        (
+            Piece(TRIPLET.notes, tempos=(Tempo(0, 1e9),)),
+            r"between 3\.58 and 60 million quarters a minute; found 1000000000",
+        ),
+    ],
+)
+def test_what_midi_cannot_hold_is_not_written(tmp_path, piece, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        midi.write_midi(piece, tmp_path / "a.mid")
+    assert not list(tmp_path.iterdir())
