@@ -35,7 +35,7 @@ book: $(INSTALLED)  ## build the rendered book: _build/html/index.html
 	@$(BIN)/python tools/check_book.py _build/html
 
 test: $(INSTALLED)  ## lint, then unit tests, doctests, house tests and every notebook
-	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff check -q --output-format concise .
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/yamllint --strict .
 	@echo "Lint: no complaint. Next: unit tests, doctests, house tests and notebooks; pytest says the result."

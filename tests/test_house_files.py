@@ -191,7 +191,8 @@ def file_problems(name: str, data: bytes) -> list[str]:
 def test_no_committed_file_is_large_or_names_a_place_of_one_machine():
     files = repository.tracked_files()
     assert len(files) > 20
-    assert [p for path in files for p in file_problems(path.relative_to(ROOT).as_posix(), path.read_bytes())] == []
+    problems = [p for path in files for p in file_problems(path.relative_to(ROOT).as_posix(), path.read_bytes())]
+    assert not problems, "\n".join(problems)
 
 
 def test_a_large_file_and_a_machines_folder_are_found():

@@ -45,6 +45,9 @@ NOT_PROSE = re.compile(
 )
 #: A paragraph with one of these quotes somebody else's number, and says whose.
 CITATION = re.compile(r"\{cite|\]\(https?://|<https?://")
+#: The level of an interval is chosen, not measured.
+LEVEL = re.compile(r"9[059]\s?%")
+LEVEL_WORDS = re.compile(r"\b(interval|bootstrap|confidence)", flags=re.IGNORECASE)
 EXCUSE = re.compile(r"<!--\s*typed:(.*?)-->", flags=re.DOTALL)
 
 
@@ -218,6 +221,8 @@ def number_problems(text: str) -> list[str]:
             continue
         for match in NUMBER.finditer(paragraph):
             number = match.group().strip()
+            if LEVEL.fullmatch(number) and LEVEL_WORDS.search(paragraph):
+                continue
             if not re.search(rf"(?<![\d.]){re.escape(number)}(?![\d])", excuses):
                 problems.append(f"the number {number} is typed into prose")
     return problems
