@@ -14,7 +14,7 @@ from mini_musessl.midi.chunks import check_chunks, load_bytes
 from mini_musessl.midi.files import check_grid
 from mini_musessl.midi.parsing import parse_with_mido, parse_with_symusic
 from mini_musessl.midi.ticks import TickMusic, is_damaged
-from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo, sort_notes
+from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -153,7 +153,7 @@ def _to_piece(ticks: TickMusic, steps_per_quarter: int) -> Piece:
     meters = {0: Meter(0, 4, 4)} | {to_steps(tick): Meter(to_steps(tick), *rest) for tick, *rest in ticks.meters}
     tempos = {0: DEFAULT_MICROSEC_PER_QUARTER} | {to_steps(tick): microsec for tick, microsec in ticks.tempos}
     return Piece(
-        sort_notes(notes),
+        notes[np.argsort(onset_step, kind="stable")],  # the piece settles the order inside a step
         steps_per_quarter,
         meters=_with_upbeat(list(meters.values()), steps_per_quarter),
         tempos=tuple(Tempo(step, _quarters_per_minute(microsec)) for step, microsec in tempos.items()),

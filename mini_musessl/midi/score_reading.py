@@ -103,7 +103,7 @@ def _load_xml(path: Path) -> bytes:
     with zipfile.ZipFile(path) as archive:
         # The container names the score; other files in it are pictures.
         container = ET.fromstring(archive.read("META-INF/container.xml"))
-        return archive.read(next(element.get("full-path") for element in container.iter() if element.get("full-path")))
+        return archive.read(next(container.iter("rootfile"), ET.Element("none")).get("full-path", "a score"))
 
 
 def _tied_rows(part: music21.stream.Part) -> list[tuple[Fraction, Fraction, int, int]]:

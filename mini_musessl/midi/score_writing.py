@@ -125,9 +125,10 @@ def _make_measure(
     meter = [meter for meter in piece.meters if meter.step <= start_step][-1]
     if start_step == 0 or meter.step == start_step:
         measure.timeSignature = music21.meter.TimeSignature(f"{meter.numerator}/{meter.denominator}")
-    if number == 0 and is_upbeat:
-        missing_step = meter.bar_length_step(piece.steps_per_quarter) - (stop_step - start_step)
-        measure.paddingLeft = Fraction(missing_step, piece.steps_per_quarter)
+    missing_step = meter.bar_length_step(piece.steps_per_quarter) - (stop_step - start_step)
+    # music21 fills a short measure with rests unless it is told that it is short.
+    padding = "paddingLeft" if number == 0 and is_upbeat else "paddingRight"
+    setattr(measure, padding, Fraction(missing_step, piece.steps_per_quarter))
     for tempo in piece.tempos if has_tempo else ():
         if start_step <= tempo.step < stop_step:
             mark = music21.tempo.MetronomeMark(number=tempo.quarters_per_minute)

@@ -1,0 +1,256 @@
+"""Tests of mini_musessl.midi for MusicXML."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mini_musessl import midi, music
+from mini_musessl.music import Meter, Part, Piece, Tempo, make_notes
+
+TRIPLET = Piece(make_notes(onset_step=[0, 8, 16], duration_step=8, pitch=[60, 62, 64]))
+NAMES = ("", "soprano", "Clarinet in B♭", "Violin 2", "a & <b>")
+
+CONTAINER = '<container><rootfiles><rootfile full-path="score.xml"/></rootfiles></container>'
+
+
+def measure(number, *elements, implicit=""):
+    return f'<measure number="{number}"{implicit}>' + "".join(elements) + "</measure>"
+
+
+def note(step, octave, duration, *extra, kind="quarter", first=""):
+    """Return a note element; ``duration`` in sixths of a quarter."""
+    pitch = f"<pitch><step>{step}</step><octave>{octave}</octave></pitch>"
+    length = f"<duration>{duration}</duration>" if duration else ""
+    ties = "".join(f'<tie type="{tie}"/>' for tie in extra)
+    return f"<note>{first}{pitch}{length}{ties}<type>{kind}</type></note>"
+
+
+ATTRIBUTES = "<attributes><divisions>6</divisions><time><beats>3</beats><beat-type>4</beat-type></time></attributes>"
+
+
+def score_text(*measures):
+    """Return a score of one part, made by hand."""
+    part = '<score-part id="P1"><part-name>alto</part-name></score-part>'
+    return (
+        '<?xml version="1.0"?><score-partwise version="4.0"><work><work-title>By hand</work-title></work>'
+        f'<part-list>{part}</part-list><part id="P1">{"".join(measures)}</part></score-partwise>'
+    )
+
+
+BY_HAND = score_text(
+    measure(0, ATTRIBUTES, note("G", 4, 6), implicit=' implicit="yes"'),
+    measure(
+        1,
+        "<direction><direction-type><metronome><beat-unit>half</beat-unit><per-minute>48</per-minute></metronome>"
+        "</direction-type></direction>",
+        note("B", 4, 0, first="<grace/>"),
+        note("C", 5, 12, kind="half"),
+        note("E", 5, 12, kind="half", first="<chord/>"),
+        note("C", 5, 6, "start"),
+    ),
+    measure(2, note("C", 5, 18, "stop", kind="half")),
+)
+
+
+@st.composite
+def pieces(draw):
+    """Draw a piece for a score: chords, overlaps of different pitches, parts, upbeat, a meter change on a bar line."""
+    steps_per_quarter = draw(st.sampled_from([4, 12, 24]))
+    n_parts = draw(st.integers(1, 3))
+    cells = draw(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5 * steps_per_quarter)), max_size=8))
+    part_of = st.integers(0, n_parts - 1)
+    # Every note has a pitch of its own: of two notes of one pitch that are tied over a bar line, none knows its end.
+    drawn = [
+        (beat * steps_per_quarter // 2, duration, 7 * index, draw(st.sampled_from([1, 64, 100, 127])), draw(part_of))
+        for index, (beat, duration) in enumerate(cells, start=1)
+    ]
+    drawn += [(0, 3, 127, 90, part) for part in range(n_parts)]
+    notes = music.sort_notes(np.array(drawn, music.NOTE_DTYPE))
+    numerator, denominator = draw(st.sampled_from([(4, 4), (3, 4), (6, 8), (7, 8)]))
+    bar = numerator * 4 * steps_per_quarter // denominator
+    upbeat_step = draw(st.integers(0, bar - 1))
+    meters = [Meter(upbeat_step - bar if upbeat_step else 0, numerator, denominator)]
+    end_step = int((notes["onset_step"] + notes["duration_step"]).max())
+    if upbeat_step + bar < end_step and draw(st.booleans()):
+        meters.append(Meter(upbeat_step + bar, 5, 4))
+    part = st.builds(Part, st.sampled_from(NAMES), st.integers(0, 127), st.booleans())
+    return Piece(
+        notes,
+        steps_per_quarter,
+        meters=tuple(meters),
+        tempos=(Tempo(0, 80.0), Tempo(1, draw(st.sampled_from([60.0, 93.5])))),
+        parts=tuple(draw(part) for _ in range(n_parts)),
+        title=draw(st.sampled_from(["", "Air"])),
+    )
+
+
+@given(piece=pieces())
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_reading_what_was_written_gives_the_same_piece(tmp_path, piece):
+    midi.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert midi.read_musicxml(tmp_path / "a.musicxml", piece.steps_per_quarter) == piece
+
+
+@pytest.mark.parametrize("pitch", [0, 1, 11, 12, 59, 127])
+def test_the_lowest_and_highest_pitches_survive(tmp_path, pitch):
+    piece = Piece(make_notes([0], [24], [pitch]))
+    midi.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert midi.read_musicxml(tmp_path / "a.musicxml").notes["pitch"].tolist() == [pitch]
+
+
+def test_a_part_that_is_called_like_an_instrument_keeps_its_program(tmp_path):
+    parts = (
+        Part("soprano", 0),
+        Part("Clarinet in A", 71),
+        Part("drums", 0, is_drum=True),
+        Part("drums 2", 5, is_drum=True),
+    )
+    piece = Piece(make_notes([0] * 4, 24, 60, part=range(4)), parts=parts)
+    midi.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert midi.read_musicxml(tmp_path / "a.musicxml") == piece
+
+
+def test_a_meter_change_inside_a_bar_starts_a_new_bar(tmp_path):
+    piece = Piece(make_notes([0], [24 * 12], [60]), meters=(Meter(0, 4, 4), Meter(96 + 24, 3, 4)))
+    midi.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert midi.read_musicxml(tmp_path / "a.musicxml") == piece
+
+
+def test_the_same_piece_gives_the_same_bytes_without_a_date_or_a_false_composer(tmp_path):
+    for name in ("a", "b"):
+        midi.write_musicxml(TRIPLET, tmp_path / name)
+    data = (tmp_path / "a").read_bytes()
+    assert data == (tmp_path / "b").read_bytes()
+    assert b"encoding-date" not in data
+    assert b">Music21<" not in data
+
+
+def test_a_score_by_hand_is_read_note_by_note(tmp_path):
+    path = tmp_path / "hand.xml"
+    path.write_text(BY_HAND)
+    piece = midi.read_musicxml(path)
+    # An upbeat G; the grace note is gone; C and E for two quarters; a C tied over the bar line, four quarters in all.
+    assert piece.notes[["onset_step", "duration_step", "pitch"]].tolist() == [
+        (0, 24, 67),
+        (24, 48, 72),
+        (24, 48, 76),
+        (72, 96, 72),
+    ]
+    assert piece.meters == (Meter(-48, 3, 4),)
+    assert piece.tempos == (Tempo(0, 120.0), Tempo(24, 96.0))
+    assert (piece.parts, piece.title) == ((Part("alto"),), "By hand")
+    assert set(piece.notes["velocity"]) == {64}
+
+
+def test_a_compressed_score_is_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.mxl", "w") as archive:
+        archive.writestr("META-INF/container.xml", CONTAINER)
+        archive.writestr("score.xml", BY_HAND)
+    (tmp_path / "a.xml").write_text(BY_HAND)
+    assert midi.read_musicxml(tmp_path / "a.mxl") == midi.read_musicxml(tmp_path / "a.xml")
+
+
+@pytest.mark.parametrize("name", ["bach/bwv269", "bach/bwv10.7", "bach/bwv66.6"])
+def test_chorales_agree_with_what_music21_reads_from_them(name):
+    from music21 import corpus
+
+    path = corpus.getWork(name)
+    score = corpus.parse(name).stripTies()
+    expected = Counter()
+    for index, part in enumerate(score.parts):
+        flat = part.flatten()
+        for element in flat.notes:
+            onset_step, duration_step = (Fraction(x) * 24 for x in (flat.elementOffset(element), element.quarterLength))
+            expected.update((onset_step, duration_step, pitch.midi, index) for pitch in element.pitches)
+    piece = midi.read_musicxml(path)
+    assert Counter(piece.notes[["onset_step", "duration_step", "pitch", "part"]].tolist()) == expected
+    assert [part.name for part in piece.parts] == [part.partName for part in score.parts]
+
+
+def test_a_grid_too_coarse_moves_notes_to_the_nearest_step(tmp_path):
+    midi.write_musicxml(TRIPLET, tmp_path / "a.musicxml")
+    assert midi.read_musicxml(tmp_path / "a.musicxml", 1).notes["onset_step"].tolist() == [0, 0, 1]
+
+
+def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="read_musicxml needs a file; found nothing at .*gone"):
+        midi.read_musicxml(tmp_path / "gone.xml")
+    with pytest.raises(IsADirectoryError, match="read_musicxml needs one file; .* is a folder"):
+        midi.read_musicxml(tmp_path)
+    (tmp_path / "empty.xml").touch()
+    with pytest.raises(ValueError, match=r"must hold something; empty\.xml is empty"):
+        midi.read_musicxml(tmp_path / "empty.xml")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"C D E",
+        BY_HAND.encode()[:-40],
+        b"PK\x03\x04 no archive",
+        b"MThd\0\0\0\6",
+        b'<?xml version="1.0" encoding="x-no"?><a/>',
+    ],
+)
+def test_what_is_no_xml_or_cut_is_refused(tmp_path, data):
+    (tmp_path / "bad.musicxml").write_bytes(data)
+    with pytest.raises(
+        ValueError, match=r"must be MusicXML, plain or compressed; bad\.musicxml cannot be parsed .*export it again"
+    ):
+        midi.read_musicxml(tmp_path / "bad.musicxml")
+
+
+@pytest.mark.parametrize(
+    "files", [{"other.xml": "<a/>"}, {"META-INF/container.xml": "<container/>"}, {"META-INF/container.xml": CONTAINER}]
+)
+def test_an_archive_without_a_score_is_refused(tmp_path, files):
+    with zipfile.ZipFile(tmp_path / "bad.mxl", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    with pytest.raises(ValueError, match=r"must be MusicXML, plain or compressed; bad\.mxl cannot be parsed"):
+        midi.read_musicxml(tmp_path / "bad.mxl")
+
+
+def test_other_xml_is_refused(tmp_path):
+    (tmp_path / "picture.xml").write_text("<svg/>")
+    with pytest.raises(ValueError, match=r"must begin with <score-partwise>; picture\.xml begins with <svg>"):
+        midi.read_musicxml(tmp_path / "picture.xml")
+
+
+def test_elements_that_cannot_be_are_refused(tmp_path):
+    (tmp_path / "bad.xml").write_text(BY_HAND.replace("<octave>5</octave>", "<octave>high</octave>"))
+    with pytest.raises(ValueError, match=r"elements of a score must follow MusicXML; bad\.xml breaks it \("):
+        midi.read_musicxml(tmp_path / "bad.xml")
+
+
+def test_a_score_without_notes_is_refused(tmp_path):
+    (tmp_path / "rest.xml").write_text(
+        score_text(measure(1, ATTRIBUTES, "<note><rest/><duration>18</duration></note>"))
+    )
+    with pytest.raises(ValueError, match=r"must hold at least one pitched note; rest\.xml holds none"):
+        midi.read_musicxml(tmp_path / "rest.xml")
+
+
+def test_a_grid_that_is_no_number_of_steps_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="steps_per_quarter must be a whole number of at least 1; found 0"):
+        midi.read_musicxml(tmp_path / "a.xml", 0)
+
+
+def test_a_piece_without_notes_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match=r"A score needs at least one note; found a piece of 0 notes"):
+        midi.write_musicxml(Piece(make_notes([], [], [])), tmp_path / "a.musicxml")
+    assert not list(tmp_path.iterdir())
+
+
+def test_note_values_too_short_for_music21_are_refused(tmp_path):
+    piece = Piece(make_notes([0], [1], [60]), steps_per_quarter=10_000)
+    with pytest.raises(ValueError, match=r"needs note values that can be written; .*Use music\.change_grid"):
+        midi.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert not list(tmp_path.iterdir())
