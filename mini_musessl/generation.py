@@ -221,7 +221,19 @@ def _check_request(model: MusicTransformer, prompt_ids: ArrayLike | Tensor, n_to
             f"prompt_ids must be whole numbers in 0..{size - 1}; found {prompt.dtype} from {prompt.min().item()} to "
             f"{prompt.max().item()}. Was the prompt encoded with another vocabulary?"
         )
+    _check_can_go_on(model, prompt.shape[1] + n_tokens)
     return prompt.long()
+
+
+def _check_can_go_on(model: MusicTransformer, n_tokens: int) -> None:
+    """Refuse to outgrow a context that is too short to begin a new window in phase."""
+    longest, cycle = model.config.context_length, model.config.stride_token
+    if n_tokens > longest and longest < cycle:
+        raise ValueError(
+            f"To go on beyond context_length = {longest}, the context must hold a whole cycle of the "
+            f"model, {cycle} tokens; "
+            f"found {n_tokens} tokens in all. Ask for fewer, or make a model with a longer context."
+        )
 
 
 def _check_temperature(temperature: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,6 +157,13 @@ def test_prompts_outside_the_vocabulary_are_refused(model, prompt):
 def test_prompts_of_another_shape_are_refused(model, prompt):
     with pytest.raises(ValueError, match=r"shape \(batch, n_prompt\) with at least one row"):
         generation.sample(model, prompt, 1, from_seed())
+
+
+def test_a_context_too_short_to_go_on_in_phase_is_refused_before_the_first_token():
+    short = make_lively(replace(CONFIG, cycle_lengths=(32,)))
+    assert generation.sample(short, [[3]], 15, from_seed()).shape == (1, 15)
+    with pytest.raises(ValueError, match="context_length = 16, the context must hold a whole cycle of the model, 32"):
+        generation.sample(short, [[3]], 16, from_seed())
 
 
 def test_nothing_to_add_is_refused(model):
