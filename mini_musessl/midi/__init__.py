@@ -17,6 +17,8 @@ What becomes of untidy files, by either reader:
     A part is one channel with one program in one track; channel 10 is drums. A change of program begins another part.
     A piece ends where its last note ends.
 
+Scores in MusicXML are read and written through music21 by ``read_musicxml`` and ``write_musicxml``.
+
 Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 

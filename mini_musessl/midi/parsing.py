@@ -1,4 +1,7 @@
-"""The events of a MIDI file, by two parsers that give the same music."""
+"""The events of a MIDI file, by two parsers that give the same music.
+
+Chapter: 3a.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mini_musessl.midi.ticks import DRUM_CHANNEL, TickMusic, in_order, is_damaged
+from mini_musessl.midi.ticks import DRUM_CHANNEL, TickMusic, damaged_file, in_order
 from mini_musessl.music import Part
 
 if TYPE_CHECKING:
@@ -16,13 +19,22 @@ if TYPE_CHECKING:
 
 
 def parse_with_mido(label: str, data: bytes, ticks_per_quarter: int) -> TickMusic:
-    """Parse the file with pretty_midi's own parser and pair its notes."""
+    """Parse the file with pretty_midi's own parser and pair its notes.
+
+    Args:
+        label: what to call the file in messages.
+        data: its bytes, checked by ``chunks.check_chunks``.
+        ticks_per_quarter: what its header says.
+
+    Raises:
+        ValueError: an event breaks the standard.
+    """
     import mido
 
     try:
         file = mido.MidiFile(file=io.BytesIO(data), charset="latin1")
     except Exception as error:  # mido lets whatever it stumbles over rise: OSError, EOFError, KeyError, its own classes
-        raise is_damaged(label, error) from None
+        raise damaged_file(label, error) from None
     rows, names, meters, tempos = [], [], [], []
     for index, track in enumerate(file.tracks):
         names.append(_parse_track(index, track, rows, meters, tempos))
@@ -71,7 +83,17 @@ def _collect(ticks_per_quarter: int, rows: list, names: list[str], meters: list,
 
 
 def parse_with_symusic(label: str, data: bytes, ticks_per_quarter: int) -> TickMusic:
-    """Parse the file with symusic."""
+    """Parse the file with symusic.
+
+    Args:
+        label: what to call the file in messages.
+        data: its bytes, checked by ``chunks.check_chunks``.
+        ticks_per_quarter: what its header says.
+
+    Raises:
+        ValueError: an event breaks the standard.
+        ImportError: symusic is not installed.
+    """
     try:
         import symusic
     except ImportError:
@@ -82,7 +104,7 @@ def parse_with_symusic(label: str, data: bytes, ticks_per_quarter: int) -> TickM
     try:
         score = symusic.Score.from_midi(data)
     except Exception as error:  # the C++ side raises RuntimeError, nanobind its own classes
-        raise is_damaged(label, error) from None
+        raise damaged_file(label, error) from None
     tracks = [track for track in score.tracks if len(track.notes)]
     if any("\ufffd" in track.name for track in tracks):
         # symusic reads every name as UTF-8; a Latin-1 name has lost its accents by now.

@@ -1,4 +1,7 @@
-"""From a MIDI file to a piece on the grid."""
+"""From a MIDI file to a piece on the grid.
+
+Chapter: 3a.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import numpy as np
 from mini_musessl.midi.chunks import check_chunks, load_bytes
 from mini_musessl.midi.files import check_grid
 from mini_musessl.midi.parsing import parse_with_mido, parse_with_symusic
-from mini_musessl.midi.ticks import TickMusic, is_damaged
+from mini_musessl.midi.ticks import TickMusic, damaged_file
 from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo
 
 if TYPE_CHECKING:
@@ -78,6 +81,10 @@ def read_midi(
 def from_pretty_midi(midi: pretty_midi.PrettyMIDI, steps_per_quarter: int = 24) -> Piece:
     """Return a ``pretty_midi.PrettyMIDI`` as a piece; its seconds go back to the ticks of its ``resolution``.
 
+    Args:
+        midi: the object of pretty_midi.
+        steps_per_quarter: steps in a quarter note of the grid, 1 or more.
+
     Raises:
         ValueError: as ``read_midi``.
 
@@ -118,13 +125,13 @@ def _check_values(label: str, ticks: TickMusic) -> None:
     """Refuse times, meters and tempos that only a damaged file has."""
     lowest = int(ticks.notes[:, :2].min())
     if lowest < 0:
-        raise is_damaged(label, OverflowError(f"a note at tick {lowest}"))
+        raise damaged_file(label, OverflowError(f"a note at tick {lowest}"))
     for tick, numerator, denominator in ticks.meters:
         if numerator < 1 or not 1 <= denominator <= 128:
-            raise is_damaged(label, ValueError(f"time signature {numerator}/{denominator} at tick {tick}"))
+            raise damaged_file(label, ValueError(f"time signature {numerator}/{denominator} at tick {tick}"))
     for tick, microsec in ticks.tempos:
         if microsec < 1:
-            raise is_damaged(label, ValueError(f"tempo of {microsec} microseconds a quarter at tick {tick}"))
+            raise damaged_file(label, ValueError(f"tempo of {microsec} microseconds a quarter at tick {tick}"))
 
 
 def _length_sec(ticks: TickMusic) -> float:

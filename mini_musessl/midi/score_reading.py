@@ -1,4 +1,7 @@
-"""From a score in MusicXML to a piece on the grid, through music21."""
+"""From a score in MusicXML to a piece on the grid, through music21.
+
+Chapter: 3a.
+"""
 
 from __future__ import annotations
 

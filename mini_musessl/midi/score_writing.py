@@ -1,4 +1,7 @@
-"""From a piece on the grid to a score in MusicXML, through music21."""
+"""From a piece on the grid to a score in MusicXML, through music21.
+
+Chapter: 3a.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,16 @@ if TYPE_CHECKING:
 
 
 class Stretch(NamedTuple):
-    """A note, or the part of one inside a measure: whether a tie leads to it, and whether one leads on."""
+    """A note, or the part of one that sounds inside a measure.
+
+    Attributes:
+        onset_step: where it starts, in steps of the piece.
+        end_step: where it ends.
+        pitch: MIDI number.
+        velocity: MIDI loudness, 1..127.
+        is_tied_back: whether the note began in an earlier measure.
+        is_tied_on: whether it goes on in the next one.
+    """
 
     onset_step: int
     end_step: int
@@ -35,8 +47,9 @@ def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
     """Write a piece as a score in MusicXML, with bars, ties and one staff a part.
 
     The same piece gives the same bytes; the file is written aside and then renamed. ``read_musicxml`` gives the same
-    notes, parts, meters, tempos and title back, except for a part without notes, rest after the last note, and what
-    MusicXML has no sign for: control characters in names, and the phase of bars that come after the last note.
+    notes, parts, meters, tempos and title back, except for a part without notes, rest and changes of meter or tempo
+    after the last note, and control characters in names. Where two notes of one pitch and part are tied over the same
+    bar line, they may exchange their ends.
 
     Args:
         piece: what to write; at least one note.

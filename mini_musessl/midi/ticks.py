@@ -1,4 +1,7 @@
-"""The music of a MIDI file before it is put on the grid: times in ticks."""
+"""The music of a MIDI file before it is put on the grid: times in ticks.
+
+Chapter: 3a.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,13 @@ def in_order(entries: list[tuple]) -> list[tuple]:
     return sorted(entries, key=lambda entry: entry[0])
 
 
-def is_damaged(label: str, error: Exception) -> ValueError:
-    """Return the refusal of a file that a parser cannot follow."""
+def damaged_file(label: str, error: Exception) -> ValueError:
+    """Return the refusal of a file that a parser cannot follow.
+
+    Args:
+        label: what to call the file in messages.
+        error: what the parser stumbled over.
+    """
     found = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if "data byte" in found or "pitch=" in found:
         return ValueError(

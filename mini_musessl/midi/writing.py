@@ -1,4 +1,7 @@
-"""From a piece on the grid to a MIDI file."""
+"""From a piece on the grid to a MIDI file.
+
+Chapter: 3a.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
       say which of them a note-off means.
     * A part without notes, the title, and rest after the last note are lost.
     * Tempos are rounded to whole microseconds a quarter.
-    * A meter change before the first full bar has ended may come back as an upbeat.
+    * A first bar that is complete, but shorter than the meter after it, comes back as an upbeat, and so does a meter
+      that begins again before its first bar is full.
 
     Args:
         piece: what to write; at least one note.
