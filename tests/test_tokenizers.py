@@ -73,6 +73,12 @@ def test_a_note_that_is_gone_is_not_taken_for_the_unison_of_another_part():
     assert compare_notes(before, before[:1]) == Loss(2, 1)
 
 
+def test_unisons_of_unequal_length_come_back_whole_when_their_parts_are_merged():
+    before = music.make_notes([0, 0], [4, 2], [60, 60], part=[0, 1])
+    after = music.make_notes([0, 0], [2, 4], [60, 60])
+    assert compare_notes(before, after) == Loss(2, 2, n_changed_parts=1)
+
+
 def test_every_lost_fact_is_named():
     piece = make_random_piece(seed=5, n_notes=20)
     changes = {

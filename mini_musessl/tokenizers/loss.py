@@ -17,7 +17,8 @@ class Loss:
     """How music differs from what comes back after encoding and decoding it.
 
     Notes are compared in quarters, so that a change of grid alone counts as no change. Which note came back as which is
-    decided by pitch, onset and part; for what then remains by pitch and onset; then by pitch, in the order of onsets.
+    decided by pitch, onset, duration and part; for what then remains without the part; then by pitch, onset and part;
+    by pitch and onset; by pitch, in the order of onsets.
 
     Attributes:
         n_notes_in: notes before.
@@ -127,7 +128,10 @@ def _match(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Return two lists of indices: which note before is which note after."""
     rest_before, rest_after = np.arange(len(before)), np.arange(len(after))
     matched_before, matched_after = [], []
-    for names in (("pitch", "onset_step", "part"), ("pitch", "onset_step"), ("pitch",)):
+    at_onset = ("pitch", "onset_step")
+    # Duration before part: when parts are merged, unisons of unequal length come back whole.
+    passes = ((*at_onset, "duration_step", "part"), (*at_onset, "duration_step"), (*at_onset, "part"), at_onset)
+    for names in (*passes, ("pitch",)):
         at_before, at_after = _match_by(before[rest_before], after[rest_after], names)
         matched_before.append(rest_before[at_before])
         matched_after.append(rest_after[at_after])
