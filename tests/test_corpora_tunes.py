@@ -1,0 +1,256 @@
+"""Tests of folk tunes: ABC notation by hand and against music21, collections, refusals."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini_musessl import corpora, music
+from mini_musessl.corpora import tunes
+from mini_musessl.corpora.abc_notation import read_abc, split_tunes
+from mini_musessl.corpora.chorales import music21_corpus_folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MUSESSL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def one_file(monkeypatch):
+    """Only the first file of a collection: enough to see how collections are kept."""
+    first = {name: tunes._files(music21_corpus_folder() / name)[:1] for name in corpora.TUNE_COLLECTIONS}
+    monkeypatch.setattr(tunes, "_files", lambda folder: first[folder.name])
+
+
+def notes(body, key="C", meter="4/4"):
+    """Return (onset, duration, pitch) of a tune in eighths, times in eighths too."""
+    piece = read_abc(f"X:1\nT:t\nM:{meter}\nL:1/8\nK:{key}\n{body}")
+    rows = piece.notes[["onset_step", "duration_step", "pitch"]].tolist()
+    return [(Fraction(onset, 12), Fraction(duration, 12), pitch) for onset, duration, pitch in rows]
+
+
+def pitches(body, key="C"):
+    return [pitch for *_, pitch in notes(body, key)]
+
+
+def durations(body, meter="4/4"):
+    return [float(duration) for _, duration, _ in notes(body, meter=meter)]
+
+
+def test_letters_are_pitches():
+    assert pitches("C B, c b c' C,,") == [60, 59, 72, 83, 84, 36]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("C", [65, 71, 60]),
+        ("G", [66, 71, 60]),
+        ("Em", [66, 71, 60]),
+        ("D Mixolydian", [66, 71, 60]),
+        ("A Dorian", [66, 71, 60]),
+        ("EMin", [66, 71, 60]),
+        ("D", [66, 71, 61]),
+        ("Hp", [66, 71, 61]),
+        ("F", [65, 70, 60]),
+        ("Dm", [65, 70, 60]),
+        ("F#m", [66, 71, 61]),
+        ("Bb", [65, 70, 60]),
+    ],
+)
+def test_the_key_alters_the_letters(key, expected):
+    assert pitches("FBC", key) == expected
+
+
+def test_an_accidental_holds_for_its_octave_to_the_end_of_its_bar():
+    assert pitches("^F F f | F") == [66, 66, 77, 65]
+    assert pitches("=F F | F _B ^^C __D", "G") == [65, 65, 66, 70, 62, 60]
+
+
+def test_durations_are_multiples_and_parts_of_the_unit():
+    assert durations("A2 A A/2 A/ A// A3/2 z2 A") == [2, 1, 0.5, 0.5, 0.25, 1.5, 1]
+    assert notes("A z2 B")[1][0] == 3
+
+
+def test_a_broken_rhythm_moves_the_border_of_two_notes():
+    assert durations("A>B A<B A>>B A2>B2") == [1.5, 0.5, 0.5, 1.5, 1.75, 0.25, 3, 1]
+    # through brackets, across a rest
+    assert durations("(A>)B (A>(B)c)") == [1.5, 0.5, 1.5, 0.5, 1]
+    assert notes("z>B c") == [(1.5, 0.5, 71), (2, 1, 72)]
+
+
+def test_tuplets_take_the_time_of_others():
+    third = float(Fraction(2, 3))
+    assert durations("(3ABc d") == pytest.approx([third] * 3 + [1])
+    assert durations("(2AB c", meter="6/8") == [1.5, 1.5, 1]
+    assert durations("(3:2:2AB c") == pytest.approx([third] * 2 + [1])
+
+
+def test_ties_join_only_notes_of_one_pitch():
+    assert notes("A2-A B") == [(0, 3, 69), (3, 1, 71)]
+    assert notes("A-|A B-c") == [(0, 2, 69), (2, 1, 71), (3, 1, 72)]
+
+
+def test_what_does_not_sound_is_passed_over():
+    assert notes('"Am"A {gf}B !trill!TC .D ~E HF (vG) uA `B y2 c % dd') == notes("A B C D E F G A B c")
+
+
+def test_repeats_are_not_played():
+    assert pitches("|:A B|1 c:|2 d||") == [69, 71, 72, 74]
+
+
+def test_an_upbeat_begins_before_the_first_bar_line():
+    piece = read_abc("X:1\nM:3/4\nL:1/4\nK:C\nA|B c d|")
+    assert piece.meters == (music.Meter(-48, 3, 4),)
+    assert music.bar_position_step(piece, [0, 24]).tolist() == [48, 0]
+
+
+def test_meter_and_tempo_and_title_are_kept():
+    piece = read_abc("X:1\nT:First name\nT:Second name\nM:C|\nL:1/8\nQ:3/8=120\nK:C\nABcdABcd|\nM:6/8\nABcdef|")
+    assert piece.title == "First name"
+    assert piece.meters == (music.Meter(0, 2, 2), music.Meter(96, 6, 8))
+    assert piece.tempos == (music.Tempo(0, 180.0),)
+
+
+def test_the_unit_without_a_line_of_its_own_follows_the_meter():
+    assert read_abc("X:1\nM:2/4\nK:C\nA").n_steps == 6
+    assert read_abc("X:1\nM:6/8\nK:C\nA").n_steps == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("X:1\nT:Chords\nK:C\n[CEG]", "one note at a time; Chords has chords"),
+        ("X:1\nT:Two\nK:C\nV:1\nABc\nV:2\nCDE", "must have one voice; Two has several"),
+        ("X:1\nT:Odd\nK:Bn\nABc", "a letter and a mode, such as G, Em or A Dorian; Odd has 'Bn'"),
+        ("X:1\nT:None\nABc", "A tune needs its key, a line such as K:G; None has none"),
+        ("X:1\nT:Rest\nK:C\nz4|", "A tune needs at least one note; Rest has none"),
+        ("X:1\nT:Fine\nK:C\n(7ABcdefg", "must lie on the grid of 24 steps a quarter; Fine has one that does not"),
+    ],
+)
+def test_tunes_that_are_no_melody_are_refused(text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_abc(text)
+
+
+@given(st.text(alphabet="ABCGabcgz^=_,'/0123456789()[]|:<>-{}\"!~TH \nMLKVQ", max_size=40))
+def test_any_text_is_a_tune_or_refused(body):
+    text = f"X:1\nM:6/8\nK:D\n{body}"
+    refused = None
+    try:
+        piece = read_abc(text)
+    except ValueError as error:
+        refused = str(error)
+    if refused is None:
+        assert len(piece.notes) > 0 and piece.n_steps > piece.notes["onset_step"].max()
+    else:
+        assert re.search(" must | needs ", refused)
+
+
+#: What music21 reads otherwise than the standard says: accidentals, ornaments, dots and bow marks, texts over notes,
+#: ties, ``>`` beside a bracket or mark, and grace notes in a triplet.
+NOT_PLAIN = re.compile(r"[\^_=H-Wh-w~.!\"-]|[<>]\s*[^A-Ga-g\s]|[^A-Ga-g0-9,'/\s]\s*[<>]|&|\(3[^|]{0,6}\{")
+#: Two plain tunes of which music21 loses a written note.
+LOST_NOTE = ("Wattie Lang.", "Irish Pelt.")
+
+
+def read_with_music21(text):
+    """Return (onset, duration, pitch) on the grid as music21 reads a tune, without grace notes."""
+    import music21
+
+    score = music21.converter.parseData(text, format="abc")
+    found = score.parts[0].stripTies().flatten().notes
+    grid = music.DEFAULT_STEPS_PER_QUARTER
+    return [
+        (Fraction(note.offset) * grid, Fraction(note.quarterLength) * grid, note.pitch.midi)
+        for note in found
+        if not note.duration.isGrace
+    ]
+
+
+def check_plain_tunes_against_music21(collection, every):
+    n_compared = 0
+    texts = [
+        text
+        for path in tunes._files(music21_corpus_folder() / collection)
+        for text in split_tunes(path.read_bytes().decode("utf-8", "replace"))
+    ]
+    for text in texts[::every]:
+        body = re.sub(r"^[A-Za-z]:.*$", "", text, flags=re.MULTILINE)
+        if NOT_PLAIN.search(body):
+            continue
+        try:
+            piece = read_abc(text)
+        except ValueError:
+            continue
+        if piece.title in LOST_NOTE:
+            continue
+        found = piece.notes[["onset_step", "duration_step", "pitch"]].tolist()
+        assert found == read_with_music21(text), piece.title
+        n_compared += 1
+    return n_compared
+
+
+@pytest.mark.parametrize("collection", corpora.TUNE_COLLECTIONS)
+def test_plain_tunes_equal_music21s_parse(collection):
+    assert check_plain_tunes_against_music21(collection, every={"ryansMammoth": 2}.get(collection, 50)) >= 3
+
+
+@pytest.mark.slow
+def test_all_plain_tunes_equal_music21s_parse():
+    n_compared = [check_plain_tunes_against_music21(collection, every=1) for collection in corpora.TUNE_COLLECTIONS]
+    assert sum(n_compared) > 1000
+
+
+def test_the_default_collection_is_melodies_with_titles(one_file):
+    loaded = corpora.load_tunes()
+    assert len(loaded) > 150
+    assert loaded[0].title == "The Ranting Highlandman."
+    # upbeat of a quarter in C|, then b4 b8 b8: "AG|B2B2 B2AG"
+    assert loaded[0].meters[0] == music.Meter(-72, 2, 2)
+    assert loaded[0].notes["pitch"][:6].tolist() == [69, 67, 71, 71, 71, 69]
+    assert loaded[0].notes["duration_step"][:6].tolist() == [12, 12, 24, 24, 24, 12]
+    for piece in loaded:
+        end = piece.notes["onset_step"] + piece.notes["duration_step"]
+        assert piece.steps_per_quarter == 24 and piece.title
+        assert (piece.notes["onset_step"][1:] >= end[:-1]).all()
+
+
+def test_the_cache_returns_the_same_tunes(one_file, own_cache, monkeypatch):
+    first = corpora.load_tunes("oneills1850")
+    assert len(list(own_cache.iterdir())) == 1
+    monkeypatch.setattr(tunes, "_read_collection", lambda folder: pytest.fail("the cache was not read"))
+    assert corpora.load_tunes("oneills1850") == first
+
+
+def test_a_damaged_cache_file_is_made_again(one_file, own_cache):
+    first = corpora.load_tunes("oneills1850")
+    (path,) = own_cache.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    assert corpora.load_tunes("oneills1850") == first
+    assert tunes.cache_files.read_arrays(path, tunes._ARRAYS) is not None
+
+
+def test_tunes_left_out_are_named_with_their_reason(one_file):
+    left_out = corpora.tunes_left_out()
+    texts = split_tunes(tunes._files(music21_corpus_folder() / "airdsAirs")[0].read_text(encoding="utf-8"))
+    assert len(left_out) + len(corpora.load_tunes()) == len(texts)
+    for tune in left_out:
+        with pytest.raises(ValueError, match=re.escape(tune.reason)):
+            read_abc(texts[tune.index])
+
+
+def test_an_unknown_collection_is_refused_and_the_known_ones_named():
+    with pytest.raises(ValueError, match="must be one of airdsAirs, oneills1850, ryansMammoth; found 'essenFolksong'"):
+        corpora.load_tunes("essenFolksong")
+
+
+def test_every_collection_says_what_its_files_say_about_rights():
+    for note in corpora.TUNE_COLLECTIONS.values():
+        assert "public domain" in note and "do not redistribute" in note
