@@ -375,10 +375,12 @@ def _bar_lines(piece: Piece, top: int, bottom: int) -> list[str]:
 
 
 def _note_paths(piece: Piece, highest: int, top: int) -> list[str]:
-    """Return one path a part, each note a bar; a gap before the next note keeps repeated notes apart."""
+    """Return one path a part, each note a bar; a gap that the eye can see keeps repeated notes apart."""
     notes = piece.notes
     left = _x(piece, notes["onset_step"])
-    width = np.maximum(_x(piece, notes["onset_step"] + notes["duration_step"]) - left - 1, 0.8)
+    full_width = _x(piece, notes["onset_step"] + notes["duration_step"]) - left
+    gap = np.where(_is_struck_again(notes), np.clip(0.3 * full_width, 1, 4), 1)
+    width = np.maximum(full_width - gap, 0.8)
     thinner = _is_doubled(piece) * 1.5
     upper = top + (highest - notes["pitch"]) * _SEMITONE + thinner
     tall = _SEMITONE - 2 * thinner
@@ -389,6 +391,14 @@ def _note_paths(piece: Piece, highest: int, top: int) -> list[str]:
         if shape:
             paths.append(f'<path d="{shape}" fill="{colour}"/>')
     return paths
+
+
+def _is_struck_again(notes: np.ndarray) -> np.ndarray:
+    """Return for each note whether the next one of its part has its pitch and begins where it ends, (n_notes,)."""
+    begins = set(notes[["part", "pitch", "onset_step"]].tolist())
+    end_step = (notes["onset_step"] + notes["duration_step"]).tolist()
+    places = zip(notes["part"].tolist(), notes["pitch"].tolist(), end_step, strict=True)
+    return np.array([place in begins for place in places], bool)
 
 
 def _is_doubled(piece: Piece) -> np.ndarray:

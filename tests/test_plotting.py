@@ -71,6 +71,17 @@ def test_time_is_even_in_seconds_when_the_tempo_changes():
     assert (second[2] + 1) / (first[2] + 1) == pytest.approx(3, rel=0.01)
 
 
+def test_a_repeated_note_is_kept_apart_from_the_one_before_by_a_gap_that_can_be_seen():
+    held, struck = music.make_notes([0], [48], [60]), music.make_notes([0, 24], [24, 24], [60, 60])
+    changed = music.make_notes([0, 24], [24, 24], [60, 62])
+    drawn = [
+        boxes(plotting.piano_roll_svg(music.Piece(notes)), plotting.COLOURS[0]) for notes in (held, struck, changed)
+    ]
+    assert [len(found) for found in drawn] == [1, 2, 2]
+    gaps = [second[0] - first[0] - first[2] for first, second in drawn[1:]]
+    assert gaps == pytest.approx([4, 1], abs=0.15)
+
+
 def test_the_axis_names_each_c_and_stretches_by_octaves():
     grid = voices.from_pitches([[60]], voice_names=("melody",))
     assert [text for text in texts(plotting.piano_roll_svg(grid)) if text.startswith("C")] == [
