@@ -84,6 +84,14 @@ def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(fol
     assert sorted(path.name for path in folder.iterdir()) == ["00_x.ipynb", "src"]
 
 
+def test_what_a_cell_prints_in_pieces_is_one_output(folder: Path):
+    twin = folder / "src" / "00_x.md"
+    twin.write_text(TWIN.replace("print(double(21))", "for i in (1, 2, 3):\n    print(i, flush=True)"), "utf-8")
+    build_notebooks.build("00_x", folder, ADDRESS)
+    (output,) = nbformat.read(folder / "00_x.ipynb", as_version=4).cells[-1].outputs
+    assert output.text == "1\n2\n3\n"
+
+
 def test_a_failing_cell_is_named_and_the_old_notebook_stays(folder: Path):
     target = folder / "00_x.ipynb"
     target.write_text("the old one", "utf-8")

@@ -111,6 +111,8 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         timeout=TIMEOUT_SEC,
         kernel_name="python3",
         record_timing=False,
+        # A print may arrive in one piece or in two; one output a stream makes two runs write the same bytes.
+        coalesce_streams=True,
         # The kernel's own warning about TCP on this machine says nothing about the notebook.
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
