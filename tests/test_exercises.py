@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import numpy as np
@@ -97,11 +98,14 @@ def test_exercises_are_numbered_in_order_within_each_chapter():
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in by_chapter.values())
 
 
-def test_the_solution_text_runs():
-    source = re.search(r"```python\n(.*)\n```", EXERCISES["3a.1"].solution_text, re.DOTALL)[1]
-    names: dict = {}
+@pytest.mark.parametrize("exercise", EVERY_EXERCISE)
+def test_a_printed_solution_is_right_and_needs_only_modules_that_a_notebook_can_import(exercise: Exercise):
+    source = re.search(r"```python\n(.*)\n```", exercise.solution_text, re.DOTALL)[1]
+    names = {
+        name: value for name, value in vars(inspect.getmodule(exercise.solution)).items() if inspect.ismodule(value)
+    }
     exec(source, names)
-    assert names["frequency"](69) == 440
+    assert judge(exercise, names[exercise.solution.__name__]).is_right
 
 
 # --- check

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mini_musessl import harmony, music
+from mini_musessl import harmony, music, voices
 from mini_musessl.exercises.checking import Case, Exercise, Mistake
 
-REST = -1
+REST = voices.REST
 
 # --- 3a.1
 
@@ -104,7 +104,7 @@ def transposed(pitch: np.ndarray, semitones: int) -> np.ndarray:
 
     Chapter: 3a.
     """
-    return np.where(pitch == REST, REST, pitch + semitones)
+    return np.where(pitch == voices.REST, voices.REST, pitch + semitones)
 
 
 def _transposed_with_rests(pitch: np.ndarray, semitones: int) -> np.ndarray:
@@ -174,7 +174,8 @@ def intervals(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
     Chapter: 3a.
     """
-    return np.where((upper == REST) | (lower == REST), REST, (upper - lower) % 12)
+    is_rest = (upper == voices.REST) | (lower == voices.REST)
+    return np.where(is_rest, voices.REST, (upper - lower) % 12)
 
 
 def _intervals_with_octaves(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
