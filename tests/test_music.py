@@ -49,6 +49,28 @@ def test_transposing_leaves_drums_alone():
     assert moved.notes["pitch"].tolist() == [63, 38]
 
 
+@given(pieces(), st.data())
+def test_joining_two_halves_keeps_bars_and_sounding_steps(piece, data):
+    middle = data.draw(st.integers(1, piece.n_steps))
+    halves = [music.cut(piece, 0, middle)]
+    halves += [music.cut(piece, middle, piece.n_steps)] if middle < piece.n_steps else []
+    joined = music.join(halves)
+    assert joined.meters == piece.meters and joined.n_steps == piece.n_steps
+    steps = np.arange(piece.n_steps)
+    assert np.array_equal(music.bar_position_step(joined, steps), music.bar_position_step(piece, steps))
+
+
+def test_an_upbeat_joined_after_a_full_bar_is_followed_by_its_bar_line():
+    # Three bars of 4/4 at 24 steps a quarter, then an upbeat of two quarters.
+    first = Piece(make_notes([0], [288], [60]))
+    second = Piece(make_notes([0, 48], [48, 96], [62, 64]), meters=(Meter(-48, 4, 4), Meter(144, 3, 4)))
+    joined = music.join([first, second])
+    assert joined.meters == (Meter(0, 4, 4), Meter(288 + 48, 4, 4))
+    assert music.bar_lines_step(joined).tolist() == [0, 96, 192, 288, 336]
+    short = music.cut(second, 0, 24)
+    assert music.join([first, short, first]).meters == (Meter(0, 4, 4), Meter(312, 4, 4))
+
+
 @given(pieces(), st.integers(2, 5))
 def test_a_finer_grid_and_back_changes_nothing(piece, factor):
     assert music.change_grid(music.change_grid(piece, 24 * factor), 24) == piece
@@ -83,6 +105,17 @@ def test_rounding_to_sixteenths_moves_triplets_and_keeps_every_note_audible():
     rounded = music.change_grid(triplets, 4, may_round=True)
     assert rounded.notes["onset_step"].tolist() == [0, 1, 3]
     assert (rounded.notes["duration_step"] >= 1).all()
+
+
+def test_a_coarser_grid_keeps_the_last_of_the_changes_that_meet():
+    piece = Piece(
+        make_notes([0], [240], [60]),
+        meters=(Meter(-24, 3, 4), Meter(1, 2, 4), Meter(49, 4, 4)),
+        tempos=(Tempo(0, 100.0), Tempo(1, 90.0), Tempo(2, 80.0), Tempo(50, 70.0)),
+    )
+    coarse = music.change_grid(piece, 4, may_round=True)
+    assert coarse.meters == (Meter(0, 2, 4), Meter(8, 4, 4))
+    assert coarse.tempos == (Tempo(0, 80.0), Tempo(8, 70.0))
 
 
 def test_seconds_follow_the_tempo_change(waltz):
@@ -139,6 +172,14 @@ def test_a_piece_without_notes_is_a_piece():
         (dict(onset_step=[0], duration_step=1, pitch=60, velocity=0), ValueError, "velocity 0 for the end of a note"),
         (dict(onset_step=[0, 1], duration_step=[1, 1, 1], pitch=60), ValueError, "found lengths"),
         (dict(onset_step=[2**40], duration_step=1, pitch=60), ValueError, "must fit in 32 bits"),
+        (dict(onset_step=[1e300], duration_step=1, pitch=60), ValueError, r"must fit in 32 bits; found 1e\+300"),
+        (dict(onset_step=np.array([2**64 - 1]), duration_step=1, pitch=60), ValueError, "32 bits; found 18446744073"),
+        (dict(onset_step=[[0, 1]], duration_step=1, pitch=60), ValueError, r"one row of numbers.*shape \(1, 2\)"),
+        (dict(onset_step=[[0], [1, 2]], duration_step=1, pitch=60), TypeError, "found lists of unequal length"),
+        (dict(onset_step=[True], duration_step=1, pitch=60), TypeError, "onset_step must be whole numbers; found bool"),
+        (dict(onset_step=[0], duration_step=1, pitch=-1), ValueError, r"pitch must lie in 0\.\.127; found -1"),
+        (dict(onset_step=[0], duration_step=1, pitch=60, velocity=128), ValueError, r"velocity must lie in 1\.\.127"),
+        (dict(onset_step=[0], duration_step=1, pitch=60, part=-1), ValueError, "part must lie in 0"),
     ],
 )
 def test_bad_notes_are_refused(columns, error, sentence):
@@ -149,17 +190,68 @@ def test_bad_notes_are_refused(columns, error, sentence):
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        (dict(steps_per_quarter=0), "at least 1 step a quarter; found 0"),
+        (dict(steps_per_quarter=0), "steps_per_quarter must be at least 1; found 0"),
         (dict(n_steps=1), "n_steps is 1 and the last note ends at 4"),
         (dict(meters=()), "meters must begin at step 0 or before"),
         (dict(meters=(Meter(0, 4, 4), Meter(0, 3, 4))), "rising order; found steps"),
         (dict(tempos=(Tempo(3, 60.0),)), "tempos must begin at step 0 and"),
         (dict(parts=()), "Each part index needs an entry in Piece.parts"),
+        (dict(n_steps=-1), r"n_steps must lie in 0\.\.2147483647; found -1"),
+        (dict(n_steps=2**31), "found 2147483648"),
+        (dict(meters=(Meter(0, 4, 4), Meter(4, 3, 4), Meter(2, 4, 4))), "rising order"),
+        (dict(meters=(Meter(-8, 4, 4), Meter(0, 3, 4))), "Only the first of meters may begin at or before step 0"),
     ],
 )
 def test_a_piece_that_contradicts_itself_is_refused(facts, sentence):
     with pytest.raises(ValueError, match=sentence):
         Piece(make_notes([0], [4], [60]), **facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        (dict(steps_per_quarter=4.5), "steps_per_quarter must be a whole number; found 4.5. 24 is the default"),
+        (dict(steps_per_quarter=True), "steps_per_quarter must be a whole number; found True"),
+        (dict(n_steps=4.7), "n_steps must be a whole number; found 4.7"),
+        (dict(meters=Meter(0, 4, 4)), "meters must be a list; found one Meter"),
+        (dict(tempos=(Meter(0, 4, 4),)), "tempos must hold music.Tempo; found Meter"),
+        (dict(parts=("piano",)), "parts must hold music.Part; found str"),
+    ],
+)
+def test_facts_of_another_kind_are_refused(facts, sentence):
+    with pytest.raises(TypeError, match=sentence):
+        Piece(make_notes([0], [4], [60]), **facts)
+
+
+def test_lists_of_facts_are_kept_as_tuples():
+    notes = make_notes([0], [4], [60])
+    assert Piece(notes, meters=[Meter(0, 4, 4)], tempos=[Tempo(0, 120.0)], parts=[Part()]) == Piece(notes)
+
+
+def test_a_piece_keeps_its_own_notes():
+    notes = make_notes([0, 4], 4, [60, 62])
+    piece = Piece(notes)
+    notes["pitch"] = 1
+    assert piece.notes["pitch"].tolist() == [60, 62]
+
+
+@pytest.mark.parametrize("widest", [1, 2**31 - 1])
+def test_notes_are_sorted_by_onset_part_pitch_duration_velocity(widest):
+    rng = np.random.default_rng(5)
+    notes = np.zeros(400, music.NOTE_DTYPE)
+    for name in music.NOTE_DTYPE.names:
+        notes[name] = widest * rng.integers(0, 2, 400)
+    before = notes.copy()
+    names = ["onset_step", "part", "pitch", "duration_step", "velocity"]
+    assert music.sort_notes(notes)[names].tolist() == sorted(notes[names].tolist())
+    assert np.array_equal(notes, before)
+
+
+def test_ends_do_not_wrap_around_the_integers():
+    late = make_notes([2**31 - 2], [1], [60])
+    assert music.ends_step(late).tolist() == [2**31 - 1] and Piece(late).n_steps == 2**31 - 1
+    with pytest.raises(ValueError, match="must end by step 2147483647; found an end at 2147483656"):
+        make_notes([2**31 - 2], [10], [60])
 
 
 def test_a_plain_array_is_not_taken_for_notes():
@@ -176,6 +268,21 @@ def test_a_plain_array_is_not_taken_for_notes():
         (lambda p: music.join([]), "at least one piece; found none"),
         (lambda p: music.join([p, music.change_grid(p, 12)]), "piece 1 has 12 steps a quarter"),
         (lambda p: music.change_grid(Piece(make_notes([0, 8, 16], 8, 60)), 4), "3 of 3 notes do not"),
+        (lambda p: music.transpose(p, 2**40), r"semitones must lie in -127\.\.127; found 1099511627776"),
+        (lambda p: music.transpose(p, -68), r"they reach -1\.\.8"),
+        (lambda p: music.cut(p, -1, 10), "found -1 and 10"),
+        (lambda p: music.join([p, Piece(p.notes, parts=(Part("b"),))]), "dataclasses.replace for the parts"),
+        (lambda p: music.change_grid(p, 0, may_round=True), "steps_per_quarter must be at least 1; found 0"),
+        (lambda p: music.change_grid(Piece(p.notes, meters=(Meter(0, 4, 4), Meter(13, 3, 4))), 4), "Meter.step=13"),
+        (lambda p: music.change_grid(p, 2**30), "on the new grid, in steps, must lie in"),
+        (lambda p: music.join([Piece(p.notes, n_steps=2**30)] * 3), "length of all pieces, in steps, must lie in"),
+        (lambda p: music.sec_to_steps(p, np.nan), "Seconds must be finite numbers; found nan"),
+        (lambda p: music.steps_to_sec(p, [0, np.inf]), "Steps must be finite numbers; found inf"),
+        (lambda p: music.check_notes(p.notes.reshape(2, 2)), r"shape \(n_notes,\); found shape \(2, 2\)"),
+        (lambda p: Meter(0, 4, -4), "power of two below it; found 4/-4"),
+        (lambda p: Meter(0, 0, 4), "power of two below it; found 0/4"),
+        (lambda p: Tempo(0, float("nan")), "above 0 quarters a minute; found nan"),
+        (lambda p: Part(program=128), r"program must lie in 0\.\.127; found 128"),
         (lambda p: Meter(0, 4, 3), "power of two below it; found 4/3"),
         (lambda p: Meter(0, 7, 16).bar_length_step(2), "7/16 at 2 steps a quarter is not"),
         (lambda p: Tempo(0, 0.0), "above 0 quarters a minute; found 0.0"),
@@ -183,4 +290,29 @@ def test_a_plain_array_is_not_taken_for_notes():
 )
 def test_impossible_requests_are_refused(waltz, call, sentence):
     with pytest.raises(ValueError, match=sentence):
+        call(waltz)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda p: music.transpose(p, 1.5), "semitones must be a whole number; found 1.5"),
+        (lambda p: music.transpose(p.notes, 1), "work on a music.Piece; found ndarray"),
+        (lambda p: music.cut(p, 0, 12.5), "stop_step must be a whole number; found 12.5. Are these seconds or bars"),
+        (lambda p: music.cut(None, 0, 12), "found NoneType"),
+        (lambda p: music.join(p), "found one Piece"),
+        (lambda p: music.join([p, p.notes]), "found ndarray"),
+        (lambda p: music.change_grid(p, 4.5, may_round=True), "steps_per_quarter must be a whole number; found 4.5"),
+        (lambda p: music.bar_position_step(p, 1.5), "Steps must be whole numbers; found 1.5"),
+        (lambda p: music.bar_lines_step(p.notes), "found ndarray"),
+        (lambda p: music.steps_to_sec(p.notes, 0), "found ndarray"),
+        (lambda p: Meter(0.5, 4, 4), "step must be a whole number; found 0.5"),
+        (lambda p: Meter(0, "4", 4), "numerator must be a whole number; found '4'"),
+        (lambda p: Tempo(0.5, 100.0), "step must be a whole number; found 0.5"),
+        (lambda p: Tempo(0, "100"), "number of quarters a minute; found '100'"),
+        (lambda p: Part(name=None), "name of a part must be text; found None"),
+    ],
+)
+def test_requests_of_another_kind_are_refused(waltz, call, sentence):
+    with pytest.raises(TypeError, match=sentence):
         call(waltz)
