@@ -15,6 +15,7 @@ Chapter: 3a (pitch, rhythm and harmony as arrays).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from mini_musessl import music
 
 REST = -1
 SATB = ("soprano", "alto", "tenor", "bass")
+
+_PITCH_ADVICE = f"{REST} is a rest. Replace NaN by {REST} and convert to integers."
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +47,12 @@ class VoiceGrid:
         title: what people call it.
         voice_names: one name a voice, highest first.
 
+    The arrays are copied, so that a grid does not change with the array that it was made from.
+
     Raises:
-        ValueError: shapes disagree, a pitch is out of range, or onsets and pitches contradict each other.
+        TypeError: pitches or positions are not whole numbers, a condition is not true or false, or a fact is of another
+            kind.
+        ValueError: shapes disagree, a pitch or a fact is out of range, or onsets and pitches contradict each other.
 
     Example:
         >>> grid = from_pitches([[72, 67, 64, 48], [72, 67, 65, 48]])
@@ -67,24 +74,30 @@ class VoiceGrid:
     voice_names: tuple[str, ...] = SATB
 
     def __post_init__(self) -> None:
-        n_voices = len(self.voice_names)
-        dtypes = {"pitch": np.int16, "is_onset": np.bool_, "is_fermata": np.bool_, "bar_position_step": np.int16}
-        for name, dtype in dtypes.items():
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
-        if self.pitch.ndim != 2 or self.pitch.shape[1] != n_voices:
+        checked = _checked_facts(self)
+        pitch = _whole_numbers("Pitches", self.pitch, _PITCH_ADVICE)
+        n_voices = len(checked["voice_names"])
+        if pitch.ndim != 2 or pitch.shape[1] != n_voices:
             raise ValueError(
                 f"pitch must have one row a step and one column for each of {n_voices} voices; found shape "
-                f"{self.pitch.shape}. Pass voice_names if the music has another number of voices."
+                f"{pitch.shape}. Pass voice_names if the music has another number of voices."
             )
-        shapes = {
-            "is_onset": self.pitch.shape,
-            "is_fermata": self.pitch.shape[:1],
-            "bar_position_step": self.pitch.shape[:1],
-        }
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} must have shape {shape} like pitch; found {getattr(self, name).shape}.")
-        _check_cells(self.pitch, self.is_onset)
+        position = _whole_numbers("Bar positions", self.bar_position_step, "They count steps since the bar line.")
+        arrays = {"is_onset": _conditions("is_onset", self.is_onset), "bar_position_step": position}
+        arrays["is_fermata"] = _conditions("is_fermata", self.is_fermata)
+        for name, array in arrays.items():
+            shape = pitch.shape if name == "is_onset" else pitch.shape[:1]
+            if array.shape != shape:
+                raise ValueError(f"{name} must have shape {shape} like pitch; found {array.shape}.")
+        _check_cells(pitch, arrays["is_onset"])
+        if position.size and not (position.min() >= 0 and position.max() <= np.iinfo(np.int16).max):
+            raise ValueError(
+                f"bar_position_step must lie in 0..{np.iinfo(np.int16).max}; found {position.min()} to "
+                f"{position.max()}. It counts the steps since the latest bar line; an upbeat begins above 0."
+            )
+        arrays |= {"pitch": pitch.astype(np.int16), "bar_position_step": position.astype(np.int16)}
+        for name, value in (checked | arrays).items():
+            object.__setattr__(self, name, value)
 
     @property
     def n_steps(self) -> int:
@@ -114,20 +127,23 @@ def from_pitches(pitch: ArrayLike, **facts: Any) -> VoiceGrid:
         pitch: (n_steps, n_voices), MIDI pitches or REST.
         **facts: any other field of VoiceGrid; without ``bar_position_step`` the bars are counted from step 0.
 
+    Raises:
+        TypeError, ValueError: as ``VoiceGrid``.
+
     Example:
         >>> from_pitches([[60], [60], [-1], [60]], voice_names=("melody",)).is_onset[:, 0].tolist()
         [True, False, False, True]
 
     Chapter: 3a.
     """
-    pitch = _whole_pitches(pitch)
-    before = np.full_like(pitch, REST)
-    before[1:] = pitch[:-1]
-    numerator, denominator = facts.get("meter", (4, 4))
-    bar = music.Meter(0, numerator, denominator).bar_length_step(facts.get("steps_per_quarter", 4))
+    pitch = _whole_numbers("Pitches", pitch, _PITCH_ADVICE)
+    before = _shifted(pitch)
     facts.setdefault("is_onset", (pitch != before) & (pitch != REST))
-    facts.setdefault("is_fermata", np.zeros(len(pitch), bool))
-    facts.setdefault("bar_position_step", np.arange(len(pitch)) % bar)
+    facts.setdefault("is_fermata", np.zeros(pitch.shape[:1], bool))
+    if "bar_position_step" not in facts:
+        steps_per_quarter = music.check_grid(facts.get("steps_per_quarter", 4))
+        bar = _meter(facts.get("meter", (4, 4))).bar_length_step(steps_per_quarter)
+        facts["bar_position_step"] = np.arange(len(pitch)) % bar
     return VoiceGrid(pitch=pitch, **facts)
 
 
@@ -135,7 +151,15 @@ def to_piece(grid: VoiceGrid) -> music.Piece:
     """Turn a grid into notes, one part a voice.
 
     Every onset begins a note; the note lasts until the next onset or rest of its voice. Fermatas and the key are not
-    part of a ``Piece`` and are left behind.
+    part of a ``Piece`` and are left behind. A grid knows its first meter only: where its bars get shorter or longer,
+    that meter begins anew at each of their lines.
+
+    Args:
+        grid: the music.
+
+    Raises:
+        TypeError: it is not a grid.
+        ValueError: a bar of its meter is not a whole number of steps.
 
     Example:
         >>> to_piece(from_pitches([[60], [60], [62]], voice_names=("melody",))).notes["duration_step"].tolist()
@@ -143,6 +167,7 @@ def to_piece(grid: VoiceGrid) -> music.Piece:
 
     Chapter: 3a.
     """
+    check_is_grid(grid)
     columns = [_notes_of_voice(grid.pitch[:, v], grid.is_onset[:, v], v) for v in range(grid.n_voices)]
     return music.Piece(
         notes=music.sort_notes(np.concatenate(columns)),
@@ -155,6 +180,49 @@ def to_piece(grid: VoiceGrid) -> music.Piece:
     )
 
 
+def as_piece(music_or_grid: music.Piece | VoiceGrid) -> music.Piece:
+    """Return music in either of the book's two forms as a Piece.
+
+    Args:
+        music_or_grid: a piece, which is returned as it is, or a grid.
+
+    Raises:
+        TypeError: it is neither.
+
+    Example:
+        >>> as_piece(from_pitches([[60], [62]], voice_names=("melody",))).n_steps
+        2
+
+    Chapter: 3a.
+    """
+    if isinstance(music_or_grid, VoiceGrid):
+        return to_piece(music_or_grid)
+    if not isinstance(music_or_grid, music.Piece):
+        raise TypeError(
+            f"Music must be a music.Piece or a voices.VoiceGrid; found {type(music_or_grid).__name__}. "
+            "voices.from_pitches makes a grid from an array of pitches; midi.read_midi reads a file."
+        )
+    return music_or_grid
+
+
+def check_is_grid(grid: VoiceGrid) -> None:
+    """Refuse what is not a ``VoiceGrid``.
+
+    Args:
+        grid: what the caller gave.
+
+    Raises:
+        TypeError: it is something else.
+
+    Chapter: 3a.
+    """
+    if not isinstance(grid, VoiceGrid):
+        raise TypeError(
+            f"Voices must be a voices.VoiceGrid; found {type(grid).__name__}. "
+            "voices.from_pitches makes one from an array of pitches, voices.from_piece from a piece."
+        )
+
+
 def from_piece(piece: music.Piece, steps_per_quarter: int = 4, n_voices: int = 4) -> VoiceGrid:
     """Turn a piece whose parts are voices into a grid.
 
@@ -164,16 +232,17 @@ def from_piece(piece: music.Piece, steps_per_quarter: int = 4, n_voices: int = 4
         n_voices: how many parts the piece must have.
 
     Raises:
+        TypeError: it is not a piece, or a number is not whole.
         ValueError: another number of parts, two notes at once in one part, or notes off the grid.
 
     Chapter: 3a.
     """
-    if len(piece.parts) != n_voices:
+    on_grid = music.change_grid(piece, steps_per_quarter)
+    if len(piece.parts) != music.whole_number("n_voices", n_voices, 1):
         raise ValueError(
             f"A grid of {n_voices} voices needs a piece of {n_voices} parts; this one has {len(piece.parts)}. "
             "Pass n_voices, or choose the parts first."
         )
-    on_grid = music.change_grid(piece, steps_per_quarter)
     pitch = np.full((on_grid.n_steps, n_voices), REST, np.int16)
     is_onset = np.zeros(pitch.shape, bool)
     for onset, duration, note_pitch, _, voice in on_grid.notes.tolist():
@@ -208,6 +277,7 @@ def transpose(grid: VoiceGrid, semitones: int) -> VoiceGrid:
         semitones: how far up; negative is down.
 
     Raises:
+        TypeError: it is not a grid, or not a whole number of semitones.
         ValueError: a pitch would leave 0..127.
 
     Example:
@@ -216,19 +286,12 @@ def transpose(grid: VoiceGrid, semitones: int) -> VoiceGrid:
 
     Chapter: 3a.
     """
-    moved = grid.pitch.copy()
-    is_sounding = moved != REST
-    moved[is_sounding] += semitones
-    sounding = moved[is_sounding]
-    if sounding.size and (sounding.min() < 0 or sounding.max() > 127):
-        raise ValueError(
-            f"Pitches must stay in 0..127; moved by {semitones} semitones they reach "
-            f"{sounding.min()}..{sounding.max()}. "
-            "Choose a smaller interval."
-        )
+    check_is_grid(grid)
+    moved = music.moved_pitches(grid.pitch, semitones, is_fixed=grid.pitch == REST)
     # A semitone up is seven fifths up; signatures that name the same keys lie twelve fifths apart.
-    fifths = None if grid.fifths is None or semitones % 12 == 0 else (grid.fifths + 7 * semitones + 5) % 12 - 5
-    return replace(grid, pitch=moved, fifths=grid.fifths if semitones % 12 == 0 else fifths)
+    is_same_key = grid.fifths is None or semitones % 12 == 0
+    fifths = grid.fifths if is_same_key else (grid.fifths + 7 * semitones + 5) % 12 - 5
+    return replace(grid, pitch=moved, fifths=fifths)
 
 
 def cut(grid: VoiceGrid, start_step: int, stop_step: int) -> VoiceGrid:
@@ -242,15 +305,18 @@ def cut(grid: VoiceGrid, start_step: int, stop_step: int) -> VoiceGrid:
         stop_step: first step that is not.
 
     Raises:
+        TypeError: it is not a grid, or the ends are not whole numbers.
         ValueError: not 0 <= start_step < stop_step <= n_steps.
+
+    Example:
+        >>> grid = from_pitches([[60], [60], [62]], voice_names=("melody",))
+        >>> cut(grid, 1, 3).is_onset[:, 0].tolist()
+        [True, True]
 
     Chapter: 3a.
     """
-    if not 0 <= start_step < stop_step <= grid.n_steps:
-        raise ValueError(
-            f"A cut needs 0 <= start_step < stop_step <= {grid.n_steps}; found {start_step} and {stop_step}. "
-            "Are these bars? Both ends are steps."
-        )
+    check_is_grid(grid)
+    music.check_cut(start_step, stop_step, grid.n_steps)
     inside = slice(start_step, stop_step)
     is_onset = grid.is_onset[inside].copy()
     is_onset[0] = grid.pitch[start_step] != REST
@@ -263,15 +329,63 @@ def cut(grid: VoiceGrid, start_step: int, stop_step: int) -> VoiceGrid:
     )
 
 
-def _whole_pitches(pitch: ArrayLike) -> np.ndarray:
-    """Return pitches as int16, or refuse fractions."""
-    array = np.asarray(pitch)
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(
-            f"Pitches must be whole MIDI numbers, with {REST} for a rest; found {array.dtype}. "
-            "Replace NaN by -1 and convert to integers."
-        )
-    return array.astype(np.int16)
+def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
+    """Return the fields of a grid that are not arrays, or refuse them."""
+    names = grid.voice_names
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f'voice_names must be a list of names, such as ("melody",); found {names!r}.')
+    if not names:
+        raise ValueError("A grid needs at least one voice; found no voice_names.")
+    if grid.fifths is not None:
+        music.whole_number("fifths", grid.fifths, -7, 7, "Sharps count up, flats down; None is unknown.")
+    if grid.mode not in ("major", "minor", None):
+        raise ValueError(f'mode must be "major", "minor" or None; found {grid.mode!r}. None stands for any other.')
+    music.Tempo(0, grid.quarters_per_minute)
+    meter = _meter(grid.meter)
+    return {
+        "steps_per_quarter": music.check_grid(grid.steps_per_quarter),
+        "meter": (meter.numerator, meter.denominator),
+        "voice_names": tuple(names),
+    }
+
+
+def _meter(meter: tuple[int, int]) -> music.Meter:
+    """Return a pair of numbers as a meter, or refuse it."""
+    if isinstance(meter, str) or len(meter) != 2:
+        raise TypeError(f"meter must be a pair of whole numbers, (4, 4) for 4/4; found {meter!r}.")
+    return _known_meter(*meter)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _known_meter(numerator: int, denominator: int) -> music.Meter:
+    """Return a meter from step 0 on; hundreds of chorales share four."""
+    return music.Meter(0, numerator, denominator)
+
+
+def _whole_numbers(name: str, numbers: ArrayLike, advice: str) -> np.ndarray:
+    """Return whole numbers as a new array, int64, or refuse what they are not."""
+    try:
+        array = np.array(numbers)
+    except ValueError:  # rows of unequal length
+        raise TypeError(f"{name} must be rows of equal length; found lists of unequal length.") from None
+    if array.size and (array.dtype.kind not in "iu" or array.dtype == np.uint64):
+        raise TypeError(f"{name} must be whole numbers; found {array.dtype}. {advice}")
+    return array.astype(np.int64, copy=False)
+
+
+def _conditions(name: str, conditions: ArrayLike) -> np.ndarray:
+    """Return true-or-false values as a new bool array; 0 and 1 stand for them too."""
+    array = np.array(conditions)
+    if array.size and array.dtype.kind != "b" and not (array.dtype.kind in "iu" and np.isin(array, (0, 1)).all()):
+        raise TypeError(f"{name} must be true or false; found an array of {array.dtype} with other values.")
+    return array.astype(bool, copy=False)
+
+
+def _shifted(pitch: np.ndarray) -> np.ndarray:
+    """Return for each cell the pitch one step before; before the first step is a rest."""
+    before = np.full_like(pitch, REST)
+    before[1:] = pitch[:-1]
+    return before
 
 
 def _check_cells(pitch: np.ndarray, is_onset: np.ndarray) -> None:
@@ -283,8 +397,7 @@ def _check_cells(pitch: np.ndarray, is_onset: np.ndarray) -> None:
             f"A cell must hold a pitch 0..127 or {REST} for a rest; found {pitch[step, voice]} at "
             f"step {step}, voice {voice}."
         )
-    before = np.full_like(pitch, REST)
-    before[1:] = pitch[:-1]
+    before = _shifted(pitch)
     is_unstruck = (pitch != REST) & (pitch != before) & ~is_onset
     is_struck_rest = (pitch == REST) & is_onset
     for is_wrong, what in ((is_unstruck, "a new pitch without an onset"), (is_struck_rest, "an onset on a rest")):
