@@ -12,8 +12,8 @@ import io
 
 import numpy as np
 
-from mini_musessl.music import Piece, steps_to_sec
-from mini_musessl.voices import VoiceGrid, to_piece
+from mini_musessl.music import Piece, is_drum_note, steps_to_sec
+from mini_musessl.voices import VoiceGrid, as_piece
 
 #: Samples a second of everything the book plays. Voices reach about 900 Hz, their overtones about 9,000 Hz.
 SAMPLE_RATE = 22050
@@ -179,27 +179,6 @@ def to_wav(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
     return _encoded(samples, sample_rate, format="WAV", subtype="PCM_16")
 
 
-def as_piece(music: Piece | VoiceGrid) -> Piece:
-    """Return music in either of the book's two forms as a Piece.
-
-    Raises:
-        TypeError: it is neither a Piece nor a VoiceGrid.
-
-    Example:
-        >>> from mini_musessl import voices
-        >>> as_piece(voices.from_pitches([[60], [62]], voice_names=("melody",))).n_steps
-        2
-    """
-    if isinstance(music, VoiceGrid):
-        return to_piece(music)
-    if not isinstance(music, Piece):
-        raise TypeError(
-            f"Music must be a music.Piece or a voices.VoiceGrid; found {type(music).__name__}. "
-            "voices.from_pitches makes a grid from an array of pitches; midi.read_midi reads a file."
-        )
-    return music
-
-
 def _check_playable(piece: Piece, sample_rate: int) -> None:
     """Refuse a sample rate that is too low, music without notes, and music that would fill the memory."""
     if sample_rate < 8000:
@@ -213,7 +192,7 @@ def _check_playable(piece: Piece, sample_rate: int) -> None:
             f"Music must last at most {_LONGEST_SEC:.0f} s to be played; this lasts {_length_sec(piece):.0f} s. "
             "Cut it with music.cut or voices.cut first."
         )
-    is_drum = np.array([part.is_drum for part in piece.parts])[piece.notes["part"]]
+    is_drum = is_drum_note(piece)
     lowest = piece.notes["pitch"][~is_drum].min(initial=127)
     if not is_drum.any() and _frequency(int(lowest)) >= sample_rate / 2:
         raise ValueError(

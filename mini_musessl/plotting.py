@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mini_musessl.audio import as_piece
 from mini_musessl.music import Piece, bar_lines_step, steps_to_sec
-from mini_musessl.voices import VoiceGrid
+from mini_musessl.voices import VoiceGrid, as_piece
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

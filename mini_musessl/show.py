@@ -13,11 +13,11 @@ import numpy as np
 
 from mini_musessl import music as notes_on_a_grid
 from mini_musessl import voices
-from mini_musessl.audio import SAMPLE_RATE, as_piece, fade_out, normalize, synthesize, to_mp3
+from mini_musessl.audio import SAMPLE_RATE, fade_out, normalize, synthesize, to_mp3
 from mini_musessl.harmony import key_from_signature
 from mini_musessl.music import Piece, bar_lines_step, sec_to_steps, steps_to_sec
 from mini_musessl.plotting import ROLL_LEFT, ROLL_RIGHT, Picture, image, piano_roll_svg, pitch_name
-from mini_musessl.voices import VoiceGrid
+from mini_musessl.voices import VoiceGrid, as_piece
 
 #: Longest clip on a page unless asked otherwise.
 MAX_SEC = 15.0
@@ -119,7 +119,7 @@ def describe(music: Piece | VoiceGrid) -> str:
     """
     piece = as_piece(music)
     name = music.title or music.name if isinstance(music, VoiceGrid) else music.title
-    pitches = piece.notes["pitch"][~np.array([part.is_drum for part in piece.parts])[piece.notes["part"]]]
+    pitches = piece.notes["pitch"][~notes_on_a_grid.is_drum_note(piece)]
     span = f"{pitch_name(int(pitches.min()))} to {pitch_name(int(pitches.max()))}" if len(pitches) else "no pitch"
     if len(pitches) and pitches.min() == pitches.max():
         span = f"only {pitch_name(int(pitches.min()))}"

@@ -556,9 +556,19 @@ def test_a_corrupted_file_is_a_piece_or_refused_in_our_words(reader):
 # Refusals: wrong arguments, and pieces that MIDI cannot hold.
 
 
-@pytest.mark.parametrize("steps_per_quarter", [0, -4, 1.5, "24", True, None])
-def test_a_grid_that_is_no_number_of_steps_is_refused(steps_per_quarter):
-    with pytest.raises(ValueError, match="steps_per_quarter must be a whole number of at least 1; found"):
+@pytest.mark.parametrize(
+    ("steps_per_quarter", "error", "sentence"),
+    [
+        (0, ValueError, "at least 1; found 0"),
+        (-4, ValueError, "at least 1; found -4"),
+        (1.5, TypeError, "a whole number; found 1.5"),
+        ("24", TypeError, "a whole number; found '24'"),
+        (True, TypeError, "a whole number; found True"),
+        (None, TypeError, "a whole number; found None"),
+    ],
+)
+def test_a_grid_that_is_no_number_of_steps_is_refused(steps_per_quarter, error, sentence):
+    with pytest.raises(error, match=f"steps_per_quarter must be {sentence}"):
         midi.read_midi(midi.to_bytes(TRIPLET), steps_per_quarter)
 
 

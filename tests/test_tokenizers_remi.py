@@ -199,7 +199,7 @@ def test_other_ids_are_refused():
         ({"n_velocities": 128}, r"n_velocities must lie in 0\.\.127; found 128"),
         ({"lowest_pitch": 80, "highest_pitch": 20}, "found 80 and 20"),
         ({"parts": ()}, "at least one part"),
-        ({"steps_per_quarter": 0}, "at least 1 step a quarter"),
+        ({"steps_per_quarter": 0}, "steps_per_quarter must be at least 1; found 0"),
     ],
 )
 def test_odd_options_are_refused(options, sentence):

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 
 def check_file(path: str | os.PathLike[str], reader_name: str) -> Path:
     """Return the path, or refuse a missing file, a folder and an empty file.
@@ -38,15 +36,6 @@ def check_file(path: str | os.PathLike[str], reader_name: str) -> Path:
 def empty_file(label: str) -> ValueError:
     """Return the refusal of a file without a byte, named by its label."""
     return ValueError(f"A file of music must hold something; {label} is empty (0 bytes). Copy or export it again.")
-
-
-def check_grid(steps_per_quarter: int) -> None:
-    """Refuse a grid that is no whole number of steps."""
-    is_whole = isinstance(steps_per_quarter, (int, np.integer)) and not isinstance(steps_per_quarter, bool)
-    if not is_whole or steps_per_quarter < 1:
-        raise ValueError(
-            f"steps_per_quarter must be a whole number of at least 1; found {steps_per_quarter!r}. 24 holds triplets."
-        )
 
 
 def write_aside(path: Path, data: bytes) -> None:

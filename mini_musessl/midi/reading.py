@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mini_musessl.midi.chunks import check_chunks, load_bytes
-from mini_musessl.midi.files import check_grid
 from mini_musessl.midi.parsing import parse_with_mido, parse_with_symusic
 from mini_musessl.midi.ticks import TickMusic, damaged_file
-from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo
+from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo, check_grid
 
 if TYPE_CHECKING:
     import pretty_midi

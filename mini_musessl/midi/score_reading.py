@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mini_musessl.midi.files import check_file, check_grid
+from mini_musessl.midi.files import check_file
 from mini_musessl.midi.ticks import DRUM_CHANNEL
-from mini_musessl.music import NOTE_DTYPE, Meter, Part, Piece, Tempo, sort_notes
+from mini_musessl.music import NOTE_DTYPE, Meter, Part, Piece, Tempo, check_grid, sort_notes
 
 if TYPE_CHECKING:
     import music21

@@ -45,10 +45,7 @@ class PieceTokenizer(ABC):
     parts: tuple[music.Part, ...] = (music.Part(),)
 
     def __post_init__(self) -> None:
-        if self.steps_per_quarter < 1:
-            raise ValueError(
-                f"A grid needs at least 1 step a quarter; found {self.steps_per_quarter}. 24 is the default."
-            )
+        music.check_grid(self.steps_per_quarter)
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
             raise ValueError(
                 "A range of pitches needs 0 <= lowest_pitch <= highest_pitch <= 127; found "
