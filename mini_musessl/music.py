@@ -135,6 +135,27 @@ class Meter:
         return length
 
 
+def as_meter(meter: tuple[int, int]) -> Meter:
+    """Return a numerator and a denominator as a ``Meter`` that begins at step 0.
+
+    Args:
+        meter: (numerator, denominator), such as (4, 4).
+
+    Raises:
+        TypeError: it is not a pair of whole numbers.
+        ValueError: there is no such meter.
+
+    Example:
+        >>> as_meter((3, 8))
+        Meter(step=0, numerator=3, denominator=8)
+
+    Chapter: 3a.
+    """
+    if isinstance(meter, str) or not isinstance(meter, Sequence) or len(meter) != 2:
+        raise TypeError(f"A meter must be a pair of whole numbers, (4, 4) for 4/4; found {meter!r}.")
+    return Meter(0, *meter)
+
+
 @dataclass(frozen=True)
 class Tempo:
     """A speed in quarter notes a minute, from ``step`` on."""
@@ -164,6 +185,32 @@ class Part:
         if not isinstance(self.name, str):
             raise TypeError(f"The name of a part must be text; found {self.name!r}.")
         whole_number("program", self.program, 0, 127, 'General MIDI counts from 0, "acoustic grand piano".')
+
+
+def tuple_of(kind: type, name: str, entries: Iterable) -> tuple:
+    """Return meters, tempos or parts as a tuple, or refuse what they are not.
+
+    Args:
+        kind: ``Meter``, ``Tempo`` or ``Part``.
+        name: what to call the entries in the message.
+        entries: a list or tuple of them.
+
+    Raises:
+        TypeError: it is one entry, not a list, or holds something else.
+
+    Example:
+        >>> tuple_of(Part, "parts", [Part("flute")])
+        (Part(name='flute', program=0, is_drum=False),)
+
+    Chapter: 3a.
+    """
+    if isinstance(entries, kind) or not isinstance(entries, Iterable):
+        raise TypeError(f"{name} must be a list; found {entries!r}. Write {name}=({kind.__name__}(...),).")
+    entries = tuple(entries)
+    for entry in entries:
+        if not isinstance(entry, kind):
+            raise TypeError(f"{name} must hold music.{kind.__name__}; found {type(entry).__name__}.")
+    return entries
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +247,7 @@ class Piece:
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps_per_quarter", check_grid(self.steps_per_quarter))
         for name, kind in (("meters", Meter), ("tempos", Tempo), ("parts", Part)):
-            object.__setattr__(self, name, _entries(name, getattr(self, name), kind))
+            object.__setattr__(self, name, tuple_of(kind, name, getattr(self, name)))
         check_notes(self.notes, n_parts=len(self.parts))
         _check_timeline("meters", self.meters, may_start_early=True)
         _check_timeline("tempos", self.tempos, may_start_early=False)
@@ -357,6 +404,24 @@ def sort_notes(notes: np.ndarray) -> np.ndarray:
     return notes.take(np.argsort(key, kind="stable"))  # many times as fast on rows as notes[...]
 
 
+def check_is_piece(piece: Piece) -> None:
+    """Refuse what is not a ``Piece``.
+
+    Args:
+        piece: what the caller gave.
+
+    Raises:
+        TypeError: it is something else.
+
+    Chapter: 3a.
+    """
+    if not isinstance(piece, Piece):
+        raise TypeError(
+            f"Music must be a music.Piece here; found {type(piece).__name__}. "
+            "Put notes into one with music.Piece(notes), a voice grid with voices.to_piece(grid)."
+        )
+
+
 def transpose(piece: Piece, semitones: int) -> Piece:
     """Move every pitch by a number of semitones; drums stay, since their numbers name instruments.
 
@@ -375,7 +440,7 @@ def transpose(piece: Piece, semitones: int) -> Piece:
 
     Chapter: 3a.
     """
-    _check_piece(piece)
+    check_is_piece(piece)
     moved = piece.notes.copy()
     moved["pitch"] = moved_pitches(moved["pitch"], semitones, is_fixed=is_drum_note(piece))
     return replace(piece, notes=moved)
@@ -449,7 +514,7 @@ def cut(piece: Piece, start_step: int, stop_step: int) -> Piece:
 
     Chapter: 3a.
     """
-    _check_piece(piece)
+    check_is_piece(piece)
     check_cut(start_step, stop_step, piece.n_steps)
     onset_step = piece.notes["onset_step"].clip(min=start_step)
     end_step = ends_step(piece.notes).clip(max=stop_step)
@@ -516,7 +581,7 @@ def join(pieces: Iterable[Piece]) -> Piece:
         raise ValueError("Joining needs at least one piece; found none.")
     first = pieces[0]
     for index, piece in enumerate(pieces):
-        _check_piece(piece)
+        check_is_piece(piece)
         if piece.steps_per_quarter != first.steps_per_quarter or piece.parts != first.parts:
             raise ValueError(
                 f"Pieces to be joined must share their grid and their parts; piece {index} has "
@@ -565,7 +630,7 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
 
     Chapter: 3a.
     """
-    _check_piece(piece)
+    check_is_piece(piece)
     steps_per_quarter = check_grid(steps_per_quarter)
 
     def scaled(step: ArrayLike) -> np.ndarray:
@@ -664,7 +729,7 @@ def bar_lines_step(piece: Piece) -> np.ndarray:
         >>> bar_lines_step(Piece(make_notes([0], [24 * 8], [60]))).tolist()
         [0, 96]
     """
-    _check_piece(piece)
+    check_is_piece(piece)
     lines: list[int] = []
     for meter, next_meter in zip(piece.meters, (*piece.meters[1:], None), strict=True):
         stop = piece.n_steps if next_meter is None else min(next_meter.step, piece.n_steps)
@@ -692,21 +757,12 @@ def bar_position_step(piece: Piece, step: ArrayLike) -> np.ndarray:
         >>> bar_position_step(upbeat, [0, 23, 24]).tolist()
         [72, 95, 0]
     """
-    _check_piece(piece)
+    check_is_piece(piece)
     starts = np.array([meter.step for meter in piece.meters])
     lengths = np.array([meter.bar_length_step(piece.steps_per_quarter) for meter in piece.meters])
     step = _whole_numbers("Steps", step)
     index = (np.searchsorted(starts, step, side="right") - 1).clip(min=0)
     return (step - starts[index]) % lengths[index]
-
-
-def _check_piece(piece: Piece) -> None:
-    """Refuse what is not a piece."""
-    if not isinstance(piece, Piece):
-        raise TypeError(
-            f"The functions of music work on a music.Piece; found {type(piece).__name__}. "
-            "Put notes into one with music.Piece(notes), a voice grid with voices.to_piece(grid)."
-        )
 
 
 def _check_fits(piece: Piece, steps_per_quarter: int) -> None:
@@ -770,17 +826,6 @@ def _whole_numbers(name: str, numbers: ArrayLike) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _entries(name: str, entries: Iterable, kind: type) -> tuple:
-    """Return the meters, tempos or parts of a piece as a tuple, or refuse what they are not."""
-    if isinstance(entries, kind):
-        raise TypeError(f"{name} must be a list; found one {kind.__name__}. Write {name}=(...,) around it.")
-    entries = tuple(entries)
-    for entry in entries:
-        if not isinstance(entry, kind):
-            raise TypeError(f"{name} must hold music.{kind.__name__}; found {type(entry).__name__}.")
-    return entries
-
-
 def _check_timeline(name: str, entries: Sequence[Meter] | Sequence[Tempo], may_start_early: bool) -> None:
     """Check that meters or tempos begin at the start of the piece and are in order."""
     steps = [entry.step for entry in entries]
@@ -796,7 +841,7 @@ def _check_timeline(name: str, entries: Sequence[Meter] | Sequence[Tempo], may_s
 
 def _tempo_table(piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for each tempo its step, its time in seconds, and its seconds a step."""
-    _check_piece(piece)
+    check_is_piece(piece)
     step = np.array([tempo.step for tempo in piece.tempos], dtype=np.int64)
     sec_per_step = np.array([60 / tempo.quarters_per_minute / piece.steps_per_quarter for tempo in piece.tempos])
     sec = np.concatenate([[0.0], np.cumsum(np.diff(step) * sec_per_step[:-1])])

@@ -30,6 +30,7 @@ class Vocabulary:
         families: pairs of a name and the values of its tokens; ``(None,)`` for a family of one token without a value.
 
     Raises:
+        TypeError: a family is not a pair of a name and a list of values that can be looked up.
         ValueError: no family, a family without values, or a name or a value given twice.
 
     Example:
@@ -43,7 +44,7 @@ class Vocabulary:
     families: tuple[tuple[str, tuple[Hashable, ...]], ...]
 
     def __post_init__(self) -> None:
-        families = tuple((str(name), tuple(values)) for name, values in self.families)
+        families = tuple(_family(family) for family in self.families)
         names = [name for name, _ in families]
         if not families or len(set(names)) < len(names):
             raise ValueError(f"A vocabulary needs at least one family, and each name once; found {names}.")
@@ -91,26 +92,41 @@ class Vocabulary:
     def token(self, token_id: int) -> str:
         """Return a token as text, such as "pitch 60".
 
+        Args:
+            token_id: 0 .. ``size`` - 1.
+
         Raises:
+            TypeError: the id is not a whole number.
             ValueError: the id is outside the vocabulary.
         """
-        self.check(np.asarray(token_id))
-        family = int(np.searchsorted(self._first_ids, token_id, side="right")) - 1
-        name, values = self.families[family]
-        value = values[int(token_id) - int(self._first_ids[family])]
-        return name if value is None else f"{name} {value}"
+        if np.ndim(token_id):
+            raise ValueError(f"A token has one id; found shape {np.shape(token_id)}. Use tokens for a row of ids.")
+        return self._texts[int(self.check(token_id))]
 
     def tokens(self, ids: ArrayLike) -> list[str]:
         """Return a one-dimensional row of ids as texts.
+
+        Args:
+            ids: (n_tokens,), whole numbers, 0 .. ``size`` - 1.
+
+        Raises:
+            TypeError: the ids are not whole numbers.
+            ValueError: the ids are not one row, or one is outside the vocabulary.
 
         Example:
             >>> Vocabulary((("rest", (None,)), ("pitch", range(60, 72)))).tokens([0, 1])
             ['rest', 'pitch 60']
         """
-        return [self.token(token_id) for token_id in np.asarray(ids).tolist()]
+        row = self.check(ids)
+        if row.ndim != 1:
+            raise ValueError(f"Ids to be written out must be one row; found shape {row.shape}.")
+        return [self._texts[token_id] for token_id in row.tolist()]
 
     def family_of(self, ids: ArrayLike) -> np.ndarray:
         """Return the family's name of every id, as an array of strings of the same shape.
+
+        Args:
+            ids: whole numbers, 0 .. ``size`` - 1, of any shape.
 
         Raises:
             TypeError: the ids are not whole numbers.
@@ -126,6 +142,9 @@ class Vocabulary:
     def slice_of(self, family: str) -> slice:
         """Return the range of ids that a family owns, as a slice for rows of logits.
 
+        Args:
+            family: its name.
+
         Raises:
             ValueError: there is no such family.
 
@@ -139,13 +158,21 @@ class Vocabulary:
         return slice(int(self._first_ids[index]), int(self._first_ids[index + 1]))
 
     def values_of(self, family: str) -> np.ndarray:
-        """Return the values of a family in order of id.
+        """Return the values of a family in order of id; values of several kinds as objects.
+
+        Args:
+            family: its name.
 
         Raises:
             ValueError: there is no such family.
+
+        Example:
+            >>> Vocabulary((("pitch", range(60, 63)),)).values_of("pitch").tolist()
+            [60, 61, 62]
         """
         self.slice_of(family)
-        return np.array(dict(self.families)[family])
+        values = dict(self.families)[family]
+        return np.array(values, None if len({type(value) for value in values}) == 1 else object)
 
     def check(self, ids: ArrayLike) -> np.ndarray:
         """Return ids as an array, or refuse what is not in the vocabulary.
@@ -163,7 +190,10 @@ class Vocabulary:
             ...
             ValueError: Token ids must lie in 0..11; found 12 at index 0. Was another vocabulary used to make them?
         """
-        array = np.asarray(ids)
+        try:
+            array = np.asarray(ids)
+        except ValueError:  # rows of unequal length
+            raise TypeError("Token ids must be an array; found lists of unequal length. Pad them first.") from None
         if array.size == 0:
             return array.astype(np.int64)
         if array.dtype.kind not in "iu":
@@ -199,9 +229,27 @@ class Vocabulary:
         return "\n".join(lines)
 
     @cached_property
+    def _texts(self) -> list[str]:
+        """Every token as text, in order of id."""
+        return [name if value is None else f"{name} {value}" for name, values in self.families for value in values]
+
+    @cached_property
     def _first_ids(self) -> np.ndarray:
         """First id of each family, and the size at the end."""
         return np.concatenate([[0], np.cumsum([len(values) for _, values in self.families])])
+
+
+def _family(family: tuple[str, Sequence[Hashable]]) -> tuple[str, tuple[Hashable, ...]]:
+    """Return one family as a name and a tuple of values, or refuse it."""
+    is_pair = isinstance(family, Sequence) and not isinstance(family, str) and len(family) == 2
+    if not is_pair or not isinstance(family[0], str) or isinstance(family[1], str):
+        raise TypeError(
+            f'A family must be a name and a list of values, such as ("pitch", range(60, 72)); found {family!r}.'
+        )
+    values = tuple(family[1])
+    if not all(isinstance(value, Hashable) for value in values):
+        raise TypeError(f"The values of a family must be numbers or texts; family {family[0]!r} holds others.")
+    return family[0], values
 
 
 def _span(values: Sequence[Hashable]) -> str:

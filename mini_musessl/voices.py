@@ -142,7 +142,7 @@ def from_pitches(pitch: ArrayLike, **facts: Any) -> VoiceGrid:
     facts.setdefault("is_fermata", np.zeros(pitch.shape[:1], bool))
     if "bar_position_step" not in facts:
         steps_per_quarter = music.check_grid(facts.get("steps_per_quarter", 4))
-        bar = _meter(facts.get("meter", (4, 4))).bar_length_step(steps_per_quarter)
+        bar = music.as_meter(facts.get("meter", (4, 4))).bar_length_step(steps_per_quarter)
         facts["bar_position_step"] = np.arange(len(pitch)) % bar
     return VoiceGrid(pitch=pitch, **facts)
 
@@ -341,19 +341,13 @@ def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
     if grid.mode not in ("major", "minor", None):
         raise ValueError(f'mode must be "major", "minor" or None; found {grid.mode!r}. None stands for any other.')
     music.Tempo(0, grid.quarters_per_minute)
-    meter = _meter(grid.meter)
+    is_pair = isinstance(grid.meter, tuple) and len(grid.meter) == 2
+    meter = _known_meter(*grid.meter) if is_pair else music.as_meter(grid.meter)
     return {
         "steps_per_quarter": music.check_grid(grid.steps_per_quarter),
         "meter": (meter.numerator, meter.denominator),
         "voice_names": tuple(names),
     }
-
-
-def _meter(meter: tuple[int, int]) -> music.Meter:
-    """Return a pair of numbers as a meter, or refuse it."""
-    if isinstance(meter, str) or len(meter) != 2:
-        raise TypeError(f"meter must be a pair of whole numbers, (4, 4) for 4/4; found {meter!r}.")
-    return _known_meter(*meter)
 
 
 @lru_cache(maxsize=64, typed=True)

@@ -213,7 +213,7 @@ def test_a_piece_that_contradicts_itself_is_refused(facts, sentence):
         (dict(steps_per_quarter=4.5), "steps_per_quarter must be a whole number; found 4.5. 24 is the default"),
         (dict(steps_per_quarter=True), "steps_per_quarter must be a whole number; found True"),
         (dict(n_steps=4.7), "n_steps must be a whole number; found 4.7"),
-        (dict(meters=Meter(0, 4, 4)), "meters must be a list; found one Meter"),
+        (dict(meters=Meter(0, 4, 4)), "meters must be a list; found Meter.step=0"),
         (dict(tempos=(Meter(0, 4, 4),)), "tempos must hold music.Tempo; found Meter"),
         (dict(parts=("piano",)), "parts must hold music.Part; found str"),
     ],
@@ -297,7 +297,7 @@ def test_impossible_requests_are_refused(waltz, call, sentence):
     ("call", "sentence"),
     [
         (lambda p: music.transpose(p, 1.5), "semitones must be a whole number; found 1.5"),
-        (lambda p: music.transpose(p.notes, 1), "work on a music.Piece; found ndarray"),
+        (lambda p: music.transpose(p.notes, 1), "must be a music.Piece here; found ndarray"),
         (lambda p: music.cut(p, 0, 12.5), "stop_step must be a whole number; found 12.5. Are these seconds or bars"),
         (lambda p: music.cut(None, 0, 12), "found NoneType"),
         (lambda p: music.join(p), "found one Piece"),

@@ -121,3 +121,63 @@ def test_four_tokenizers_agree_on_what_they_all_hold():
         )
         assert voices.from_piece(back).pitch.tolist() == grid.pitch.tolist()
     assert VoiceGridTokens().decode(VoiceGridTokens().encode(grid)) == grid
+
+
+@pytest.mark.parametrize("kind", [Remi, MidiLike, CompoundWords])
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        (dict(steps_per_quarter=4.0), TypeError, "steps_per_quarter must be a whole number; found 4.0"),
+        (dict(n_velocities=4.5), TypeError, "n_velocities must be a whole number; found 4.5"),
+        (dict(n_velocities=-1), ValueError, r"n_velocities must lie in 0\.\.127; found -1"),
+        (dict(lowest_pitch=30.5), TypeError, "lowest_pitch must be a whole number; found 30.5"),
+        (dict(highest_pitch=128), ValueError, r"highest_pitch must lie in 0\.\.127; found 128"),
+        (dict(lowest_pitch=61, highest_pitch=60), ValueError, "found 61 and 60"),
+        (dict(parts=music.Part()), TypeError, "parts must be a list; found Part"),
+        (dict(parts=("piano",)), TypeError, "parts must hold music.Part; found str"),
+    ],
+)
+def test_options_of_another_kind_are_refused(kind, options, error, sentence):
+    with pytest.raises(error, match=sentence):
+        kind(**options)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (lambda: MidiLike(max_shift_quarter=1.5), TypeError, "max_shift_quarter must be a whole number; found 1.5"),
+        (lambda: MidiLike(max_shift_quarter=0), ValueError, "max_shift_quarter must be at least 1; found 0"),
+        (lambda: CompoundWords(max_bars=1.5), TypeError, "max_bars must be a whole number; found 1.5"),
+        (lambda: Remi(max_duration_quarter=2.5), TypeError, "max_duration_quarter must be a whole number"),
+        (lambda: CompoundWords(max_duration_quarter=0), ValueError, "max_duration_quarter must be at least 1"),
+        (lambda: Remi(meters=("4/4",)), TypeError, "pair of whole numbers.*found '4/4'"),
+        (lambda: CompoundWords(meters=(4, 4)), TypeError, "pair of whole numbers.*found 4"),
+        (lambda: Remi(meters=((4, 4), (4, 4))), ValueError, "Each meter of a tokenizer must stand once"),
+        (lambda: Remi(tempos=(float("nan"),)), ValueError, "above 0 quarters a minute; found nan"),
+        (lambda: VoiceGridTokens(steps_per_quarter=0), ValueError, "steps_per_quarter must be at least 1"),
+        (lambda: VoiceGridTokens(voice_names="satb"), TypeError, "must be a list of names.*found 'satb'"),
+        (lambda: VoiceGridTokens(lowest_pitch=36.5), TypeError, "lowest_pitch must be a whole number; found 36.5"),
+    ],
+)
+def test_options_of_one_tokenizer_are_checked(make, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()
+
+
+def test_options_may_be_lists():
+    piece = music.Piece(music.make_notes([0], [72], [60]), meters=(music.Meter(0, 3, 4),))
+    for kind in (Remi, CompoundWords):
+        tokenizer = kind(meters=[[4, 4], [3, 4]], parts=[music.Part()])
+        assert tokenizer == kind(meters=((4, 4), (3, 4))) and hash(tokenizer)
+        assert not tokenizer.what_is_lost(piece).facts
+
+
+def test_what_cannot_be_compared_is_refused():
+    grid = voices.from_pitches([[60]], voice_names=("one",))
+    finer = voices.from_pitches([[60]], voice_names=("one",), steps_per_quarter=8)
+    with pytest.raises(ValueError, match="must have the same steps a quarter; found 4 and 8"):
+        compare_grids(grid, finer)
+    with pytest.raises(TypeError, match="must be a music.Piece here; found VoiceGrid"):
+        compare_pieces(voices.to_piece(grid), grid)
+    with pytest.raises(TypeError, match="array of music.NOTE_DTYPE; found list"):
+        compare_notes([60], [60])

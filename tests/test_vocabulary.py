@@ -90,3 +90,28 @@ def test_equal_vocabularies_are_equal_and_hash_alike():
     again = Vocabulary((("rest", (None,)), ("pitch", (60, 61, 62, 63)), ("meter", ("4/4", "3/4"))))
     assert again == SMALL
     assert hash(again) == hash(SMALL)
+
+
+@pytest.mark.parametrize(
+    "family", ["ab", ("pitch",), (1, (2, 3)), ("pitch", "abc"), ("pitch", (60,), 3), 7, ("pitch", ([60], [61]))]
+)
+def test_a_family_of_another_form_is_refused(family):
+    with pytest.raises(TypeError, match="family"):
+        Vocabulary((family,))
+
+
+def test_a_token_is_named_one_at_a_time_and_a_row_as_a_row():
+    vocabulary = Vocabulary((("rest", (None,)), ("pitch", range(60, 72))))
+    assert vocabulary.tokens(range(vocabulary.size)) == [vocabulary.token(i) for i in range(vocabulary.size)]
+    assert vocabulary.tokens(np.array([], int)) == []
+    with pytest.raises(ValueError, match=r"A token has one id; found shape \(2,\)"):
+        vocabulary.token([0, 1])
+    with pytest.raises(ValueError, match=r"must be one row; found shape \(1, 2\)"):
+        vocabulary.tokens([[0, 1]])
+    with pytest.raises(TypeError, match="found lists of unequal length"):
+        vocabulary.check([[0], [0, 1]])
+
+
+def test_values_of_several_kinds_stay_what_they_are():
+    vocabulary = Vocabulary((("pitch", ("none", 60, 61)),))
+    assert vocabulary.values_of("pitch").tolist() == ["none", 60, 61]

@@ -131,7 +131,7 @@ def test_a_grid_without_steps_becomes_a_piece_without_notes():
         (lambda g: replace(g, steps_per_quarter=0), ValueError, "steps_per_quarter must be at least 1; found 0"),
         (lambda g: voices.from_pitches(g.pitch, steps_per_quarter=4.0), TypeError, "whole number; found 4.0"),
         (lambda g: replace(g, meter=(4, 3)), ValueError, "found 4/3"),
-        (lambda g: voices.from_pitches(g.pitch, meter="4/4"), TypeError, "pair of whole numbers.*found '4/4'"),
+        (lambda g: voices.from_pitches(g.pitch, meter="4/4"), TypeError, "pair of whole numbers, .*found '4/4'"),
         (lambda g: replace(g, quarters_per_minute=0), ValueError, "above 0 quarters a minute; found 0"),
         (lambda g: replace(g, fifths=8), ValueError, r"fifths must lie in -7\.\.7; found 8"),
         (lambda g: replace(g, mode="dorian"), ValueError, 'mode must be "major", "minor" or None; found \'dorian\''),
@@ -144,7 +144,7 @@ def test_a_grid_without_steps_becomes_a_piece_without_notes():
         (lambda g: voices.cut(g, 0, 7), ValueError, "stop_step <= 6; found 0 and 7"),
         (lambda g: voices.cut(voices.to_piece(g), 0, 2), TypeError, "must be a voices.VoiceGrid; found Piece"),
         (lambda g: voices.to_piece(g.pitch), TypeError, "must be a voices.VoiceGrid; found ndarray"),
-        (lambda g: voices.from_piece(g, n_voices=2), TypeError, "music.Piece; found VoiceGrid"),
+        (lambda g: voices.from_piece(g, n_voices=2), TypeError, "a music.Piece here; found VoiceGrid"),
         (
             lambda g: voices.from_piece(voices.to_piece(g), n_voices=0),
             ValueError,

@@ -66,12 +66,13 @@ def full_lengths(meters: Meters, steps_per_quarter: int) -> np.ndarray:
         meters: numerator and denominator of each.
         steps_per_quarter: grid on which to count.
 
+    Returns:
+        int64 (n_meters,).
+
     Raises:
-        ValueError: there is no meter, or a bar is not a whole number of steps.
+        ValueError: a bar is not a whole number of steps.
     """
-    if not meters:
-        raise ValueError("A tokenizer that counts bars needs at least one meter; found none. 4/4 is ((4, 4),).")
-    return np.array([music.Meter(0, *meter).bar_length_step(steps_per_quarter) for meter in meters])
+    return np.array([music.as_meter(meter).bar_length_step(steps_per_quarter) for meter in meters])
 
 
 def bars_of_piece(piece: music.Piece, meters: Meters, last_step: int) -> Bars:
@@ -117,8 +118,4 @@ def bars_from_marks(phase_step: int, meter: np.ndarray, end_position_step: np.nd
 
 def last_before(is_wanted: np.ndarray) -> np.ndarray:
     """Return for each index the greatest index up to it at which the condition holds, or -1."""
-    return (
-        np.maximum.accumulate(np.where(is_wanted, np.arange(len(is_wanted)), -1))
-        if len(is_wanted)
-        else np.array([], int)
-    )
+    return np.maximum.accumulate(np.where(is_wanted, np.arange(len(is_wanted)), -1))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from mini_musessl import music
 from mini_musessl.tokenizers import bars as barlines
 from mini_musessl.tokenizers.bars import Bars
-from mini_musessl.tokenizers.pieces import DEFAULT_VELOCITY, PieceTokenizer
+from mini_musessl.tokenizers.pieces import DEFAULT_VELOCITY, BarTokenizer
 from mini_musessl.vocabulary import Vocabulary
 
 # Words of one bar are written in this order: what opens it, its notes, where it is cut short, where the music ends.
@@ -22,7 +22,7 @@ _OPENING, _NOTE, _CUT, _END = range(4)
 
 
 @dataclass(frozen=True)
-class CompoundWords(PieceTokenizer):
+class CompoundWords(BarTokenizer):
     """One word a note: how many bars after the word before, position, pitch, duration, velocity, part, meter.
 
     A word is a row of ids, one a field; velocity, part and meter are fields only if there is a choice. "bar 0" stays in
@@ -36,8 +36,6 @@ class CompoundWords(PieceTokenizer):
     inside a bar; a position beyond the bar runs into the next; a bar takes the meter of its first word.
 
     Attributes:
-        meters: time signatures of the vocabulary; a bar of any other one counts as the first of them.
-        max_duration_quarter: longest note; a longer one is shortened to it.
         max_bars: how many bars one word can pass.
 
     Example:
@@ -55,31 +53,19 @@ class CompoundWords(PieceTokenizer):
     Chapter: 3b.
     """
 
-    meters: tuple[tuple[int, int], ...] = ((4, 4),)
-    max_duration_quarter: int = 8
     max_bars: int = 16
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        barlines.full_lengths(self.meters, self.steps_per_quarter)
-        if self.max_duration_quarter < 1:
-            raise ValueError(
-                f"max_duration_quarter must be at least 1; found {self.max_duration_quarter}. 8 is the default."
-            )
-        if self.max_bars < 1:
-            raise ValueError(f"max_bars must be at least 1; found {self.max_bars}. 16 is the default.")
+        music.whole_number("max_bars", self.max_bars, 1, advice="16 is the default.")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """One family a field, in the order of the columns."""
-        n_positions = int(barlines.full_lengths(self.meters, self.steps_per_quarter).max())
-        meters = [f"{numerator}/{denominator}" for numerator, denominator in self.meters]
-        pitches = ("none", *range(self.lowest_pitch, self.highest_pitch + 1))
-        durations = range(1, self.max_duration_quarter * self.steps_per_quarter + 1)
-        families = [("bar", range(self.max_bars + 1)), ("position", range(n_positions))]
-        families += [("pitch", pitches), ("duration", durations), *self._families("velocity", "part")]
-        families += [("meter", meters)] if len(meters) > 1 else []
-        return Vocabulary(tuple(families))
+        bar = ("bar", range(self.max_bars + 1))
+        pitch = ("pitch", ("none", *range(self.lowest_pitch, self.highest_pitch + 1)))
+        rest = self._families("duration", "velocity", "part", "meter")
+        return Vocabulary((bar, *self._families("position"), pitch, *rest))
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -183,10 +169,9 @@ class CompoundWords(PieceTokenizer):
 
     def _note_values(self, notes: np.ndarray) -> dict[str, np.ndarray]:
         """Return for each field that describes a note the place of each value within the field."""
-        longest = self.max_duration_quarter * self.steps_per_quarter
         values = {
             "pitch": notes["pitch"] - self.lowest_pitch + 1,
-            "duration": np.minimum(notes["duration_step"], longest) - 1,
+            "duration": self._duration_index(notes["duration_step"]),
             "part": notes["part"],
         }
         if self.n_velocities:

@@ -39,47 +39,63 @@ class Tokenizer(Protocol):
         """Compare music with what comes back after encoding and decoding."""
 
 
-def check_is_piece(piece: music.Piece, tokenizer: str) -> None:
-    """Refuse music that is not a ``Piece``.
+def check_kind(given: object, kind: type, tokenizer: str) -> None:
+    """Refuse music in another form than the tokenizer encodes.
 
     Args:
-        piece: what the caller gave.
+        given: what the caller gave.
+        kind: ``music.Piece`` or ``voices.VoiceGrid``.
         tokenizer: name of the tokenizer, for the sentence.
 
     Raises:
         TypeError: it is something else.
     """
-    if not isinstance(piece, music.Piece):
-        advice = "Turn the grid into notes with voices.to_piece." if isinstance(piece, voices.VoiceGrid) else ""
-        raise TypeError(f"{tokenizer} encodes a music.Piece; found {type(piece).__name__}. {advice}".rstrip())
+    if isinstance(given, kind):
+        return
+    advice = {
+        voices.VoiceGrid: "Turn the grid into notes with voices.to_piece.",
+        music.Piece: "Turn the notes into voices with voices.from_piece.",
+    }
+    wanted = f"{kind.__module__.rsplit('.', 1)[-1]}.{kind.__name__}"
+    found = f"{tokenizer} encodes a {wanted}; found {type(given).__name__}. {advice.get(type(given), '')}"
+    raise TypeError(found.rstrip())
 
 
-def check_is_grid(grid: voices.VoiceGrid, tokenizer: str) -> None:
-    """Refuse music that is not a ``VoiceGrid``.
+def check_pitch_range(lowest_pitch: int, highest_pitch: int) -> None:
+    """Refuse a range of pitches that holds none, or reaches beyond those of MIDI.
 
     Args:
-        grid: what the caller gave.
-        tokenizer: name of the tokenizer, for the sentence.
+        lowest_pitch: lowest pitch of the vocabulary.
+        highest_pitch: highest pitch of the vocabulary.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: one of them is not a whole number.
+        ValueError: not 0 <= lowest_pitch <= highest_pitch <= 127.
     """
-    if not isinstance(grid, voices.VoiceGrid):
-        advice = "Turn the notes into voices with voices.from_piece." if isinstance(grid, music.Piece) else ""
-        raise TypeError(f"{tokenizer} encodes a voices.VoiceGrid; found {type(grid).__name__}. {advice}".rstrip())
+    for name, pitch in (("lowest_pitch", lowest_pitch), ("highest_pitch", highest_pitch)):
+        music.whole_number(name, pitch, 0, 127)
+    if lowest_pitch > highest_pitch:
+        raise ValueError(
+            "A range of pitches needs 0 <= lowest_pitch <= highest_pitch <= 127; found "
+            f"{lowest_pitch} and {highest_pitch}."
+        )
 
 
 def check_row(ids: ArrayLike, vocabulary: Vocabulary) -> np.ndarray:
     """Return ids as one row, int64, or refuse them.
 
+    Args:
+        ids: what the caller gave.
+        vocabulary: where they should come from.
+
     Raises:
         TypeError: the ids are not whole numbers.
         ValueError: they are not one row, or an id is outside the vocabulary.
     """
-    array = np.asarray(ids)
+    array = vocabulary.check(ids)
     if array.ndim != 1:
         raise ValueError(
             f"Token ids must be one row, shape (n_tokens,); found shape {array.shape}. "
             "Decode one piece of a batch at a time."
         )
-    return vocabulary.check(array).astype(np.int64)
+    return array.astype(np.int64)

@@ -68,6 +68,8 @@ def compare_pieces(before: music.Piece, after: music.Piece) -> Loss:
 
     Chapter: 3b.
     """
+    for piece in (before, after):
+        music.check_is_piece(piece)
     beats = [max(meter.denominator // 4, 1) for meter in (*before.meters, *after.meters)]
     finest = int(np.lcm.reduce([before.steps_per_quarter, after.steps_per_quarter, *beats]))
     first, second = music.change_grid(before, finest), music.change_grid(after, finest)
@@ -88,8 +90,19 @@ def compare_grids(before: voices.VoiceGrid, after: voices.VoiceGrid) -> Loss:
         before: the grid that was encoded.
         after: the grid that was decoded, at the same number of steps a quarter.
 
+    Raises:
+        TypeError: one of them is not a grid.
+        ValueError: they have another number of steps a quarter.
+
     Chapter: 3b.
     """
+    for grid in (before, after):
+        voices.check_is_grid(grid)
+    if before.steps_per_quarter != after.steps_per_quarter:
+        raise ValueError(
+            "Grids to be compared must have the same steps a quarter; found "
+            f"{before.steps_per_quarter} and {after.steps_per_quarter}. Compare them as pieces: see voices.to_piece."
+        )
     facts = {
         "tempo": before.quarters_per_minute != after.quarters_per_minute,
         "meter": before.meter != after.meter or not np.array_equal(before.bar_position_step, after.bar_position_step),
@@ -109,8 +122,13 @@ def compare_notes(before: np.ndarray, after: np.ndarray, facts: tuple[str, ...] 
         after: notes that were decoded.
         facts: what else is known to be lost.
 
+    Raises:
+        TypeError, ValueError: the notes break a rule of ``music.check_notes``.
+
     Chapter: 3b.
     """
+    for notes in (before, after):
+        music.check_notes(notes)
     index_before, index_after = _match(before, after)
     first, second = before[index_before], after[index_after]
     return Loss(

@@ -41,8 +41,8 @@ class MidiLike(PieceTokenizer):
         ['note_on 60', 'time_shift 4', 'note_off 60', 'note_on 64', 'time_shift 2', 'note_off 64']
 
     References:
-        Oore et al. 2018 (This Time with Feeling), section 3.3. Departures: time is in steps of the musical grid (there:
-        multiples of 10 ms), and part tokens are ours.
+        Oore et al. 2018 (This Time with Feeling: Learning Expressive Musical Performance). Departures: time is in
+        steps of the musical grid (there: multiples of 10 ms), and part tokens are ours.
 
     Chapter: 3b.
     """
@@ -51,8 +51,7 @@ class MidiLike(PieceTokenizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.max_shift_quarter < 1:
-            raise ValueError(f"max_shift_quarter must be at least 1; found {self.max_shift_quarter}. 4 is the default.")
+        music.whole_number("max_shift_quarter", self.max_shift_quarter, 1, advice="4 is the default.")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mini_musessl import music
-from mini_musessl.tokenizers.contract import check_is_piece
+from mini_musessl.tokenizers import bars as barlines
+from mini_musessl.tokenizers.contract import check_kind, check_pitch_range
 from mini_musessl.tokenizers.loss import Loss, compare_pieces
 from mini_musessl.vocabulary import Vocabulary
 
@@ -46,13 +47,9 @@ class PieceTokenizer(ABC):
 
     def __post_init__(self) -> None:
         music.check_grid(self.steps_per_quarter)
-        if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
-            raise ValueError(
-                "A range of pitches needs 0 <= lowest_pitch <= highest_pitch <= 127; found "
-                f"{self.lowest_pitch} and {self.highest_pitch}."
-            )
-        if not 0 <= self.n_velocities <= 127:
-            raise ValueError(f"n_velocities must lie in 0..127; found {self.n_velocities}. 0 leaves velocity out.")
+        check_pitch_range(self.lowest_pitch, self.highest_pitch)
+        music.whole_number("n_velocities", self.n_velocities, 0, 127, "0 leaves velocity out.")
+        object.__setattr__(self, "parts", music.tuple_of(music.Part, "parts", self.parts))
         if not self.parts:
             raise ValueError("A tokenizer of pieces needs at least one part; found none. The default is one part.")
 
@@ -88,18 +85,22 @@ class PieceTokenizer(ABC):
         """Index of the nearest velocity of the vocabulary for each MIDI velocity."""
         return np.abs(np.arange(128)[:, None] - self.velocities).argmin(axis=1)
 
-    def _families(self, *wanted: str) -> tuple[tuple[str, tuple], ...]:
-        """Return those of the shared families that this tokenizer needs, in the order asked for."""
-        values = {
+    def _values(self) -> dict[str, tuple]:
+        """Return the values of each family that tokenizers share, or none for a family without a choice."""
+        return {
             "pitch": tuple(range(self.lowest_pitch, self.highest_pitch + 1)),
             "velocity": tuple(self.velocities.tolist()),
             "part": tuple(range(len(self.parts))) if len(self.parts) > 1 else (),
         }
+
+    def _families(self, *wanted: str) -> tuple[tuple[str, tuple], ...]:
+        """Return those of the shared families that this tokenizer needs, in the order asked for."""
+        values = self._values()
         return tuple((name, values[name]) for name in wanted if values[name])
 
     def _prepare(self, piece: music.Piece) -> music.Piece:
         """Return the piece on this grid and with these parts, or refuse it."""
-        check_is_piece(piece, type(self).__name__)
+        check_kind(piece, music.Piece, type(self).__name__)
         if len(piece.parts) > 1 and len(self.parts) == 1:
             notes = piece.notes.copy()
             notes["part"] = 0
@@ -124,3 +125,48 @@ class PieceTokenizer(ABC):
                 f"This tokenizer has {len(self.parts)} parts; the piece has a note in part {highest_part}. "
                 "Pass parts=piece.parts to the tokenizer, or one part to merge them all."
             )
+
+
+@dataclass(frozen=True)
+class BarTokenizer(PieceTokenizer):
+    """Base of the tokenizers that count in bars and give each note its duration.
+
+    Attributes:
+        meters: time signatures of the vocabulary; a bar of any other one counts as the first of them.
+        max_duration_quarter: longest note; a longer one is shortened to it.
+
+    Chapter: 3b.
+    """
+
+    meters: barlines.Meters = ((4, 4),)
+    max_duration_quarter: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        meters = tuple((meter.numerator, meter.denominator) for meter in map(music.as_meter, self.meters))
+        if not meters:
+            raise ValueError("A tokenizer that counts bars needs at least one meter; found none. 4/4 is ((4, 4),).")
+        if len(set(meters)) < len(meters):
+            raise ValueError(f"Each meter of a tokenizer must stand once; found {meters}.")
+        object.__setattr__(self, "meters", meters)
+        barlines.full_lengths(meters, self.steps_per_quarter)
+        music.whole_number("max_duration_quarter", self.max_duration_quarter, 1, advice="8 is the default.")
+
+    @property
+    def _n_durations(self) -> int:
+        """Longest note, in steps: as many as there are durations."""
+        return self.max_duration_quarter * self.steps_per_quarter
+
+    def _values(self) -> dict[str, tuple]:
+        """Return the values of each family that tokenizers of bars share."""
+        n_positions = int(barlines.full_lengths(self.meters, self.steps_per_quarter).max())
+        meters = tuple(f"{numerator}/{denominator}" for numerator, denominator in self.meters)
+        return super()._values() | {
+            "position": tuple(range(n_positions)),
+            "duration": tuple(range(1, self._n_durations + 1)),
+            "meter": meters if len(meters) > 1 else (),
+        }
+
+    def _duration_index(self, duration_step: np.ndarray) -> np.ndarray:
+        """Return the place of each duration within its family; a longer one than the longest counts as that."""
+        return np.minimum(duration_step, self._n_durations) - 1

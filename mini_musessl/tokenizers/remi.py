@@ -15,7 +15,7 @@ from mini_musessl import music
 from mini_musessl.tokenizers import bars as barlines
 from mini_musessl.tokenizers.bars import Bars
 from mini_musessl.tokenizers.contract import check_row
-from mini_musessl.tokenizers.pieces import DEFAULT_VELOCITY, PieceTokenizer
+from mini_musessl.tokenizers.pieces import DEFAULT_VELOCITY, BarTokenizer
 from mini_musessl.vocabulary import Vocabulary
 
 # Rows of tokens that fall on the same step are written in this order.
@@ -23,7 +23,7 @@ _BAR, _TEMPO, _NOTE, _END = range(4)
 
 
 @dataclass(frozen=True)
-class Remi(PieceTokenizer):
+class Remi(BarTokenizer):
     """Bars, positions and notes: "bar, position 0, pitch 60, velocity 64, duration 24".
 
     Every bar begins with "bar", followed by its meter if there is more than one to choose from; bars that begin after
@@ -42,8 +42,6 @@ class Remi(PieceTokenizer):
     meter of the bar before it.
 
     Attributes:
-        meters: time signatures of the vocabulary; a bar of any other one counts as the first of them.
-        max_duration_quarter: longest note; a longer one is shortened to it.
         tempos: speeds of the vocabulary in quarters a minute, for the nearest of which stands a token; none by default.
 
     Example:
@@ -53,38 +51,27 @@ class Remi(PieceTokenizer):
         'bar position 0 pitch 60 velocity 127 duration 4 position 4 pitch 64 velocity 127 duration 2'
 
     References:
-        Huang and Yang 2020 (Pop Music Transformer), section 3. Departures: the grid is a parameter (there: 16 positions
+        Huang and Yang 2020 (Pop Music Transformer), table 1. Departures: the grid is a parameter (there: 16 positions
         a bar), chords are left out, one tempo token stands for two, and marks for incomplete bars are ours. Meter and
         part tokens as in von Rütte et al. 2022 (FIGARO, REMI+), which names programs where we name parts.
 
     Chapter: 3b.
     """
 
-    meters: tuple[tuple[int, int], ...] = ((4, 4),)
-    max_duration_quarter: int = 8
     tempos: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        barlines.full_lengths(self.meters, self.steps_per_quarter)
-        if self.max_duration_quarter < 1:
-            raise ValueError(
-                f"max_duration_quarter must be at least 1; found {self.max_duration_quarter}. 8 is the default."
-            )
-        if any(tempo <= 0 for tempo in self.tempos):
-            raise ValueError(f"Tempos must be above 0 quarters a minute; found {self.tempos}.")
+        object.__setattr__(self, "tempos", tuple(self.tempos))
+        for tempo in self.tempos:
+            music.Tempo(0, tempo)  # refuses what is no tempo
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """Bar, position, meter, part, pitch, velocity, duration, tempo; without those that the options leave out."""
-        n_positions = int(barlines.full_lengths(self.meters, self.steps_per_quarter).max())
-        meters = [f"{numerator}/{denominator}" for numerator, denominator in self.meters]
-        families = [("bar", (None,)), ("position", range(n_positions))]
-        families += [("meter", meters)] if len(meters) > 1 else []
-        families += self._families("part", "pitch", "velocity")
-        families += [("duration", range(1, self.max_duration_quarter * self.steps_per_quarter + 1))]
-        families += [("tempo", self.tempos)] if self.tempos else []
-        return Vocabulary(tuple(families))
+        families = self._families("position", "meter", "part", "pitch", "velocity", "duration")
+        tempo = (("tempo", self.tempos),) if self.tempos else ()
+        return Vocabulary((("bar", (None,)), *families, *tempo))
 
     def encode(self, piece: music.Piece) -> np.ndarray:
         """Turn a piece into tokens.
@@ -196,8 +183,7 @@ class Remi(PieceTokenizer):
         rows[:, 1] = self._first("pitch") + notes["pitch"] - self.lowest_pitch
         if self.n_velocities:
             rows[:, 2] = self._first("velocity") + self._velocity_index(notes["velocity"])
-        longest = self.max_duration_quarter * self.steps_per_quarter
-        rows[:, 3] = self._first("duration") + np.minimum(notes["duration_step"], longest) - 1
+        rows[:, 3] = self._first("duration") + self._duration_index(notes["duration_step"])
         return rows
 
     def _decode_bars(self, ids: np.ndarray, family: np.ndarray, bar: np.ndarray) -> Bars:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import voices
-from mini_musessl.tokenizers.contract import check_is_grid, check_row
+from mini_musessl import music, voices
+from mini_musessl.tokenizers.contract import check_kind, check_pitch_range, check_row
 from mini_musessl.tokenizers.loss import Loss, compare_grids
 from mini_musessl.vocabulary import Vocabulary
 
@@ -56,11 +56,11 @@ class VoiceGridTokens:
     voice_names: tuple[str, ...] = voices.SATB
 
     def __post_init__(self) -> None:
-        if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
-            raise ValueError(
-                "A range of pitches needs 0 <= lowest_pitch <= highest_pitch <= 127; found "
-                f"{self.lowest_pitch} and {self.highest_pitch}."
-            )
+        check_pitch_range(self.lowest_pitch, self.highest_pitch)
+        music.check_grid(self.steps_per_quarter)
+        if isinstance(self.voice_names, str):
+            raise TypeError(f'voice_names must be a list of names, such as ("melody",); found {self.voice_names!r}.')
+        object.__setattr__(self, "voice_names", tuple(self.voice_names))
         if not self.voice_names:
             raise ValueError("Voice-grid tokens need at least one voice; found no voice_names.")
 
@@ -148,7 +148,7 @@ class VoiceGridTokens:
 
     def _check_grid(self, grid: voices.VoiceGrid) -> None:
         """Refuse music that these tokens cannot say."""
-        check_is_grid(grid, "VoiceGridTokens")
+        check_kind(grid, voices.VoiceGrid, "VoiceGridTokens")
         if grid.n_voices != self.n_voices:
             raise ValueError(
                 f"This tokenizer holds {self.n_voices} voices; the grid has {grid.n_voices}. "
