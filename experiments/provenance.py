@@ -1,8 +1,8 @@
 """Write what an experiment found, and everything that is needed to run it again.
 
-Every experiment ends with ``write_result``. The file results/NAME.json holds the rows of the result and beside them
-the commit, the command, the seeds, the device, the seconds and the versions; pages of the book read their numbers from
-there.
+Every experiment ends with ``write_result``. The file mini_musessl/results/NAME.json holds the rows of the
+result and beside them the commit, the command, the seeds, the device, the seconds and the versions. Pages and notebooks
+read their numbers from there, through ``mini_musessl.results.load_result``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "results"
+RESULTS = ROOT / "mini_musessl" / "results"
 #: Packages whose version is written down where they are installed; experiments name the others they use.
 PACKAGES = ("numpy", "torch", "music21")
 
@@ -35,7 +35,7 @@ def write_result(
     folder: Path = RESULTS,
     **facts: Any,
 ) -> Path:
-    """Write results/NAME.json in one piece: a reader never finds half a file.
+    """Write NAME.json in one piece: a reader never finds half a file.
 
     Args:
         name: name of the experiment, that of its file without ".py".

@@ -1,6 +1,6 @@
 """How many notes a second each tokenizer encodes on one core, beside MidiTok's REMI on the same music.
 
-python experiments/tokenizer_speed.py            # about a minute; writes results/tokenizer_speed.json
+python experiments/tokenizer_speed.py            # about a minute; writes mini_musessl/results/tokenizer_speed.json
 """
 
 from __future__ import annotations

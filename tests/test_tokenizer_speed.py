@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-RESULT = json.loads((Path(__file__).resolve().parent.parent / "results" / "tokenizer_speed.json").read_text("utf-8"))
+from mini_musessl.results import load_result
+
+RESULT = load_result("tokenizer_speed")
 
 
 @pytest.mark.parametrize("music", sorted({row["music"] for row in RESULT["rows"]}))

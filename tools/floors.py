@@ -77,6 +77,7 @@ FLOORS: dict[str, Floor] = {
             "plotting": "piano rolls and figures, each with its alternative text",
             "notation": "scores as SVG",
             "show": "player, picture and sentence as one object",
+            "results": "what the long experiments found",
             "exercises": "the checkers of the book's exercises: they name the mistake",
         },
     ),

@@ -122,7 +122,7 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
         try:
             found.append(_plain(answer(*case)))
         except NotImplementedError:
-            return Verdict(f"Exercise {exercise.id} is still open: {_first_sentence(exercise.hint)}", is_right=False)
+            return Verdict(f"Exercise {exercise.id} is still open: write the function, then run this cell again.", is_right=False)
         except Exception as error:
             return Verdict(_on_error(error, _input(exercise, index)), is_right=False)
     return _verdict_on(exercise, found, changed=_first_difference(list(cases), list(exercise.cases()), 0.0))
@@ -237,11 +237,6 @@ def _kind(value: Any) -> str:
         return f"an array of shape {value.shape}"
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _first_sentence(text: str) -> str:
-    """Return the first sentence of a hint."""
-    return text.split(". ")[0].rstrip(".") + "."
 
 
 def _source_without_docstring(function: Callable) -> str:

@@ -1,0 +1,126 @@
+"""Notebook 00 with three seeds: marks, the small network, and what a known tune is worth to it.
+
+python experiments/first_road.py            # about four minutes on one core; writes mini_musessl/results/first_road.json
+python experiments/first_road.py --updates 20 --folder /tmp/try        # a quick look
+
+Chosen on the validation part; the test part is scored once, with the setting that the notebook uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from provenance import RESULTS, write_result
+
+from mini_musessl import corpora, training, windows
+from mini_musessl.evaluation import likelihood
+from mini_musessl.tokenizers import VoiceGridTokens
+from mini_musessl.transformer import MusicTransformer, TransformerConfig
+
+SEEDS = (0, 1, 2)
+
+
+def same_again_nats(train: list[np.ndarray], pieces: list[np.ndarray], vocabulary_size: int) -> float:
+    """Return the loss of a model that repeats the step before with one probability, and else counts notes.
+
+    The first step of a piece, which has none before it, is scored by the counts alone.
+
+    Args:
+        train: token ids of the training pieces, four a step.
+        pieces: token ids of the pieces to score.
+        vocabulary_size: number of symbols.
+    """
+    table = likelihood.unigram_probabilities(train, vocabulary_size)
+    repeats = [ids.reshape(-1, 4)[1:] == ids.reshape(-1, 4)[:-1] for ids in train]
+    share = np.concatenate(repeats).mean()
+    nats = []
+    for ids in pieces:
+        steps = ids.reshape(-1, 4)
+        p = table[np.arange(4), steps]
+        p[1:] = (1 - share) * p[1:] + share * (steps[1:] == steps[:-1])
+        nats.append(-np.log(p).ravel())
+    return float(np.concatenate(nats).mean())
+
+
+def train_network(tokens: dict[str, list[np.ndarray]], vocabulary_size: int, seed: int, n_updates: int):
+    """Train the network of notebook 00 from one seed: first weights, order of the data and dropout.
+
+    Args:
+        tokens: token ids by part of the split.
+        vocabulary_size: number of symbols.
+        seed: source of all chance.
+        n_updates: how often the weights change.
+
+    Returns:
+        The trained model.
+    """
+    model = MusicTransformer(TransformerConfig(vocabulary_size=vocabulary_size, d_model=128, n_layers=2), seed=seed)
+    batches = windows.random_batches(
+        tokens["train"],
+        n_windows=4,
+        context_length=model.config.context_length,
+        generator=np.random.default_rng(seed),
+        begin_id=model.config.begin_id,
+        stride_token=model.config.stride_token,
+        pitch_ids=range(1, vocabulary_size),
+    )
+    config = training.TrainingConfig(
+        n_updates=n_updates, n_warmup_updates=min(100, n_updates - 1), report_every=200, precision="auto", seed=seed
+    )
+    training.train(model, batches, config)
+    return model
+
+
+def main() -> None:
+    """Run the experiment and write its result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--updates", type=int, default=1200)
+    parser.add_argument("--folder", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    tokenizer, split = VoiceGridTokens(), corpora.rebuilt_split()
+    size = tokenizer.vocabulary.size
+    tokens = {part: [tokenizer.encode(piece) for piece in pieces] for part, pieces in split.items()}
+    known = corpora.shared_melodies(split)
+    parts = ("valid", "test")
+    uniform = likelihood.uniform_nats(size)
+    rows = [
+        {"model": "uniform"} | dict.fromkeys(parts, uniform),
+        {"model": "unigram per voice"} | {p: likelihood.unigram_nats(tokens["train"], tokens[p], size) for p in parts},
+        {"model": "same again"} | {p: same_again_nats(tokens["train"], tokens[p], size) for p in parts},
+    ]
+    for seed in SEEDS:
+        began = time.perf_counter()
+        model = train_network(tokens, size, seed, arguments.updates)
+        row = {"model": "small Transformer (notebook 00)", "seed": seed}
+        row["train_sec"] = round(time.perf_counter() - began, 1)
+        for part in parts:
+            nats = likelihood.token_nats(model, tokens[part])
+            is_known = np.isin([piece.name for piece in split[part]], known[part])
+            row[part] = float(np.concatenate(nats).mean())
+            piece_nats = np.array([piece.mean() for piece in nats])
+            row[f"{part}_known_tunes"] = float(piece_nats[is_known].mean())
+            row[f"{part}_new_tunes"] = float(piece_nats[~is_known].mean())
+        rows.append(row)
+    rows = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    path = write_result(
+        "first_road",
+        rows,
+        seeds=SEEDS,
+        seconds=time.perf_counter() - start,
+        folder=arguments.folder,
+        data=corpora.REBUILT_NAME,
+        unit="nats a token",
+        precision=str(training.choose_precision("auto", torch.device("cpu"))).removeprefix("torch."),
+        updates=arguments.updates,
+    )
+    print(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

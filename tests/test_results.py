@@ -1,0 +1,25 @@
+"""Results are loaded by name, and every one says how to get it again."""
+
+from pathlib import Path
+
+import pytest
+
+from mini_musessl.results import FOLDER, load_result
+
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_result_says_how_to_get_it_again(name):
+    result = load_result(name)
+    assert result["rows"]
+    provenance = result["provenance"]
+    assert provenance["command"].startswith(f"python experiments/{name}.py")
+    assert (EXPERIMENTS / f"{name}.py").is_file()
+    assert {"commit", "command", "seeds", "device", "seconds", "versions"} <= set(provenance)
+
+
+def test_an_unknown_result_is_refused_with_the_known_names():
+    with pytest.raises(ValueError, match=f"found 'nonsense', known are .*{NAMES[0]}.*experiments/NAME.py"):
+        load_result("nonsense")
