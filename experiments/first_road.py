@@ -1,7 +1,7 @@
 """Notebook 00 with three seeds: marks, the small network, and what a known tune is worth to it.
 
-python experiments/first_road.py            # about four minutes on one core; writes mini_musessl/results/first_road.json
-python experiments/first_road.py --updates 20 --folder /tmp/try        # a quick look
+python experiments/first_road.py       # about four minutes on one core; writes mini_musessl/results/first_road.json
+python experiments/first_road.py --updates 20 --folder .       # a quick look
 
 Chosen on the validation part; the test part is scored once, with the setting that the notebook uses.
 """

@@ -111,6 +111,11 @@ def test_the_check_of_every_change_is_the_two_commands():
     assert (ROOT / ".ci/run").stat().st_mode & 0o100, ".ci/run must be executable"
 
 
+@pytest.mark.parametrize("page", write_tables.RESULT_PAGES)
+def test_a_page_of_results_says_what_the_results_say(page):
+    assert write_tables.result_page(page) == read(f"book/{page}.md"), "run `make tables`"
+
+
 def test_the_tables_of_the_readme_and_the_contents_are_those_of_the_files():
     assert write_tables.readme() == read("README.md"), "run `make tables`"
     assert chapters.contents() == read("_toc.yml"), "run `make tables`"

@@ -1,4 +1,4 @@
-"""Write what is made from the files that exist: _toc.yml, and two tables of README.md (chapters, map of the library).
+"""Write what is made from the files that exist: _toc.yml, README.md's tables, and the tables of results in the book.
 
 python tools/write_tables.py
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import chapters
 import floors
+import result_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,14 +39,34 @@ def readme(root: Path = ROOT) -> str:
     return fill(text, "floors", floors.table(root))
 
 
+#: Pages of the book with tables of results, and the function that makes each table.
+RESULT_PAGES = {
+    "scoreboard": {"scoreboard": result_tables.scoreboard, "known tunes": result_tables.known_tunes},
+    "reproducibility": {"provenance": result_tables.provenance},
+}
+
+
+def result_page(name: str, root: Path = ROOT) -> str:
+    """Return a page of the book with its tables as the results are now."""
+    text = (root / "book" / f"{name}.md").read_text("utf-8")
+    for block, table in RESULT_PAGES[name].items():
+        text = fill(text, block, "\n" + table() + "\n")
+    return text
+
+
 def main() -> None:
-    """Write both files and say which changed."""
+    """Write all of them and say which changed."""
     wanted = {ROOT / "README.md": readme(), ROOT / "_toc.yml": chapters.contents()}
+    wanted |= {ROOT / "book" / f"{name}.md": result_page(name) for name in RESULT_PAGES}
     changed = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
     for path in changed:
         path.write_text(wanted[path], "utf-8")
-    names = " and ".join(path.name for path in changed)
-    print(f"Wrote {names}." if changed else "README.md and _toc.yml agree with the files that exist.")
+    names = ", ".join(path.name for path in changed)
+    print(
+        f"Wrote {names}."
+        if changed
+        else "README.md, _toc.yml and the tables of results agree with the files that exist."
+    )
 
 
 if __name__ == "__main__":

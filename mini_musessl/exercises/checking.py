@@ -122,7 +122,9 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
         try:
             found.append(_plain(answer(*case)))
         except NotImplementedError:
-            return Verdict(f"Exercise {exercise.id} is still open: write the function, then run this cell again.", is_right=False)
+            return Verdict(
+                f"Exercise {exercise.id} is still open: write the function, then run this cell again.", is_right=False
+            )
         except Exception as error:
             return Verdict(_on_error(error, _input(exercise, index)), is_right=False)
     return _verdict_on(exercise, found, changed=_first_difference(list(cases), list(exercise.cases()), 0.0))
