@@ -63,6 +63,12 @@ def test_no_measured_number_is_typed_into_a_page():
 # What follows shows each rule a good example and a bad one.
 
 
+def test_a_table_made_from_results_may_hold_numbers_and_the_prose_beside_it_may_not():
+    table = "<!-- marks -->\n\n| uniform | 3.850 |\n\n<!-- end of marks -->\n"
+    assert rules.page_number_problems(table) == []
+    assert rules.page_number_problems(table + "\nThe loss is 0.481 now.") == ["the number 0.481 is typed into prose"]
+
+
 def code(source: str, *outputs: nbformat.NotebookNode, count: int | None = 1, tags: tuple[str, ...] = ()):
     """Return a code cell."""
     cell = new_code_cell(source, execution_count=count, outputs=list(outputs))

@@ -235,5 +235,6 @@ def _blank(pattern: re.Pattern, text: str, keep: re.Pattern) -> str:
 
 
 def page_number_problems(text: str) -> list[str]:
-    """Apply ``number_problems`` to a prose page, front matter left out."""
+    """Apply ``number_problems`` to a prose page, without its front matter and the tables that are made from results."""
+    text = re.sub(r"<!-- (?P<name>[\w ]+) -->.*?<!-- end of (?P=name) -->", "", text, flags=re.DOTALL)
     return number_problems(re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL))
