@@ -34,7 +34,7 @@ def texts(svg: str) -> list[str]:
 def shown(monkeypatch):
     """Collect what would be displayed."""
     pictures = []
-    monkeypatch.setattr(plotting, "_display", pictures.append)
+    monkeypatch.setattr(plotting.figures, "_display", pictures.append)
     return pictures
 
 
@@ -276,3 +276,55 @@ def test_a_picture_needs_words():
 @pytest.mark.parametrize(("pitch", "name"), [(0, "C-1"), (60, "C4"), (61, "C#4"), (127, "G9")])
 def test_pitch_names_are_the_usual_ones(pitch, name):
     assert plotting.pitch_name(pitch) == name
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: plotting.pitch_name(-1), ValueError, "A pitch must be at least 0; found -1"),
+        (lambda: plotting.pitch_name(60.5), TypeError, "A pitch must be a whole number; found 60.5"),
+        (lambda: plotting.pitch_axis(None, axis="z"), ValueError, 'axis must be "x" or "y"; found \'z\''),
+        (lambda: plotting.pitch_axis(None, 84, 36), ValueError, r"highest pitch of an axis must lie in 85\.\.127"),
+    ],
+)
+def test_pitches_and_axes_that_do_not_exist_are_refused(call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"n_panels": 0}, ValueError, "n_panels must be at least 1; found 0"),
+        ({"n_panels": 1.5}, TypeError, "n_panels must be a whole number; found 1.5"),
+        ({"height": -1}, ValueError, "above 0 and below 100 inches; found -1"),
+        ({"height": float("nan")}, ValueError, "above 0 and below 100 inches; found nan"),
+    ],
+)
+def test_sizes_of_no_figure_are_refused(shown, changes, error, sentence):
+    with pytest.raises(error, match=sentence):
+        draw(shown, **changes)
+
+
+def test_a_range_of_pitches_must_rise():
+    with pytest.raises(ValueError, match=r"highest pitch of an axis must lie in 85\.\.127; found 36"):
+        plotting.piano_roll_svg(voices.from_pitches([[60]], voice_names=("one",)), pitch_range=(84, 36))
+
+
+def test_doubled_notes_are_found_as_step_by_step():
+    rng = np.random.default_rng(3)
+    onset = np.sort(rng.integers(0, 60, 80))
+    notes = music.make_notes(onset, rng.integers(1, 12, 80), rng.integers(60, 64, 80), 64, rng.integers(0, 3, 80))
+    piece = music.Piece(notes, parts=(music.Part(),) * 3)
+    first_part, expected = {}, []
+    for i in np.argsort(piece.notes["part"], kind="stable"):
+        onset_step, duration_step, pitch, _, part = piece.notes[i].item()
+        cells = [(pitch, step) for step in range(onset_step, onset_step + duration_step)]
+        holders = [first_part.setdefault(cell, part) for cell in cells]
+        expected.append((i, any(holder != part for holder in holders)))
+    assert plotting.piano_roll._is_doubled(piece).tolist() == [is_doubled for _, is_doubled in sorted(expected)]
+
+
+def test_a_long_piece_is_drawn_without_a_table_of_its_steps():
+    far = music.Piece(music.make_notes([0, 2**30], 2**20, [60, 60]), meters=(music.Meter(0, 2**20, 4),))
+    assert len(boxes(plotting.piano_roll_svg(far), plotting.COLOURS[0])) == 2
