@@ -12,7 +12,7 @@ import io
 
 import numpy as np
 
-from mini_musessl.music import Piece, is_drum_note, steps_to_sec
+from mini_musessl.music import Piece, ends_step, is_drum_note, steps_to_sec, whole_number
 from mini_musessl.voices import VoiceGrid, as_piece
 
 #: Samples a second of everything the book plays. Voices reach about 900 Hz, their overtones about 9,000 Hz.
@@ -92,7 +92,8 @@ def normalize(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray
         float32 (n_samples,).
 
     Raises:
-        ValueError: the samples are not one row of finite numbers, or are all zero.
+        TypeError: the samples are not numbers, or the sample rate is not whole.
+        ValueError: the samples are not one row of finite numbers, or are all zero; or the sample rate is below 1.
 
     Example:
         >>> tone = np.sin(np.arange(22050) / 10)
@@ -102,6 +103,10 @@ def normalize(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray
     Chapter: 00.
     """
     samples = _checked(samples)
+    whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
+    peak = np.abs(samples).max()
+    if peak and not 1e-100 < peak < 1e100:  # squares of such numbers would not fit
+        samples = samples / peak
     block = max(1, _to_samples(0.05, sample_rate))
     padded = np.pad(samples, (0, -len(samples) % block)).reshape(-1, block)
     power = np.mean(padded**2, axis=1)
@@ -127,11 +132,17 @@ def fade_out(samples: np.ndarray, fade_sec: float, sample_rate: int = SAMPLE_RAT
     Returns:
         float32 (n_samples,).
 
+    Raises:
+        TypeError: the samples are not numbers.
+        ValueError: they are not one row of finite numbers, or the fade is negative or no number.
+
     Example:
         >>> fade_out(np.ones(5), fade_sec=1, sample_rate=3).round(2).tolist()
         [1.0, 1.0, 1.0, 0.5, 0.0]
     """
-    samples = _checked(samples).copy()
+    if not 0 <= fade_sec < float("inf"):
+        raise ValueError(f"A fade must last 0 seconds or more; found {fade_sec}.")
+    samples = _checked(samples)
     n_faded = min(len(samples), _to_samples(fade_sec, sample_rate))
     samples[len(samples) - n_faded :] *= _rise(n_faded)[::-1]
     return samples.astype(np.float32)
@@ -167,24 +178,23 @@ def to_wav(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
 
     Args:
         samples: (n_samples,), within -1..1.
-        sample_rate: samples a second.
+        sample_rate: samples a second, 1 or more.
 
     Raises:
-        ValueError: samples out of range, not finite, or not one row.
+        TypeError: the sample rate is not a whole number.
+        ValueError: samples out of range, not finite, or not one row; or the sample rate is below 1.
 
     Example:
         >>> to_wav(np.zeros(10))[:4]
         b'RIFF'
     """
+    whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
     return _encoded(samples, sample_rate, format="WAV", subtype="PCM_16")
 
 
 def _check_playable(piece: Piece, sample_rate: int) -> None:
     """Refuse a sample rate that is too low, music without notes, and music that would fill the memory."""
-    if sample_rate < 8000:
-        raise ValueError(
-            f"sample_rate must be at least 8000 samples a second; found {sample_rate}. 22050 is the default."
-        )
+    whole_number("sample_rate", sample_rate, 8000, advice="22050 is the default.")
     if len(piece.notes) == 0:
         raise ValueError("Music must have at least one note to be played; found none. Is the cut all rests?")
     if _length_sec(piece) > _LONGEST_SEC:
@@ -214,7 +224,7 @@ def _to_samples(sec: float, sample_rate: int) -> int:
 def _note_edges(piece: Piece, sample_rate: int) -> np.ndarray:
     """Return for each note the samples at which it starts and ends, (n_notes, 2)."""
     onset = piece.notes["onset_step"]
-    sec = np.stack([steps_to_sec(piece, onset), steps_to_sec(piece, onset + piece.notes["duration_step"])], axis=1)
+    sec = np.stack([steps_to_sec(piece, onset), steps_to_sec(piece, ends_step(piece.notes))], axis=1)
     return np.rint(sec * sample_rate).astype(np.int64)
 
 
@@ -271,7 +281,10 @@ def _drum(pitch: int, sample_rate: int) -> np.ndarray:
 
 def _checked(samples: np.ndarray) -> np.ndarray:
     """Return samples as float64 in one row, or refuse them."""
-    samples = np.asarray(samples, np.float64)
+    samples = np.asarray(samples)
+    if samples.size and samples.dtype.kind not in "biuf":
+        raise TypeError(f"Sound must be an array of numbers; found {samples.dtype}.")
+    samples = samples.astype(np.float64)
     if samples.ndim != 1 or samples.size == 0 or not np.isfinite(samples).all():
         raise ValueError(
             f"Sound must be one row of finite samples; found shape {samples.shape}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from mini_musessl.music import as_meter, check_grid, whole_number
 from mini_musessl.voices import REST, VoiceGrid
 
 _LETTERS = "FCGDAEB"  # the line of fifths; seven further on is the same letter, one sharp higher
@@ -135,12 +136,19 @@ def note_values(start_step: int, stop_step: int, meter: tuple[int, int], steps_p
     Returns:
         Lengths in steps, in order; their sum is the note's.
 
+    Raises:
+        TypeError: a step is not a whole number, or the meter not a pair of them.
+        ValueError: the note does not last at least one step, or a step has no note value.
+
     Example:
         >>> note_values(0, 10, (4, 4), 4), note_values(2, 8, (4, 4), 4), note_values(2, 6, (4, 4), 4)
         ([8, 2], [2, 4], [4])
 
     Chapter: 3a.
     """
+    stop_step = whole_number("stop_step", stop_step, whole_number("start_step", start_step, 0) + 1)
+    as_meter(meter)
+    _check_step(steps_per_quarter)
     beat, position, values = _beat(meter, steps_per_quarter), start_step, []
     while position < stop_step:
         length = stop_step - position
@@ -160,10 +168,15 @@ def _check_writable(grid: VoiceGrid) -> None:
     """Refuse an empty grid, and one whose single step is no note value."""
     if grid.n_steps == 0:
         raise ValueError("A score needs at least one step; found none. Is the cut empty?")
-    if _value(1, grid.steps_per_quarter) is None:
+    _check_step(grid.steps_per_quarter)
+
+
+def _check_step(steps_per_quarter: int) -> None:
+    """Refuse a grid on which a single step is no note value: some notes could then not be split into any."""
+    if _value(1, check_grid(steps_per_quarter)) is None:
         raise ValueError(
             "A score needs a power of two of steps a quarter, or three times one; found "
-            f"{grid.steps_per_quarter}. Use music.change_grid."
+            f"{steps_per_quarter}. Use music.change_grid."
         )
 
 

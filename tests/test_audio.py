@@ -229,7 +229,7 @@ def test_music_longer_than_ten_minutes_is_refused():
 
 
 def test_a_sample_rate_that_is_too_low_is_refused():
-    with pytest.raises(ValueError, match="at least 8000 samples a second; found 4000"):
+    with pytest.raises(ValueError, match="sample_rate must be at least 8000; found 4000"):
         audio.synthesize(held([60]), sample_rate=4000)
 
 
@@ -255,3 +255,27 @@ def test_silence_cannot_be_made_louder():
 def test_sample_rates_unknown_to_mp3_are_refused():
     with pytest.raises(ValueError, match=r"MP3 knows only the sample rates .*; found 10000"):
         audio.to_mp3(np.zeros(100), 10000)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-3, 1e250])
+def test_loudness_does_not_depend_on_the_scale(scale):
+    tone = np.sin(np.arange(4000) / 10)
+    np.testing.assert_allclose(audio.normalize(scale * tone), audio.normalize(tone), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda s: audio.normalize(s, 0), ValueError, "sample_rate must be at least 1; found 0"),
+        (lambda s: audio.normalize(s, 22050.5), TypeError, "sample_rate must be a whole number; found 22050.5"),
+        (lambda s: audio.normalize(["a"]), TypeError, "must be an array of numbers; found <U1"),
+        (lambda s: audio.normalize(s * 1j), TypeError, "must be an array of numbers; found complex128"),
+        (lambda s: audio.fade_out(s, -1), ValueError, "must last 0 seconds or more; found -1"),
+        (lambda s: audio.fade_out(s, np.nan), ValueError, "must last 0 seconds or more; found nan"),
+        (lambda s: audio.to_wav(s, 0), ValueError, "sample_rate must be at least 1; found 0"),
+        (lambda s: audio.to_wav(s, 22050.5), TypeError, "sample_rate must be a whole number; found 22050.5"),
+    ],
+)
+def test_requests_of_another_kind_are_refused(call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call(np.full(100, 0.5))

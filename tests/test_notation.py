@@ -218,3 +218,19 @@ def test_a_missing_verovio_is_named_with_the_command(excerpt, monkeypatch):
         ImportError, match="needs the package verovio, which is not installed. Run: pip install verovio"
     ):
         notation.to_svg(excerpt)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ((0, 3, (4, 4), 5), ValueError, "a power of two of steps a quarter, or three times one; found 5"),
+        ((4, 4, (4, 4), 4), ValueError, "stop_step must be at least 5; found 4"),
+        ((-1, 4, (4, 4), 4), ValueError, "start_step must be at least 0; found -1"),
+        ((0, 2.5, (4, 4), 4), TypeError, "stop_step must be a whole number; found 2.5"),
+        ((0, 4, "4/4", 4), TypeError, "pair of whole numbers.*found '4/4'"),
+        ((0, 4, (4, 4), 0), ValueError, "steps_per_quarter must be at least 1; found 0"),
+    ],
+)
+def test_a_note_that_no_values_can_write_is_refused(arguments, error, sentence):
+    with pytest.raises(error, match=sentence):
+        notation.note_values(*arguments)
