@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mini_musessl.music import whole_number
+
 KeysAndValues = tuple[Tensor, Tensor]
 
 
@@ -69,12 +71,20 @@ def causal_rule(n_queries: int, n_keys: int, device: torch.device | str = "cpu")
     Returns:
         True where the key is not later than the query.
 
+    Raises:
+        ValueError: there are fewer keys than queries, so that the first queries could look nowhere.
+
     Example:
         >>> causal_rule(2, 3).int().tolist()
         [[1, 1, 0], [1, 1, 1]]
 
     Chapter: 5a.
     """
+    if n_keys < n_queries:
+        raise ValueError(
+            f"Each query needs a key that is not later than itself, so n_keys must be at least n_queries = "
+            f"{n_queries}; found {n_keys}. Count the keys of the past and of the queries themselves."
+        )
     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)
 
 
@@ -92,11 +102,16 @@ def rotary_angles(
     Returns:
         Angles in radians.
 
+    Raises:
+        ValueError: d_head is odd.
+
     References:
         Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021), section 3.2.2.
 
     Chapter: 5b.
     """
+    if d_head % 2:
+        raise ValueError(f"d_head must be even, because features turn in pairs; found {d_head}.")
     speeds = 10_000.0 ** (-torch.arange(0, d_head, 2, device=device) / d_head)
     positions = torch.arange(first_position, first_position + n_positions, device=device)
     return positions[:, None] * speeds
@@ -117,6 +132,9 @@ def rotate(
     Returns:
         The features, turned; their lengths do not change.
 
+    Raises:
+        ValueError: the angles are not one a position and pair of features.
+
     References:
         Su et al. (2021), equation 34; the pairing by halves is that of most later code.
 
@@ -127,6 +145,12 @@ def rotate(
 
     Chapter: 5b.
     """
+    needed = (features.shape[-2], features.shape[-1] // 2)
+    if angles.shape != needed:
+        raise ValueError(
+            f"Rotation needs one angle a position and pair of features, {needed}; found {tuple(angles.shape)}. "
+            "Make the angles with rotary_angles for these positions and this d_head."
+        )
     cos, sin = angles.cos().to(features.dtype), angles.sin().to(features.dtype)
     first, second = features.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
@@ -139,12 +163,15 @@ class MultiHeadAttention(nn.Module):
         d_model: width of inputs and outputs.
         n_heads: attentions side by side; must divide ``d_model``.
 
+    Raises:
+        ValueError: there is no head, or the heads do not divide the width.
+
     Chapter: 5a.
     """
 
     def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
-        if d_model % n_heads:
+        if d_model % whole_number("n_heads", n_heads, lowest=1):
             raise ValueError(f"n_heads must divide d_model; found {n_heads} heads for a width of {d_model}.")
         self.n_heads = n_heads
         self.to_queries_keys_values = nn.Linear(d_model, 3 * d_model, bias=False)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mini_musessl.attention import KeysAndValues, MultiHeadAttention, causal_rule, rotary_angles
+from mini_musessl.music import whole_number
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TransformerConfig:
 
     Raises:
         ValueError: a size that is not positive, or sizes that do not divide.
+        TypeError: a size that is not a whole number.
 
     Chapter: 5c.
     """
@@ -51,8 +53,11 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         names = ("vocabulary_size", "context_length", "d_model", "n_layers", "n_heads", "d_feedforward")
         for name in names:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; found {getattr(self, name)}.")
+            whole_number(name, getattr(self, name), lowest=1)
+        whole_number("n_previous", self.n_previous, lowest=0)
+        object.__setattr__(self, "cycle_lengths", tuple(self.cycle_lengths))  # a list would make equal sizes unequal
+        for length in self.cycle_lengths:
+            whole_number("Each of cycle_lengths", length, lowest=1)
         if self.d_model % (2 * self.n_heads):
             raise ValueError(
                 f"d_model must be a multiple of 2 * n_heads, because heads split it and rotation pairs features; found "
@@ -60,11 +65,6 @@ class TransformerConfig:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; found {self.dropout}.")
-        if self.n_previous < 0 or any(length < 1 for length in self.cycle_lengths):
-            raise ValueError(
-                f"n_previous must not be negative and cycle_lengths must be positive; found {self.n_previous} and "
-                f"{self.cycle_lengths}."
-            )
 
     @property
     def begin_id(self) -> int:
@@ -197,8 +197,10 @@ class MusicTransformer(nn.Module):
             Logits: ``softmax`` over the last axis gives the probabilities of the next token.
 
         Raises:
-            ValueError: more tokens than ``context_length``, no tokens, or ids outside the vocabulary.
+            ValueError: more tokens than ``context_length``, no tokens, another shape, or ids outside the vocabulary.
+            TypeError: the ids are not whole numbers.
         """
+        self._check_form(token_ids)
         first = 0 if cache is None else cache.token_ids.shape[1]
         self._check_ids(token_ids, first)
         time, device = token_ids.shape[1], token_ids.device
@@ -230,6 +232,18 @@ class MusicTransformer(nn.Module):
         for length, table in zip(self.config.cycle_lengths, self.cycle_tables, strict=True):
             features = features + table(position % length)
         return features
+
+    def _check_form(self, token_ids: Tensor) -> None:
+        """Refuse what is not rows of whole numbers."""
+        if token_ids.dim() != 2:
+            raise ValueError(
+                f"The network reads token_ids of the shape (batch, time); found {tuple(token_ids.shape)}. "
+                "For one sequence, put it into a batch: token_ids[None]."
+            )
+        if token_ids.is_floating_point() or token_ids.dtype == torch.bool:
+            raise TypeError(
+                f"token_ids must be whole numbers; found {token_ids.dtype}. Encode the music with a tokenizer first."
+            )
 
     def _check_ids(self, token_ids: Tensor, first: int) -> None:
         """Refuse ids and lengths that the network cannot read."""

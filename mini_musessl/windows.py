@@ -24,6 +24,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy.typing import ArrayLike
 
+from mini_musessl.music import whole_number
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -62,6 +64,7 @@ def cut_windows(
 
     Raises:
         ValueError: no pieces, an empty piece, a length that is not positive, or a stride longer than the context.
+        TypeError: a length is not a whole number.
 
     Example:
         >>> batch = cut_windows([[5, 6, 7, 8, 9]], context_length=3, begin_id=99)
@@ -109,8 +112,9 @@ def random_batches(
         An iterator that never ends.
 
     Raises:
-        ValueError: no pieces, an empty piece, a length that is not positive, or a stride longer than the context.
-        TypeError: the generator is not a numpy.random.Generator.
+        ValueError: no pieces, an empty piece, a length that is not positive, a stride longer than the context, or
+            pitch ids that are not consecutive or hold the begin symbol.
+        TypeError: the generator is not a numpy.random.Generator, or a length is not a whole number.
 
     Example:
         >>> batches = random_batches([[5, 6, 7]], 2, 4, np.random.default_rng(0), begin_id=99)
@@ -124,10 +128,14 @@ def random_batches(
             f"random_batches draws from a numpy.random.Generator; found {type(generator).__name__}. "
             "Pass numpy.random.default_rng(seed)."
         )
-    if n_windows < 1:
-        raise ValueError(f"A batch needs at least 1 window; found n_windows={n_windows}.")
+    whole_number("n_windows", n_windows, lowest=1)
     arrays = _check_pieces(pieces)
     starts = _window_starts(arrays, context_length, stride_token)
+    if pitch_ids is not None and begin_id in pitch_ids:
+        raise ValueError(
+            f"The begin symbol must not be a pitch, or it would be transposed; found begin_id={begin_id} among pitch "
+            f"ids {pitch_ids.start}..{pitch_ids.stop - 1}. Use the model's config.begin_id."
+        )
     intervals = None if pitch_ids is None else [allowed_intervals(ids, pitch_ids, semitones) for ids in arrays]
     return _draw(arrays, starts, n_windows, context_length, generator, begin_id, pitch_ids, intervals)
 
@@ -145,6 +153,10 @@ def allowed_intervals(
     Returns:
         The allowed intervals in semitones, ascending; 0 is always among them.
 
+    Raises:
+        ValueError: the pitch ids are not consecutive.
+        TypeError: the token ids are not whole numbers.
+
     Example:
         >>> allowed_intervals([0, 1, 46], pitch_ids=range(1, 47)).tolist()
         [0]
@@ -153,7 +165,7 @@ def allowed_intervals(
 
     Chapter: 3c.
     """
-    ids = np.asarray(token_ids)
+    ids = _check_whole(token_ids)
     pitches = ids[_is_pitch(ids, pitch_ids)]
     if pitches.size == 0:
         return np.zeros(1, np.int64)
@@ -173,7 +185,8 @@ def transpose_ids(token_ids: ArrayLike, semitones: int, pitch_ids: range) -> Int
         int64, the same shape.
 
     Raises:
-        ValueError: a pitch would leave the vocabulary.
+        ValueError: a pitch would leave the vocabulary, or the pitch ids are not consecutive.
+        TypeError: the token ids or the interval are not whole numbers.
 
     Example:
         >>> transpose_ids([0, 10, 20], 2, pitch_ids=range(1, 47)).tolist()
@@ -181,9 +194,9 @@ def transpose_ids(token_ids: ArrayLike, semitones: int, pitch_ids: range) -> Int
 
     Chapter: 3c.
     """
-    ids = np.asarray(token_ids)
+    ids = _check_whole(token_ids)
     is_pitch = _is_pitch(ids, pitch_ids)
-    moved = np.where(is_pitch, ids + semitones, ids).astype(np.int64)
+    moved = np.where(is_pitch, ids + whole_number("semitones", semitones, lowest=-127), ids)
     if not _is_pitch(moved[is_pitch], pitch_ids).all():
         raise ValueError(
             f"Transposed pitches must stay among ids {pitch_ids.start}..{pitch_ids.stop - 1}; moved by {semitones} "
@@ -203,14 +216,26 @@ def _check_pieces(pieces: Sequence[ArrayLike]) -> list[np.ndarray]:
                 f"A piece must be a one-dimensional, non-empty array of whole token ids; piece {index} has shape "
                 f"{ids.shape} and type {ids.dtype}. Encode the music with a tokenizer first."
             )
+        if ids.min() < 0:
+            raise ValueError(
+                f"Token ids must be 0 or more; piece {index} has {ids.min()}. Are these pitches with -1 for a rest? "
+                "Encode the music with a tokenizer first."
+            )
     return [ids.astype(np.int64) for ids in arrays]
+
+
+def _check_whole(token_ids: ArrayLike) -> np.ndarray:
+    """Return token ids as int64, or refuse what would be cut to whole numbers."""
+    ids = np.asarray(token_ids)
+    if ids.size and ids.dtype.kind not in "iu":
+        raise TypeError(f"Token ids must be whole numbers; found {ids.dtype}. Encode the music with a tokenizer first.")
+    return ids.astype(np.int64)
 
 
 def _window_starts(arrays: list[np.ndarray], context_length: int, stride_token: int) -> np.ndarray:
     """Return (n, 2) pairs (piece, start): multiples of the stride, until a window reaches the end of its piece."""
-    for name, value in (("context_length", context_length), ("stride_token", stride_token)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1 token; found {value}.")
+    whole_number("context_length", context_length, lowest=1)
+    whole_number("stride_token", stride_token, lowest=1)
     if stride_token > context_length:
         raise ValueError(
             f"stride_token must not exceed context_length = {context_length}, or tokens between windows would be "
@@ -262,4 +287,9 @@ def _draw(
 
 def _is_pitch(ids: np.ndarray, pitch_ids: range) -> np.ndarray:
     """Tell which ids stand for pitches."""
+    if pitch_ids.step != 1 or not pitch_ids:
+        raise ValueError(
+            f"pitch_ids must be consecutive ids, one a semitone, such as range(1, 47); found {pitch_ids}. "
+            "Give the range that the tokenizer names."
+        )
     return (ids >= pitch_ids.start) & (ids < pitch_ids.stop)

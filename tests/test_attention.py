@@ -84,3 +84,25 @@ def test_heads_agree_with_pytorchs_multi_head_attention():
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match="n_heads must divide d_model; found 5 heads for a width of 12"):
         attention.MultiHeadAttention(12, 5)
+
+
+def test_queries_that_could_look_nowhere_are_refused():
+    with pytest.raises(ValueError, match="n_keys must be at least n_queries = 3; found 2"):
+        attention.causal_rule(3, 2)
+
+
+def test_an_odd_width_cannot_turn_in_pairs():
+    with pytest.raises(ValueError, match="d_head must be even, because features turn in pairs; found 5"):
+        attention.rotary_angles(0, 4, 5)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1, 3), (4, 6)])
+def test_angles_that_are_not_one_a_position_and_pair_are_refused(shape):
+    with pytest.raises(ValueError, match=r"one angle a position and pair of features, \(4, 3\); found"):
+        attention.rotate(torch.ones(2, 4, 6), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("n_heads, sentence", [(5, "must divide d_model; found 5"), (0, "n_heads must be at least 1")])
+def test_heads_that_cannot_share_the_width_are_refused(n_heads, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        attention.MultiHeadAttention(12, n_heads)

@@ -67,3 +67,21 @@ def test_an_empty_batch_is_refused():
 def test_targets_outside_the_vocabulary_are_refused(bad):
     with pytest.raises(ValueError, match=r"Targets must lie in 0\.\.6; found"):
         next_token_loss(torch.zeros(1, 2, 7), torch.tensor([[3, bad]]))
+
+
+@pytest.mark.parametrize("is_padding", [torch.tensor([[0, 0, 1]]), torch.tensor([[0.0, 0.0, 1.0]])])
+def test_padding_in_numbers_is_refused(is_padding):
+    with pytest.raises(TypeError, match="is_padding must be True or False at every position; found torch"):
+        next_token_loss(torch.zeros(1, 3, 5), torch.tensor([[1, 2, 3]]), is_padding)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool])
+def test_targets_that_are_no_ids_are_refused(dtype):
+    with pytest.raises(TypeError, match="targets must be token ids, whole numbers; found torch"):
+        next_token_loss(torch.zeros(1, 3, 5), torch.ones(1, 3, dtype=dtype))
+
+
+def test_targets_may_be_short_integers():
+    assert next_token_loss(torch.zeros(1, 3, 5), torch.ones(1, 3, dtype=torch.int32)).item() == pytest.approx(
+        math.log(5)
+    )

@@ -146,10 +146,31 @@ def test_ids_outside_the_vocabulary_are_refused(bad):
         ({"n_layers": 0}, "n_layers must be at least 1; found 0"),
         ({"d_model": 10}, "multiple of 2 \\* n_heads.*found d_model=10 and n_heads=3"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1; found 1.0"),
-        ({"n_previous": -1}, "n_previous must not be negative"),
-        ({"cycle_lengths": (4, 0)}, "cycle_lengths must be positive"),
+        ({"n_previous": -1}, "n_previous must be at least 0; found -1"),
+        ({"cycle_lengths": (4, 0)}, "Each of cycle_lengths must be at least 1; found 0"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         replace(CONFIG, **change)
+
+
+@pytest.mark.parametrize("change", [{"d_model": 12.0}, {"vocabulary_size": "11"}, {"cycle_lengths": (4, 1.5)}])
+def test_sizes_that_are_not_whole_are_refused(change):
+    with pytest.raises(TypeError, match="must be a whole number; found"):
+        replace(CONFIG, **change)
+
+
+def test_a_list_of_cycles_is_the_same_size_as_a_tuple():
+    assert replace(CONFIG, cycle_lengths=[4, 8]) == CONFIG
+
+
+def test_one_sequence_without_a_batch_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(batch, time\); found \(3,\)"):
+        MusicTransformer(CONFIG)(torch.tensor([1, 2, 3]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool])
+def test_ids_that_are_not_whole_numbers_are_refused(dtype):
+    with pytest.raises(TypeError, match="token_ids must be whole numbers; found torch"):
+        MusicTransformer(CONFIG)(torch.ones(1, 3, dtype=dtype))

@@ -125,7 +125,7 @@ def test_what_is_not_a_row_of_ids_is_refused(piece):
 
 @pytest.mark.parametrize("name, lengths", [("context_length", (0, 1)), ("stride_token", (4, 0))])
 def test_lengths_that_are_not_positive_are_refused(name, lengths):
-    with pytest.raises(ValueError, match=f"{name} must be at least 1 token; found 0"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1; found 0"):
         windows.cut_windows([[1, 2]], lengths[0], BEGIN, lengths[1])
 
 
@@ -140,5 +140,44 @@ def test_a_seed_in_place_of_a_generator_is_refused_at_once():
 
 
 def test_a_batch_without_windows_is_refused():
-    with pytest.raises(ValueError, match="at least 1 window; found n_windows=0"):
+    with pytest.raises(ValueError, match="n_windows must be at least 1; found 0"):
         windows.random_batches([[1, 2]], 0, 4, np.random.default_rng(0), BEGIN)
+
+
+@pytest.mark.parametrize("name, lengths", [("context_length", (2.5, 1)), ("stride_token", (4, 1.0))])
+def test_lengths_that_are_not_whole_are_refused(name, lengths):
+    with pytest.raises(TypeError, match=f"{name} must be a whole number; found"):
+        windows.cut_windows([[1, 2]], lengths[0], BEGIN, lengths[1])
+
+
+def test_grids_given_as_ids_are_refused():
+    with pytest.raises(ValueError, match="must be 0 or more; piece 1 has -1. Are these pitches with -1 for a rest"):
+        windows.cut_windows([[1, 2], [60, -1]], 8, BEGIN)
+
+
+def test_a_begin_symbol_that_would_be_transposed_is_refused():
+    with pytest.raises(ValueError, match=r"found begin_id=3 among pitch ids 1\.\.46"):
+        windows.random_batches([[1, 2]], 2, 4, np.random.default_rng(0), begin_id=3, pitch_ids=PITCH_IDS)
+
+
+@pytest.mark.parametrize("pitch_ids", [range(1, 47, 2), range(5, 5)])
+def test_pitch_ids_that_are_not_consecutive_are_refused(pitch_ids):
+    for call in (windows.allowed_intervals, lambda ids, pitch_ids: windows.transpose_ids(ids, 1, pitch_ids)):
+        with pytest.raises(ValueError, match="pitch_ids must be consecutive ids, one a semitone"):
+            call([5, 6], pitch_ids)
+
+
+def test_transposition_does_not_cut_fractions():
+    with pytest.raises(TypeError, match="Token ids must be whole numbers; found float64"):
+        windows.transpose_ids([1.5, 2], 1, PITCH_IDS)
+    with pytest.raises(TypeError, match=r"semitones must be a whole number; found 0\.5"):
+        windows.transpose_ids([1, 2], 0.5, PITCH_IDS)
+
+
+def test_neither_windows_nor_transposition_change_what_they_are_given():
+    piece = np.array([5, 9, 13, 2, 7])
+    next(windows.random_batches([piece], 8, 3, np.random.default_rng(0), BEGIN, pitch_ids=PITCH_IDS))
+    windows.transpose_ids(piece, 2, PITCH_IDS)
+    batch = windows.cut_windows([piece], 3, BEGIN)
+    batch.targets[:] = 0
+    assert piece.tolist() == [5, 9, 13, 2, 7]

@@ -5,6 +5,7 @@ Chapter: 4a (next token), 7a (the loss by hand).
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
@@ -30,14 +31,15 @@ def next_token_loss(
 
     Raises:
         ValueError: shapes that do not fit, targets outside the vocabulary, or nothing but padding.
+        TypeError: targets that are not whole numbers, or padding that is not True and False.
 
     Example:
-        >>> import torch
         >>> round(next_token_loss(torch.zeros(1, 2, 47), torch.tensor([[3, 4]])).item(), 4)
         3.8501
 
     Chapter: 4a.
     """
+    _check_types(targets, is_padding)
     _check_shapes(logits, targets, is_padding)
     is_counted = None if is_padding is None else ~is_padding
     if is_counted is not None:
@@ -45,7 +47,18 @@ def next_token_loss(
             raise ValueError("The loss needs at least one target; found only padding. Is the batch empty?")
         logits, targets = logits[is_counted], targets[is_counted]
     _check_range(targets, logits.shape[-1])
-    return functional.cross_entropy(logits.flatten(0, -2).float(), targets.flatten())
+    return functional.cross_entropy(logits.flatten(0, -2).float(), targets.flatten().long())
+
+
+def _check_types(targets: Tensor, is_padding: Tensor | None) -> None:
+    """Refuse what PyTorch would take for indices or weights."""
+    if targets.is_floating_point() or targets.dtype == torch.bool:
+        raise TypeError(f"targets must be token ids, whole numbers; found {targets.dtype}. Are they probabilities?")
+    if is_padding is not None and is_padding.dtype != torch.bool:
+        raise TypeError(
+            f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
+            "weights == 0."
+        )
 
 
 def _check_shapes(logits: Tensor, targets: Tensor, is_padding: Tensor | None) -> None:
