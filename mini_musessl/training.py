@@ -6,13 +6,14 @@ Chapter: 00 (used), 6a (built).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from mini_musessl.music import whole_number
 from mini_musessl.objectives.next_token import next_token_loss
 from mini_musessl.windows import Batch
 
@@ -39,6 +40,7 @@ class TrainingConfig:
 
     Raises:
         ValueError: a value out of range.
+        TypeError: a count that is not a whole number.
 
     Chapter: 6a.
     """
@@ -55,10 +57,16 @@ class TrainingConfig:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("n_updates", "learning_rate", "clip_norm", "report_every"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0; found {getattr(self, name)}.")
-        if not 0 <= self.n_warmup_updates < self.n_updates:
+        for name, lowest in (("n_updates", 1), ("n_warmup_updates", 0), ("report_every", 1), ("seed", 0)):
+            whole_number(name, getattr(self, name), lowest)
+        for name in ("learning_rate", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a finite number above 0; found {getattr(self, name)}.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be a finite number, 0 or more; found {self.weight_decay}.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be two numbers, each at least 0 and below 1; found {self.betas}.")
+        if self.n_warmup_updates >= self.n_updates:
             raise ValueError(
                 f"n_warmup_updates must be at least 0 and below n_updates = {self.n_updates}; found "
                 f"{self.n_warmup_updates}. The rate must have time to fall again."
@@ -112,7 +120,7 @@ def learning_rate_at(update: int, config: TrainingConfig) -> float:
 
 def train(
     model: nn.Module,
-    batches: Iterator[Batch],
+    batches: Iterable[Batch],
     config: TrainingConfig,
     evaluate: Callable[[nn.Module], float] | None = None,
     objective: Objective = next_token_loss,
@@ -125,7 +133,7 @@ def train(
 
     Args:
         model: maps token ids (batch, time) to logits; changed in place, left on the device and in evaluation mode.
-        batches: an iterator, such as ``windows.random_batches``; ``n_updates`` batches are taken.
+        batches: such as ``windows.random_batches``; ``n_updates`` batches are taken.
         config: how to train.
         evaluate: called with the model (in evaluation mode, no gradients) before the first update and at each
             report; returns the validation loss in nats.
@@ -145,10 +153,10 @@ def train(
     precision = choose_precision(config.precision, device)
     model.to(device)
     optimizer = make_optimizer(model, config)
-    history = History()
+    batches, history = iter(batches), History()
     losses: list[Tensor] = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(config.seed)
+        _seed(config.seed, device)
         for update in range(config.n_updates):
             rate = learning_rate_at(update, config)
             loss = _loss_of(model, _next_batch(batches, update, config), objective, device, precision)
@@ -218,6 +226,13 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam
     vectors = [weight for weight in model.parameters() if weight.dim() < 2]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Set the random states that dropout draws from, and no other: torch.manual_seed would set those of all GPUs."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _next_batch(batches: Iterator[Batch], update: int, config: TrainingConfig) -> Batch:

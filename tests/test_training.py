@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from mini_musessl import training, windows
+from mini_musessl import generation, training, windows
+from mini_musessl.evaluation import likelihood
 from mini_musessl.training import TrainingConfig
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 MODEL = TransformerConfig(
     vocabulary_size=11, context_length=12, d_model=24, n_layers=2, n_heads=3, d_feedforward=40, cycle_lengths=(4,)
@@ -139,9 +142,52 @@ def test_a_loss_that_is_no_number_stops_and_names_the_update():
         training.train(MusicTransformer(MODEL), make_batches(), config, objective=objective, report=None)
 
 
+@pytest.mark.parametrize("name", ["n_updates", "report_every", "seed"])
+def test_counts_that_are_not_whole_are_refused(name):
+    with pytest.raises(TypeError, match=f"{name} must be a whole number; found 7.5"):
+        replace(QUICK, **{name: 7.5})
+
+
+def test_a_list_of_batches_will_do():
+    batches = list(itertools.islice(make_batches(), 6))
+    history = training.train(MusicTransformer(MODEL), batches, QUICK, report=None)
+    assert history == training.train(MusicTransformer(MODEL), make_batches(), QUICK, report=None)
+
+
 def test_batches_that_end_are_refused():
     with pytest.raises(ValueError, match="6 updates needs as many batches; found only 2"):
         training.train(MusicTransformer(MODEL), itertools.islice(make_batches(), 2), QUICK, report=None)
+
+
+def test_training_on_a_cpu_does_not_touch_the_random_states_of_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("the GPUs' states were set"))
+    training.train(MusicTransformer(MODEL), make_batches(), QUICK, report=None)
+
+
+@needs_gpu
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_random_state_of_the_gpu_is_put_back(device):
+    torch.cuda.manual_seed(5)
+    state = torch.cuda.get_rng_state()
+    model = MusicTransformer(replace(MODEL, dropout=0.2))
+    training.train(model, make_batches(), replace(QUICK, device=device), report=None)
+    assert torch.equal(state, torch.cuda.get_rng_state())
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_training_scoring_and_sampling_keep_to_one_device(device, precision):
+    model, piece = MusicTransformer(MODEL), np.random.default_rng(5).integers(0, 11, 30)
+    config = replace(QUICK, n_updates=100, n_warmup_updates=10, device=device, precision=precision)
+    history = training.train(
+        model, one_batch(), config, lambda model: likelihood.nats_per_token(model, [piece]), report=None
+    )
+    assert history.train_nats[0] == pytest.approx(math.log(11), abs=1e-3)
+    assert history.train_nats[-1] < 0.5
+    assert history.valid_nats[-1] < history.valid_nats[0]
+    assert model.to_logits.weight.device.type == device
+    tokens = generation.sample(model, [[3, 4]], 30, torch.Generator().manual_seed(0))
+    assert tokens.shape == (1, 30) and tokens.device.type == "cpu"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -153,8 +199,14 @@ def test_a_gpu_that_is_not_there_is_refused():
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        ({"n_updates": 0}, "n_updates must be above 0; found 0"),
-        ({"learning_rate": math.nan}, "learning_rate must be above 0; found nan"),
+        ({"n_updates": 0}, "n_updates must be at least 1; found 0"),
+        ({"report_every": 0}, "report_every must be at least 1; found 0"),
+        ({"n_warmup_updates": -1}, "n_warmup_updates must be at least 0; found -1"),
+        ({"learning_rate": math.inf}, "learning_rate must be a finite number above 0; found inf"),
+        ({"clip_norm": 0.0}, "clip_norm must be a finite number above 0; found 0.0"),
+        ({"weight_decay": -0.1}, "weight_decay must be a finite number, 0 or more; found -0.1"),
+        ({"betas": (0.9, 1.0)}, r"betas must be two numbers, each at least 0 and below 1; found \(0.9, 1.0\)"),
+        ({"learning_rate": math.nan}, "learning_rate must be a finite number above 0; found nan"),
         ({"n_warmup_updates": 6}, "at least 0 and below n_updates = 6; found 6"),
         ({"device": "gpu"}, "device must be one of auto, cpu, cuda; found 'gpu'"),
         ({"precision": "half"}, "precision must be one of auto, float32, bfloat16; found 'half'"),
