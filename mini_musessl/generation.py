@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from mini_musessl.music import whole_number
 from mini_musessl.transformer import Cache, MusicTransformer
 from mini_musessl.voices import VoiceGrid
 
@@ -105,8 +106,9 @@ def sample(
         The new tokens, without the prompt, on the CPU.
 
     Raises:
-        ValueError: ids outside the vocabulary, or numbers out of range.
-        TypeError: the generator is not a torch.Generator.
+        ValueError: ids outside the vocabulary, numbers out of range, or a generator on a GPU.
+        TypeError: the generator is not a torch.Generator, or n_tokens is not a whole number.
+        FloatingPointError: the model's scores are not numbers.
 
     Example:
         >>> from mini_musessl.transformer import TransformerConfig
@@ -126,7 +128,7 @@ def sample(
     for _ in range(n_tokens):
         logits, cache = _read(model, sequence.to(device), cache)
         allowed = keep_top_p(apply_temperature(logits.float().cpu(), temperature), top_p)
-        drawn = torch.multinomial(allowed.softmax(dim=-1), 1, generator=generator)
+        drawn = torch.multinomial(_probabilities(allowed), 1, generator=generator)
         sequence = torch.cat((sequence, drawn), dim=1)
     return sequence[:, sequence.shape[1] - n_tokens :]
 
@@ -155,7 +157,7 @@ def continue_grid(
         The opening and its continuation, in the meter, key and speed of the opening.
 
     Raises:
-        ValueError: the model was made for another vocabulary, or n_steps is not positive.
+        ValueError: the model was made for another vocabulary, n_steps is not positive, or the opening is empty.
 
     Chapter: 00, 9b.
     """
@@ -164,8 +166,9 @@ def continue_grid(
             f"Model and tokenizer must share a vocabulary; the model has {model.config.vocabulary_size} symbols and "
             f"the tokenizer {tokenizer.vocabulary.size}. Use the tokenizer the model was trained with."
         )
-    if n_steps < 1:
-        raise ValueError(f"n_steps must be at least 1; found {n_steps}.")
+    whole_number("n_steps", n_steps, lowest=1)
+    if opening.n_steps == 0:
+        raise ValueError("An opening must hold at least 1 step; found none. To begin from nothing, use sample.")
     prompt = np.asarray(tokenizer.encode(opening))
     added = sample(model, prompt[None], n_steps * opening.n_voices, generator, temperature, top_p)
     grid = tokenizer.decode(np.concatenate((prompt, added[0].numpy())))
@@ -180,6 +183,17 @@ def continue_grid(
         is_fermata=np.concatenate((opening.is_fermata, np.zeros(n_steps, bool))),
         bar_position_step=np.concatenate((opening.bar_position_step, later)),
     )
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    """Return the softmax, or say that there is none."""
+    probabilities = logits.softmax(dim=-1)
+    if probabilities.isnan().any():
+        raise FloatingPointError(
+            "The scores of the next token must be finite numbers; found some that are not. Did training diverge, or is "
+            "the temperature next to 0? Train again with a smaller learning_rate, or use a temperature such as 0.01."
+        )
+    return probabilities
 
 
 def _read(model: MusicTransformer, sequence: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
@@ -207,22 +221,38 @@ def _check_request(model: MusicTransformer, prompt_ids: ArrayLike | Tensor, n_to
             f"sample draws from a torch.Generator; found {type(generator).__name__}. "
             "Pass torch.Generator().manual_seed(seed)."
         )
-    if n_tokens < 1:
-        raise ValueError(f"sample adds at least 1 token; found n_tokens={n_tokens}.")
-    prompt = torch.as_tensor(prompt_ids).cpu()
+    if generator.device.type != "cpu":
+        raise ValueError(
+            f"sample draws on the CPU, whatever device the model is on; found a generator on {generator.device}. "
+            "Pass torch.Generator().manual_seed(seed)."
+        )
+    whole_number("n_tokens", n_tokens, lowest=1)
+    prompt = _as_tensor(prompt_ids).cpu()
     if prompt.dim() != 2 or len(prompt) == 0:
         raise ValueError(
             f"prompt_ids must have the shape (batch, n_prompt) with at least one row; found {tuple(prompt.shape)}. "
             "Put one sequence into a list: [ids]."
         )
     size = model.config.vocabulary_size
-    if prompt.numel() and (prompt.is_floating_point() or int(prompt.min()) < 0 or int(prompt.max()) >= size):
+    is_whole = not prompt.is_floating_point() and prompt.dtype != torch.bool
+    if prompt.numel() and (not is_whole or int(prompt.min()) < 0 or int(prompt.max()) >= size):
         raise ValueError(
             f"prompt_ids must be whole numbers in 0..{size - 1}; found {prompt.dtype} from {prompt.min().item()} to "
             f"{prompt.max().item()}. Was the prompt encoded with another vocabulary?"
         )
     _check_can_go_on(model, prompt.shape[1] + n_tokens)
     return prompt.long()
+
+
+def _as_tensor(prompt_ids: ArrayLike | Tensor) -> Tensor:
+    """Return the prompt as a tensor, or refuse rows of different lengths."""
+    try:
+        return torch.as_tensor(prompt_ids)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "prompt_ids must be whole numbers in rows of one length, (batch, n_prompt); these cannot be made an array. "
+            "Cut the prompts to the shortest, or sample one by one."
+        ) from None
 
 
 def _check_can_go_on(model: MusicTransformer, n_tokens: int) -> None:

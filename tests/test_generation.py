@@ -147,7 +147,7 @@ def test_a_share_outside_0_to_1_is_refused(model, p):
         generation.sample(model, [[3]], 1, from_seed(), top_p=p)
 
 
-@pytest.mark.parametrize("prompt", [[[3, 11]], [[-1]], [[0.5]]])
+@pytest.mark.parametrize("prompt", [[[3, 11]], [[-1]], [[0.5]], [[True]]])
 def test_prompts_outside_the_vocabulary_are_refused(model, prompt):
     with pytest.raises(ValueError, match=r"whole numbers in 0\.\.10; found"):
         generation.sample(model, prompt, 1, from_seed())
@@ -167,7 +167,7 @@ def test_a_context_too_short_to_go_on_in_phase_is_refused_before_the_first_token
 
 
 def test_nothing_to_add_is_refused(model):
-    with pytest.raises(ValueError, match="at least 1 token; found n_tokens=0"):
+    with pytest.raises(ValueError, match="n_tokens must be at least 1; found 0"):
         generation.sample(model, [[3]], 0, from_seed())
 
 
@@ -205,3 +205,42 @@ def test_no_steps_to_add_are_refused():
     model = MusicTransformer(TransformerConfig(vocabulary_size=47, d_model=8, n_heads=2))
     with pytest.raises(ValueError, match="n_steps must be at least 1; found 0"):
         generation.continue_grid(model, VoiceGridTokens(), voices.from_pitches([[72, 67, 64, 48]]), 0, from_seed())
+
+
+def test_an_opening_without_steps_is_refused():
+    model = MusicTransformer(TransformerConfig(vocabulary_size=47, d_model=8, n_heads=2))
+    opening = voices.from_pitches(np.zeros((0, 4), int))
+    with pytest.raises(ValueError, match="opening must hold at least 1 step; found none"):
+        generation.continue_grid(model, VoiceGridTokens(), opening, 4, from_seed())
+
+
+def test_prompts_of_different_lengths_are_refused(model):
+    with pytest.raises(ValueError, match=r"rows of one length, \(batch, n_prompt\); these cannot be made an array"):
+        generation.sample(model, [[3], [3, 4]], 1, from_seed())
+
+
+def test_a_part_of_a_token_is_refused(model):
+    with pytest.raises(TypeError, match=r"n_tokens must be a whole number; found 2\.5"):
+        generation.sample(model, [[3]], 2.5, from_seed())
+
+
+def test_a_generator_of_another_device_is_refused(model):
+    class OnAGpu(torch.Generator):
+        device = torch.device("cuda")
+
+    with pytest.raises(ValueError, match="whatever device the model is on; found a generator on cuda"):
+        generation.sample(model, [[3]], 1, OnAGpu())
+
+
+def test_scores_that_are_no_numbers_are_refused(model):
+    with pytest.raises(FloatingPointError, match=r"must be finite numbers; .* or is the temperature next to 0"):
+        generation.sample(model, [[3]], 1, from_seed(), temperature=1e-44)
+    model.to_logits.weight.data.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match=r"must be finite numbers; .* Did training diverge"):
+        generation.sample(model, [[3]], 1, from_seed())
+
+
+def test_sampling_does_not_change_the_prompt(model):
+    prompt = np.array([[3, 4, 5]])
+    generation.sample(model, prompt, 20, from_seed())
+    assert prompt.tolist() == [[3, 4, 5]]
