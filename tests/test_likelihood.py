@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,5 +119,29 @@ def test_a_pseudocount_of_zero_is_refused():
 
 
 def test_a_vocabulary_without_symbols_is_refused():
-    with pytest.raises(ValueError, match="at least 1 symbol; found 0"):
+    with pytest.raises(ValueError, match="vocabulary_size must be at least 1; found 0"):
         likelihood.uniform_nats(0)
+
+
+@pytest.mark.parametrize("pieces", [[[1.5, 2.0]], [[[1, 2], [3, 4]]], [1, 2], [[True]]])
+def test_what_is_not_a_row_of_ids_is_refused(model, pieces):
+    with pytest.raises(ValueError, match="must be one row of whole token ids; piece 0 has shape"):
+        likelihood.token_nats(model, pieces)
+    with pytest.raises(ValueError, match="must be one row of whole token ids; piece 0 has shape"):
+        likelihood.unigram_nats([[1]], pieces, vocabulary_size=11)
+
+
+def test_no_voices_and_no_windows_are_refused(model):
+    with pytest.raises(ValueError, match="n_voices must be at least 1; found 0"):
+        likelihood.unigram_probabilities([[1]], vocabulary_size=2, n_voices=0)
+    with pytest.raises(ValueError, match="n_windows must be at least 1; found 0"):
+        likelihood.token_nats(model, [[1]], n_windows=0)
+
+
+def test_a_model_that_was_training_is_scored_without_dropout():
+    model = MusicTransformer(replace(CONFIG, dropout=0.5))
+    for weight in model.parameters():
+        weight.data.normal_(std=0.3, generator=torch.Generator().manual_seed(1))
+    model.train()
+    first, second = (likelihood.nats_per_token(model, pieces_of(20)) for _ in range(2))
+    assert first == second

@@ -22,6 +22,8 @@ def duet(*steps):
         ([(67, 60), (68, 62)], FIFTH, 0),  # to a diminished fifth
         ([(72, 60), (74, 62)], OCTAVE, 1),
         ([(60, 60), (62, 62)], OCTAVE, 1),  # unisons
+        ([(60, 67), (62, 69)], FIFTH, 1),  # crossed voices, a fifth apart
+        ([(60, 65), (62, 67)], FIFTH, 0),  # crossed voices, a fourth apart
         ([(67, 60), (-1, 62), (69, 62)], FIFTH, 0),  # a rest between
     ],
 )

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from mini_musessl.music import whole_number
 from mini_musessl.transformer import MusicTransformer
 from mini_musessl.windows import Batch, cut_windows
 
@@ -29,9 +30,7 @@ def uniform_nats(vocabulary_size: int) -> float:
 
     Chapter: 00.
     """
-    if vocabulary_size < 1:
-        raise ValueError(f"A vocabulary has at least 1 symbol; found {vocabulary_size}.")
-    return math.log(vocabulary_size)
+    return math.log(whole_number("vocabulary_size", vocabulary_size, lowest=1))
 
 
 def unigram_probabilities(
@@ -49,7 +48,8 @@ def unigram_probabilities(
         One distribution a voice; each row sums to 1.
 
     Raises:
-        ValueError: no tokens, ids outside the vocabulary, or a pseudocount that is not above 0.
+        ValueError: no tokens, ids outside the vocabulary, no voice, or a pseudocount that is not above 0.
+        TypeError: a size that is not a whole number.
 
     Example:
         >>> unigram_probabilities([[0, 0, 1]], vocabulary_size=2, n_voices=1).tolist()
@@ -62,7 +62,8 @@ def unigram_probabilities(
             f"pseudocount must be above 0; found {pseudocount}. Without it a symbol never seen costs infinitely many "
             "nats."
         )
-    counts = np.full((n_voices, vocabulary_size), pseudocount, float)
+    whole_number("n_voices", n_voices, lowest=1)
+    counts = np.full((n_voices, whole_number("vocabulary_size", vocabulary_size, lowest=1)), pseudocount, float)
     for ids in _check_ids(pieces, vocabulary_size):
         np.add.at(counts, (np.arange(len(ids)) % n_voices, ids), 1)
     return counts / counts.sum(axis=1, keepdims=True)
@@ -118,6 +119,7 @@ def token_nats(model: MusicTransformer, pieces: Sequence[ArrayLike], n_windows: 
 
     Chapter: 8b.
     """
+    whole_number("n_windows", n_windows, lowest=1)
     arrays = _check_ids(pieces, model.config.vocabulary_size)
     context_length = model.config.context_length
     stride = scoring_stride(context_length, model.config.stride_token)
@@ -186,6 +188,11 @@ def _check_ids(pieces: Sequence[ArrayLike], vocabulary_size: int) -> list[np.nda
     if sum(ids.size for ids in arrays) == 0:
         raise ValueError("Likelihood needs at least one token; found none. Is the split empty?")
     for index, ids in enumerate(arrays):
+        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+            raise ValueError(
+                f"A piece must be one row of whole token ids; piece {index} has shape {ids.shape} and type "
+                f"{ids.dtype}. Encode the music with a tokenizer first, and put a single piece into a list."
+            )
         if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
             raise ValueError(
                 f"Token ids must lie in 0..{vocabulary_size - 1}; piece {index} has {ids.min()}..{ids.max()}. "

@@ -5,7 +5,8 @@ number is read beside Bach's own.
 
 Conventions:
     A *move* is a pair of neighbouring steps between which a voice changes its pitch and sounds at both.
-    Intervals are counted modulo the octave: a twelfth is a fifth.
+    Intervals are counted from the lower pitch to the higher, whichever voice sings it, and modulo the octave: a twelfth
+    is a fifth.
 
 Chapter: 00 (first use), 9c (judging).
 """
@@ -53,7 +54,7 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
     motion = np.sign(np.diff(pitch, axis=0)) * is_sounding
     found = []
     for upper, lower in combinations(range(grid.n_voices), 2):
-        is_interval = (pitch[:, upper] - pitch[:, lower]) % 12 == interval
+        is_interval = abs(pitch[:, upper] - pitch[:, lower]) % 12 == interval
         moves_together = (motion[:, upper] == motion[:, lower]) & (motion[:, upper] != 0)
         steps = np.flatnonzero(moves_together & is_interval[1:] & is_interval[:-1]) + 1
         found += [(step, upper, lower) for step in steps.tolist()]
