@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from mini_musessl.midi.files import write_aside
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 FORMAT = "mini_musessl checkpoint 1"
@@ -44,10 +45,12 @@ def save_checkpoint(model: MusicTransformer, path: str | os.PathLike[str], card:
     Args:
         model: what to save; its configuration is saved with it.
         path: where to write, ending in ".safetensors". An older file of that name is replaced.
-        card: facts about the model that JSON can hold, such as data, licence, seed, cost and scores.
+        card: facts about the model that JSON can hold, such as data, licence, seed, cost and scores. They come back as
+            JSON keeps them: a tuple as a list, a key as text.
 
     Raises:
-        ValueError: another ending, a folder that does not exist, or a card that JSON cannot hold.
+        ValueError: another ending, a folder that does not exist, or a card that is no dictionary or that JSON cannot
+            hold.
         OSError: the file cannot be written, for example because the folder is read-only or the disk full.
 
     Chapter: 6a.
@@ -57,9 +60,12 @@ def save_checkpoint(model: MusicTransformer, path: str | os.PathLike[str], card:
         raise ValueError(f'A checkpoint\'s name must end in ".safetensors"; found {path.name!r}. Rename it.')
     if not path.parent.is_dir():
         raise ValueError(f"The folder of a checkpoint must exist; {path.parent} does not. Make it first.")
-    about = {"format": FORMAT, "config": asdict(model.config), "card": card or {}}
+    card = {} if card is None else card
+    if not isinstance(card, dict):
+        raise ValueError(f'A card must be a dictionary, such as {{"data": "chorales"}}; found {type(card).__name__}.')
+    about = {"format": FORMAT, "config": asdict(model.config), "card": card}
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    _write_aside(path, save(weights, metadata={_KEY: _to_json(about)}))
+    _write(path, save(weights, metadata={_KEY: _to_json(about)}))
 
 
 def load_checkpoint(path: str | os.PathLike[str], expected: TransformerConfig | None = None) -> Checkpoint:
@@ -99,14 +105,15 @@ def _to_json(about: dict[str, Any]) -> str:
         ) from None
 
 
-def _write_aside(path: Path, content: bytes) -> None:
-    """Write under another name in the same folder, then rename; remove the half-written file on failure."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _write(path: Path, content: bytes) -> None:
+    """Write the whole file or nothing."""
     try:
-        aside.write_bytes(content)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+        write_aside(path, content)
+    except OSError as error:
+        raise OSError(
+            f"A checkpoint needs a folder that can be written and has room; {path} was not written "
+            f"({error.strerror or error}), and an older file of that name is as it was. Choose another folder."
+        ) from None
 
 
 def _check_file(path: Path) -> None:

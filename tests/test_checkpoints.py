@@ -57,7 +57,7 @@ def test_a_failed_write_leaves_the_older_file_and_no_half_written_one(model, pat
         raise OSError("No space left on device")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"and has room; .*small.safetensors was not written \(No space left on device\)"):
         save_checkpoint(model, path, {})
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
@@ -121,7 +121,7 @@ def test_safetensors_of_another_program_are_refused(tmp_path):
         load_checkpoint(tmp_path / "other.safetensors")
 
 
-@pytest.mark.parametrize("config", ["{", '{"n_wings": 2}', "[]", '{"vocabulary_size": 0}'])
+@pytest.mark.parametrize("config", ["{", '{"n_wings": 2}', "[]", '{"vocabulary_size": 0}', '{"vocabulary_size": 4.0}'])
 def test_an_unreadable_configuration_is_refused(tmp_path, config):
     about = f'{{"format": "mini_musessl checkpoint 1", "config": {config}, "card": {{}}}}'
     save_file({"weight": torch.zeros(3)}, tmp_path / "odd.safetensors", metadata={"mini_musessl": about})
@@ -158,3 +158,15 @@ def test_a_card_that_json_cannot_hold_is_refused(model, tmp_path, card):
     with pytest.raises(ValueError, match="A card must hold only what JSON can hold"):
         save_checkpoint(model, tmp_path / "model.safetensors", card)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(model, tmp_path):
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(OSError, match=r"was not written \(.* is a folder"):
+        save_checkpoint(model, tmp_path / "model.safetensors")
+    assert list((tmp_path / "model.safetensors").iterdir()) == []
+
+
+def test_a_card_that_is_no_dictionary_is_refused(model, tmp_path):
+    with pytest.raises(ValueError, match="A card must be a dictionary.*; found list"):
+        save_checkpoint(model, tmp_path / "model.safetensors", ["chorales"])

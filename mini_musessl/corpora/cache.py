@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -20,6 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from mini_musessl.midi.files import write_aside
 
 
 def cache_folder() -> Path:
@@ -79,19 +80,13 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
     """
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
-    aside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        with os.fdopen(number, "wb") as file:
-            file.write(packed.getvalue())
-        os.replace(aside, path)
+        write_aside(path, packed.getvalue())
     except OSError as error:
-        if aside is not None:
-            Path(aside).unlink(missing_ok=True)
         warnings.warn(
-            f"The cache folder must be writable to keep work for the next time; {path.parent} is not "
-            f"({error.strerror or error}). The data were read all the same. Set MUSESSL_CACHE to another folder.",
+            f"The cache folder must be writable and have room, to keep work for the next time; {path.parent} cannot be "
+            f"used ({error.strerror or error}). The data were read all the same. Set MUSESSL_CACHE to another folder.",
             stacklevel=3,
         )
         return False
