@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.server
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -42,7 +43,7 @@ def server(tiny, monkeypatch):
             """Say nothing."""
 
     found = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tiny.parent)))
-    threading.Thread(target=found.serve_forever, daemon=True).start()
+    threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
     monkeypatch.setattr(jsb, "JSB_URL", f"http://127.0.0.1:{found.server_port}/{tiny.name}")
@@ -123,3 +124,29 @@ def test_a_cache_folder_that_cannot_be_written_is_refused(server, tmp_path, monk
     monkeypatch.setenv("MUSESSL_CACHE", str(blocked))
     with pytest.raises(OSError, match=r"needs a cache folder that can be written.*Set MUSESSL_CACHE"):
         corpora.load_jsb()
+
+
+def test_a_full_disk_is_refused_and_leaves_nothing(server, tmp_path, monkeypatch):
+    def full(source, target, *arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "move", full)
+    with pytest.raises(OSError, match=r"has room; .* cannot be used \(No space left on device\)"):
+        corpora.load_jsb()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"file_name": "../escaped.json"}, r"file_name must be a plain name .*found '\.\./escaped\.json'"),
+        ({"file_name": "/etc/escaped"}, "file_name must be a plain name"),
+        ({"file_name": ".."}, "file_name must be a plain name"),
+        ({"sha256": "79294CC3"}, "sha256 must be 64 hexadecimal digits in small letters; found '79294CC3'"),
+        ({"url": "file:///etc/passwd"}, "an address that begins with https:// or http://; found 'file:"),
+    ],
+)
+def test_what_cannot_be_a_download_is_refused_before_the_network_is_asked(change, sentence):
+    asked = {"url": "https://127.0.0.1:9/x", "sha256": "0" * 64, "file_name": "x.json"} | change
+    with pytest.raises(ValueError, match=sentence):
+        corpora.download(**asked)

@@ -135,8 +135,10 @@ def test_a_folder_without_midi_files_is_refused(tmp_path):
 def test_wrong_arguments_are_refused_once_and_not_for_every_file(folder):
     with pytest.raises(ValueError, match="reader must be one of pretty_midi, symusic; found 'fast'"):
         corpora.load_midi_folder(folder, reader="fast")
-    with pytest.raises(ValueError, match="at least 1 step a quarter; found 0"):
+    with pytest.raises(ValueError, match="steps_per_quarter must be at least 1; found 0"):
         corpora.load_midi_folder(folder, steps_per_quarter=0)
+    with pytest.raises(ValueError, match="print_every must be at least 0; found -1"):
+        corpora.load_midi_folder(folder, print_every=-1)
 
 
 def test_a_file_that_vanishes_is_named(folder, monkeypatch):

@@ -19,20 +19,12 @@ needs_jsb = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def cache_of_module(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("MUSESSL_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def chorales(cache_of_module):
+def chorales(chorales_cache):
     return corpora.load_chorales()
 
 
 @pytest.fixture(scope="module")
-def rebuilt(cache_of_module):
+def rebuilt(chorales_cache):
     return corpora.rebuilt_split()
 
 
@@ -81,6 +73,8 @@ def test_no_chorales_are_refused():
         corpora.melody_groups([])
     with pytest.raises(ValueError, match="needs at least one chorale; found none"):
         corpora.melody_disjoint_split([])
+    with pytest.raises(ValueError, match="A split needs at least one chorale; found none"):
+        corpora.rebuilt_split([])
     assert corpora.duplicates([]) == []
 
 

@@ -121,17 +121,30 @@ def music21_corpus_folder() -> Path:
         )
     folder = Path(spec.submodule_search_locations[0]) / "corpus"
     if not (folder / "bach").is_dir():
-        raise FileNotFoundError(
-            f"music21 must be installed with its corpus; {folder} has no folder of Bach. "
-            "Run: pip install --force-reinstall music21"
-        )
+        raise corpus_is_empty(folder / "bach")
     return folder
+
+
+def corpus_is_empty(folder: Path) -> FileNotFoundError:
+    """Return the refusal of a folder of music21's corpus that holds no scores.
+
+    Args:
+        folder: the folder.
+
+    Chapter: 3c.
+    """
+    return FileNotFoundError(
+        f"music21 must be installed with its corpus; {folder} holds no scores. "
+        "Run: pip install --force-reinstall music21"
+    )
 
 
 def _chorale_files() -> list[Path]:
     """Return the MusicXML files of the chorales in the order of BWV numbers."""
     folder = music21_corpus_folder() / "bach"
     files = [path for path in folder.iterdir() if path.suffix in (".mxl", ".xml")]
+    if not files:
+        raise corpus_is_empty(folder)
     return sorted(files, key=lambda path: _natural_order(path.stem))
 
 
@@ -155,7 +168,7 @@ def _load_scores(cache: bool) -> list[Score]:
     # Size and time of change tell a changed file at a hundredth of the cost of reading it.
     states = [(path.name, path.stat()) for path in files]
     listing = json.dumps([(name, state.st_size, state.st_mtime_ns) for name, state in states])
-    key = cache_files.digest(_music21_version(), str(READER_VERSION), str(files[0].parent) if files else "", listing)
+    key = cache_files.digest(_music21_version(), str(READER_VERSION), str(files[0].parent), listing)
     path = cache_files.cache_folder() / f"chorales-{key}.npz"
     scores = _unpack(cache_files.read_arrays(path, _ARRAYS)) if cache else None
     if scores is None:

@@ -78,12 +78,14 @@ def load_midi_folder(
     Raises:
         FileNotFoundError, NotADirectoryError: there is no such folder.
         ValueError: the folder holds no MIDI file, or an argument is wrong.
+        TypeError: a number is not whole.
         ImportError: the reader is not installed.
 
     Chapter: 3c.
     """
     folder = Path(folder).expanduser()
     _check_arguments(folder, steps_per_quarter, reader)
+    music.whole_number("print_every", print_every, lowest=0)
     paths = _midi_files(folder)
     pieces: list[music.Piece] = []
     refused: list[RefusedFile] = []
@@ -115,8 +117,7 @@ def _check_arguments(folder: Path, steps_per_quarter: int, reader: str) -> None:
         )
     if reader not in midi.READERS:
         raise ValueError(f"reader must be one of {', '.join(midi.READERS)}; found {reader!r}.")
-    if steps_per_quarter < 1:
-        raise ValueError(f"A grid needs at least 1 step a quarter; found {steps_per_quarter}. 24 is the default.")
+    music.check_grid(steps_per_quarter)
 
 
 def _midi_files(folder: Path) -> list[Path]:

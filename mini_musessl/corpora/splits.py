@@ -41,10 +41,16 @@ def rebuilt_split(
         Grids by "train", "valid" and "test", in the order of JSB, with onsets, bars and fermatas as in music21.
 
     Raises:
+        ValueError: there are no chorales.
         ModuleNotFoundError: music21 is not installed.
 
     Chapter: 3c.
     """
+    if chorales is not None and not len(chorales):
+        raise ValueError(
+            "A split needs at least one chorale; found none. Load some with corpora.load_chorales(), or pass None for "
+            "all."
+        )
     wanted = None if chorales is None else {grid.name for grid in chorales}
     repeated = {grid.name: grid for grid in load_chorales(cache)}
     written = {grid.name: grid for grid in load_chorales(cache, expand_repeats=False)}

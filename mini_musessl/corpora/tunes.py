@@ -14,7 +14,7 @@ import numpy as np
 from mini_musessl import music
 from mini_musessl.corpora import abc_notation
 from mini_musessl.corpora import cache as cache_files
-from mini_musessl.corpora.chorales import music21_corpus_folder
+from mini_musessl.corpora.chorales import corpus_is_empty, music21_corpus_folder
 
 #: The collections that ``load_tunes`` reads, and what their files say about rights.
 TUNE_COLLECTIONS = {
@@ -55,6 +55,7 @@ def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.
     Raises:
         ValueError: the collection is unknown.
         ModuleNotFoundError: music21 is not installed.
+        FileNotFoundError: it is installed without its corpus.
 
     Example:
         >>> load_tunes("airdsAirs")[0].title
@@ -98,7 +99,10 @@ def _find(collection: str) -> tuple[Path, str]:
 
 def _files(folder: Path) -> list[Path]:
     """Return the ABC files of a folder in the order of their names."""
-    return sorted(folder.glob("*.abc"))
+    files = sorted(folder.glob("*.abc"))
+    if not files:
+        raise corpus_is_empty(folder)
+    return files
 
 
 def _read_collection(folder: Path) -> tuple[list[music.Piece], list[LeftOut]]:
