@@ -70,7 +70,7 @@ def whole_number(name: str, value: object, lowest: int, highest: int | None = No
         raise TypeError(f"{name} must be a whole number; {found}")
     if number < lowest or (highest is not None and number > highest):
         limits = f"be at least {lowest}" if highest is None else f"lie in {lowest}..{highest}"
-        raise ValueError(f"{name} must {limits}; {found}")
+        raise ValueError(f"{name} must {limits}; found {number}. {advice}".rstrip())
     return number
 
 
@@ -184,6 +184,8 @@ class Part:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"The name of a part must be text; found {self.name!r}.")
+        if any("\ud800" <= character <= "\udfff" for character in self.name):
+            raise ValueError(f"The name of a part must be text that files can hold; found {self.name!r}.")
         whole_number("program", self.program, 0, 127, 'General MIDI counts from 0, "acoustic grand piano".')
 
 

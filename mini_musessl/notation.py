@@ -209,7 +209,8 @@ def _head(grid: VoiceGrid, voice: int) -> list[str]:
     sounding = grid.pitch[:, voice][grid.pitch[:, voice] != REST]
     mean = sounding.mean() if sounding.size else 60
     clef = "*clefF4" if mean < 54 else "*clefGv2" if mean < 62 else "*clefG2"
-    head = ["**kern", f'*I"{grid.voice_names[voice]}', clef]
+    name = " ".join(grid.voice_names[voice].split())  # a tab or a new line would begin another column or record
+    head = ["**kern", f'*I"{name}', clef]
     if grid.fifths is not None:
         sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
         head.append(f"*k[{''.join(_letter(position).lower() for position in (*sharps, *flats))}]")

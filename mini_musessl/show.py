@@ -54,7 +54,7 @@ def show(
         An object that a notebook displays when it ends a cell, or through ``IPython.display.display``.
 
     Raises:
-        TypeError: ``music`` is neither a Piece nor a VoiceGrid, or a score is asked of a Piece.
+        TypeError: ``music`` is neither a Piece nor a VoiceGrid, a score is asked of a Piece, or ``says`` is no text.
         ValueError: there is no note to play, or ``max_sec`` is out of range.
 
     Example:
@@ -96,6 +96,7 @@ def show_audio(
     """
     if not isinstance(says, str) or not says.strip():
         raise ValueError(f"Sound needs words that stand for it; found {says!r}. Say what a listener would hear.")
+    notes_on_a_grid.whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
     samples = np.asarray(samples)
     if samples.ndim == 1 and len(samples) > 60 * sample_rate:
         raise ValueError(
@@ -214,6 +215,8 @@ def _count(n: int, noun: str, in_words: bool = False) -> str:
 
 def _sentence(says: str | None) -> str:
     """Return the reader's sentence with a full stop, so that another can follow."""
+    if says is not None and not isinstance(says, str):
+        raise TypeError(f"says must be a sentence; found {says!r}.")
     says = (says or "").strip()
     return says if not says or says[-1] in ".?!:" else f"{says}."
 

@@ -625,3 +625,33 @@ def test_what_midi_cannot_hold_is_not_written(tmp_path, piece, sentence):
     with pytest.raises(ValueError, match=sentence):
         midi.write_midi(piece, tmp_path / "a.mid")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: midi.read_midi(5), TypeError, "a path, bytes or a file open for bytes; found int"),
+        (
+            lambda: midi.read_midi(midi.to_bytes(TRIPLET), max_notes=0),
+            ValueError,
+            "max_notes must be at least 1; found 0",
+        ),
+        (lambda: midi.read_midi(midi.to_bytes(TRIPLET), max_hours=0), ValueError, "max_hours must be above 0; found 0"),
+        (lambda: midi.read_midi(midi.to_bytes(TRIPLET), max_hours=float("nan")), ValueError, "above 0; found nan"),
+        (lambda: midi.from_pretty_midi("a.mid"), TypeError, "needs a pretty_midi.PrettyMIDI; found str"),
+        (lambda: midi.to_bytes(TRIPLET.notes), TypeError, "must be a music.Piece here; found ndarray"),
+        (lambda: midi.to_pretty_midi(None), TypeError, "must be a music.Piece here; found NoneType"),
+    ],
+)
+def test_requests_of_another_kind_are_refused(call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call()
+
+
+@pytest.mark.parametrize("reader", midi.READERS)
+def test_a_grid_too_fine_for_the_length_is_refused(reader):
+    far = midi.to_bytes(Piece(make_notes([0, 2**20], 24, 60)))
+    with pytest.raises(
+        ValueError, match=r"The end of the last note, in steps, must lie in 0\.\.2147483647; found 4369166"
+    ):
+        midi.read_midi(far, 10**6, reader, max_hours=1000)

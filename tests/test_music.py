@@ -282,6 +282,7 @@ def test_a_plain_array_is_not_taken_for_notes():
         (lambda p: Meter(0, 4, -4), "power of two below it; found 4/-4"),
         (lambda p: Meter(0, 0, 4), "power of two below it; found 0/4"),
         (lambda p: Tempo(0, float("nan")), "above 0 quarters a minute; found nan"),
+        (lambda p: Part("\ud800"), "text that files can hold"),
         (lambda p: Part(program=128), r"program must lie in 0\.\.127; found 128"),
         (lambda p: Meter(0, 4, 3), "power of two below it; found 4/3"),
         (lambda p: Meter(0, 7, 16).bar_length_step(2), "7/16 at 2 steps a quarter is not"),

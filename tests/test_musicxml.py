@@ -254,3 +254,14 @@ def test_note_values_too_short_for_music21_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"needs note values that can be written; .*Use music\.change_grid"):
         midi.write_musicxml(piece, tmp_path / "a.musicxml")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_grid_too_fine_for_the_length_is_refused(tmp_path):
+    midi.write_musicxml(Piece(make_notes([0], [24], [60])), tmp_path / "a.musicxml")
+    with pytest.raises(ValueError, match="end of the last note, in steps, must lie in .*Choose a coarser grid"):
+        midi.read_musicxml(tmp_path / "a.musicxml", 2**31)
+
+
+def test_what_is_not_a_piece_is_not_written(tmp_path):
+    with pytest.raises(TypeError, match="must be a music.Piece here; found ndarray"):
+        midi.write_musicxml(make_notes([0], [24], [60]), tmp_path / "a.musicxml")

@@ -234,3 +234,8 @@ def test_a_missing_verovio_is_named_with_the_command(excerpt, monkeypatch):
 def test_a_note_that_no_values_can_write_is_refused(arguments, error, sentence):
     with pytest.raises(error, match=sentence):
         notation.note_values(*arguments)
+
+
+def test_a_name_stays_in_its_column():
+    lines = notation.to_kern(voices.from_pitches([[60]] * 4, voice_names=("a\tb\nc",))).splitlines()
+    assert lines[1] == '*I"a b c'

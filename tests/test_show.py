@@ -244,3 +244,10 @@ def test_clips_of_impossible_length_are_refused(max_sec):
 def test_a_score_of_a_piece_is_refused():
     with pytest.raises(TypeError, match=r"A score needs a voices.VoiceGrid; found Piece. voices.from_piece"):
         show(voices.to_piece(phrase()), score=True)
+
+
+def test_words_and_rates_of_another_kind_are_refused():
+    with pytest.raises(TypeError, match="says must be a sentence; found 3"):
+        show(voices.from_pitches([[60]], voice_names=("one",)), says=3)
+    with pytest.raises(ValueError, match="sample_rate must be at least 1; found 0"):
+        show_audio(np.full(100, 0.5), 0, says="A tone.")

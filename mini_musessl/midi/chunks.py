@@ -25,12 +25,14 @@ def load_bytes(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int
     Raises:
         FileNotFoundError, IsADirectoryError: there is no file at the path.
         ValueError: no bytes, or too many.
-        TypeError: an open file gives text.
+        TypeError: it is none of these, or an open file gives text.
     """
     if isinstance(source, (str, os.PathLike)):
         path = check_file(source, "read_midi")
         _check_size(path.name, path.stat().st_size, max_notes)
         return path.name, path.read_bytes()
+    if not isinstance(source, (bytes, bytearray, memoryview)) and not hasattr(source, "read"):
+        raise TypeError(f"read_midi needs a path, bytes or a file open for bytes; found {type(source).__name__}.")
     data = bytes(source) if isinstance(source, (bytes, bytearray, memoryview)) else source.read()
     if not isinstance(data, bytes):
         raise TypeError(

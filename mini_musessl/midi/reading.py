@@ -16,7 +16,7 @@ import numpy as np
 from mini_musessl.midi.chunks import check_chunks, load_bytes
 from mini_musessl.midi.parsing import parse_with_mido, parse_with_symusic
 from mini_musessl.midi.ticks import TickMusic, damaged_file
-from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo, check_grid
+from mini_musessl.music import NOTE_DTYPE, Meter, Piece, Tempo, check_grid, whole_number
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -43,8 +43,8 @@ def read_midi(
         source: path of the file, its bytes, or a file open for reading bytes.
         steps_per_quarter: steps in a quarter note of the grid, 1 or more; 24 holds triplets and thirty-seconds.
         reader: "pretty_midi" or "symusic" (fast; must be installed).
-        max_notes: refuse a file with more notes.
-        max_hours: refuse a file that plays longer.
+        max_notes: refuse a file with more notes; 1 or more.
+        max_hours: refuse a file that plays longer; above 0.
 
     Returns:
         The piece; its title is empty, since MIDI files have no reliable place for one.
@@ -53,7 +53,7 @@ def read_midi(
         FileNotFoundError, IsADirectoryError: there is no file at the path.
         ValueError: the file is no MIDI file, is damaged, has no notes or more than the limits allow; or an argument is
             wrong.
-        TypeError: an open file gives text, not bytes.
+        TypeError: the source or a number is of another kind, such as an open file that gives text, not bytes.
         ImportError: the reader is not installed.
 
     Example:
@@ -69,6 +69,9 @@ def read_midi(
     """
     check_grid(steps_per_quarter)
     _check_reader(reader)
+    whole_number("max_notes", max_notes, 1)
+    if not max_hours > 0:
+        raise ValueError(f"max_hours must be above 0; found {max_hours}.")
     label, data = load_bytes(source, max_notes)
     data, ticks_per_quarter = check_chunks(label, data)
     parse = parse_with_symusic if reader == "symusic" else parse_with_mido
@@ -85,10 +88,13 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI, steps_per_quarter: int = 24) 
         steps_per_quarter: steps in a quarter note of the grid, 1 or more.
 
     Raises:
+        TypeError: it is no such object.
         ValueError: as ``read_midi``.
 
     Chapter: 3a.
     """
+    if not hasattr(midi, "instruments"):
+        raise TypeError(f"This needs a pretty_midi.PrettyMIDI; found {type(midi).__name__}. read_midi reads a file.")
     buffer = io.BytesIO()
     midi.write(buffer)
     return read_midi(buffer.getvalue(), steps_per_quarter)
@@ -149,10 +155,12 @@ def _to_piece(ticks: TickMusic, steps_per_quarter: int) -> Piece:
         # Whole numbers only: twice the value plus one half, rounded down, is the nearest step, halves up.
         return (2 * tick * steps_per_quarter + ticks.ticks_per_quarter) // (2 * ticks.ticks_per_quarter)
 
-    onset_step = to_steps(ticks.notes[:, 0])
+    onset_step, end_step = to_steps(ticks.notes[:, 0]), to_steps(ticks.notes[:, 1])
+    limit = np.iinfo(np.int32).max
+    whole_number("The end of the last note, in steps,", end_step.max() + 1, 0, limit, "Choose a coarser grid.")
     notes = np.empty(len(onset_step), NOTE_DTYPE)
     notes["onset_step"] = onset_step
-    notes["duration_step"] = np.maximum(to_steps(ticks.notes[:, 1]) - onset_step, 1)
+    notes["duration_step"] = np.maximum(end_step - onset_step, 1)
     for name, column in zip(("pitch", "velocity", "part"), ticks.notes.T[2:], strict=True):
         notes[name] = column
     # A dictionary keeps the last entry of those that fall on one step; the defaults come first.

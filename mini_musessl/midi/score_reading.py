@@ -21,7 +21,7 @@ import numpy as np
 
 from mini_musessl.midi.files import check_file
 from mini_musessl.midi.ticks import DRUM_CHANNEL
-from mini_musessl.music import NOTE_DTYPE, Meter, Part, Piece, Tempo, check_grid, sort_notes
+from mini_musessl.music import NOTE_DTYPE, Meter, Part, Piece, Tempo, check_grid, sort_notes, whole_number
 
 if TYPE_CHECKING:
     import music21
@@ -163,6 +163,9 @@ def _to_piece(
     def to_step(quarter: float | Fraction) -> int:
         return math.floor(Fraction(quarter) * steps_per_quarter + Fraction(1, 2))
 
+    limit = np.iinfo(np.int32).max
+    latest = max(to_step(end) for _, end, *_ in rows) + 1
+    whole_number("The end of the last note, in steps,", latest, 0, limit, "Choose a coarser grid.")
     notes = np.array([(to_step(on), max(to_step(end) - to_step(on), 1), *rest) for on, end, *rest in rows], NOTE_DTYPE)
     return Piece(
         sort_notes(notes),

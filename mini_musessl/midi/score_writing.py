@@ -17,7 +17,7 @@ import numpy as np
 
 from mini_musessl.midi.files import write_aside
 from mini_musessl.midi.ticks import channels_of
-from mini_musessl.music import Part, Piece, bar_lines_step
+from mini_musessl.music import Part, Piece, bar_lines_step, check_is_piece
 
 if TYPE_CHECKING:
     import music21
@@ -56,6 +56,7 @@ def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
         path: where to, usually with the ending ``.musicxml``; the folder must exist.
 
     Raises:
+        TypeError: it is not a piece.
         ValueError: the piece has no note, or a bar that is not a whole number of steps.
         FileNotFoundError: the folder does not exist.
 
@@ -70,6 +71,7 @@ def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
 
     Chapter: 3a.
     """
+    check_is_piece(piece)
     if len(piece.notes) == 0:
         raise ValueError("A score needs at least one note; found a piece of 0 notes. Write another.")
     import music21

@@ -16,7 +16,7 @@ import numpy as np
 
 from mini_musessl.midi.files import write_aside
 from mini_musessl.midi.ticks import channels_of, in_order
-from mini_musessl.music import Meter, Part, Piece
+from mini_musessl.music import Meter, Part, Piece, check_is_piece
 
 if TYPE_CHECKING:
     import mido
@@ -44,6 +44,7 @@ def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
         path: where to; its folder must exist.
 
     Raises:
+        TypeError: it is not a piece.
         ValueError: the piece has no note, or a meter, tempo or grid that MIDI cannot hold.
         FileNotFoundError: the folder does not exist.
 
@@ -70,6 +71,7 @@ def to_bytes(piece: Piece) -> bytes:
     """
     import mido
 
+    check_is_piece(piece)
     _check_can_be_written(piece)
     ticks_per_step = -(-LOWEST_TICKS_PER_QUARTER // piece.steps_per_quarter)
     file = mido.MidiFile(type=1, ticks_per_beat=ticks_per_step * piece.steps_per_quarter, charset="utf-8")
