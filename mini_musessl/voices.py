@@ -357,9 +357,9 @@ def _known_meter(numerator: int, denominator: int) -> music.Meter:
 
 
 def _whole_numbers(name: str, numbers: ArrayLike, advice: str) -> np.ndarray:
-    """Return whole numbers as a new array, int64, or refuse what they are not."""
+    """Return whole numbers as int64, or refuse what they are not."""
     try:
-        array = np.array(numbers)
+        array = np.asarray(numbers)
     except ValueError:  # rows of unequal length
         raise TypeError(f"{name} must be rows of equal length; found lists of unequal length.") from None
     if array.size and (array.dtype.kind not in "iu" or array.dtype == np.uint64):

@@ -163,6 +163,19 @@ def test_a_tensor_is_as_good_as_an_array():
     import torch
 
     assert judge(make_exercise(), lambda numbers: 2 * torch.tensor(numbers)).is_right
+    given = make_exercise(cases=lambda: ((torch.arange(3.0),),), mistakes=())
+    assert judge(given, lambda numbers: 2 * numbers).is_right
+    assert "the right answer is [0, 2, 4]" in judge(given, lambda numbers: 3 * numbers)
+    assert judge(given, lambda numbers: numbers.mul_(2)) == (
+        "Your function changes what it is given, f(tensor([0., 1., 2.])): work on a copy."
+    )
+
+
+def test_a_dictionary_is_compared_entry_by_entry():
+    exercise = make_exercise(cases=lambda: ((3,),), solution=lambda n: {"all": np.arange(n)}, mistakes=())
+    assert judge(exercise, lambda n: {"all": np.arange(n)}).is_right
+    assert not judge(exercise, lambda n: {"all": np.arange(n) + 1}).is_right
+    assert not judge(exercise, lambda n: {"every": np.arange(n)}).is_right
 
 
 def test_an_error_is_named_with_the_input_that_caused_it():

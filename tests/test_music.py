@@ -67,6 +67,8 @@ def test_an_upbeat_joined_after_a_full_bar_is_followed_by_its_bar_line():
     joined = music.join([first, second])
     assert joined.meters == (Meter(0, 4, 4), Meter(288 + 48, 4, 4))
     assert music.bar_lines_step(joined).tolist() == [0, 96, 192, 288, 336]
+    late = Piece(first.notes, tempos=(Tempo(0, 100.0), Tempo(300, 90.0)))  # the second tempo is after its end
+    assert music.join([late, first]).tempos == (Tempo(0, 100.0), Tempo(288, 120.0))
     short = music.cut(second, 0, 24)
     assert music.join([first, short, first]).meters == (Meter(0, 4, 4), Meter(312, 4, 4))
 

@@ -127,7 +127,7 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
             )
         except Exception as error:
             return Verdict(_on_error(error, _input(exercise, index)), is_right=False)
-    return _verdict_on(exercise, found, changed=_first_difference(list(cases), list(exercise.cases()), 0.0))
+    return _verdict_on(exercise, found, changed=_first_difference(_plain(cases), _plain(exercise.cases()), 0.0))
 
 
 def _verdict_on(exercise: Exercise, found: list, changed: int | None) -> Verdict:
@@ -183,6 +183,8 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     return value
 
 
@@ -208,6 +210,8 @@ def _same(left: Any, right: Any, tolerance: float) -> bool:
         return bool(np.array_equal(left, right))
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and _first_difference(left, right, tolerance) is None
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key], tolerance) for key in left)
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return bool(np.isclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True))
     if isinstance(left, np.random.Generator):
