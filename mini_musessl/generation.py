@@ -154,7 +154,8 @@ def continue_grid(
         top_p: see ``keep_top_p``.
 
     Returns:
-        The opening and its continuation, in the meter, key and speed of the opening.
+        The opening and its continuation, in the meter and speed of the opening. Title, name and key are left out:
+        they are not those of the new music.
 
     Raises:
         ValueError: the model was made for another vocabulary, n_steps is not positive, or the opening is empty.
@@ -178,6 +179,10 @@ def continue_grid(
     later = (int(opening.bar_position_step[-1]) + 1 + np.arange(n_steps)) % bar
     return replace(
         opening,
+        title="",
+        name="",
+        fifths=None,
+        mode=None,
         pitch=grid.pitch,
         is_onset=is_onset,
         is_fermata=np.concatenate((opening.is_fermata, np.zeros(n_steps, bool))),
