@@ -18,10 +18,11 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
 
 $(INSTALLED): requirements.txt constraints.txt pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) tools/check_python.py
+	@command -v "$(PYTHON)" >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@"$(PYTHON)" tools/check_python.py
 	@echo "Installing the packages of requirements.txt into .venv (about two minutes) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@# Without a working pip an earlier run was stopped while it made .venv: begin again.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements.txt
 	@$(BIN)/python -m pip install -q --no-deps -e .
 	@touch $@
@@ -43,7 +44,7 @@ test: $(INSTALLED)  ## lint, then unit tests, doctests, house tests and every no
 	    --nbval-cell-timeout=300 tests mini_musessl notebooks
 
 test-slow: $(INSTALLED)  ## the tests marked slow, such as reading every chorale a second time with music21
-	@$(PYTEST) -m slow tests
+	@$(ONE_THREAD) $(PYTEST) -m slow tests
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 	@echo "JupyterLab runs until you press Ctrl-C; notebooks are in notebooks/"
@@ -56,6 +57,6 @@ tables: $(INSTALLED)  ## write _toc.yml and the tables of README.md from what ex
 	@$(BIN)/python tools/write_tables.py
 
 clean:  ## remove .venv, the built book and every cache of the tools (not the data cache)
-	@rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info notebooks/.ipynb_checkpoints
+	@rm -rf .venv _build build dist .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info notebooks/.ipynb_checkpoints
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Removed .venv, _build and the caches of pytest, ruff and Python."
