@@ -559,3 +559,37 @@ def test_a_fermata_over_a_rest_is_read_in_the_key_of_the_piece():
     assert (second.kind, second.chord, second.chord_before, str(second.key)) == ("other", "-", "-", "C major")
     with pytest.raises(ValueError, match="all 12 are 0. Is the music empty"):
         harmony.cadences(voices.from_pitches(silent, is_fermata=[True] * 4))
+
+
+# --- the rules at their edges
+
+
+def test_a_beat_of_which_no_chord_holds_three_fifths_has_none():
+    names = tuple("abcdef")
+    half = voices.from_pitches([[60, 61, 63, 64, 66, 67]] * 4, voice_names=names)  # no chord holds more than 3 of 6
+    assert harmony.chord_names(harmony.chord_labels(half)) == ["-"]
+    more = voices.from_pitches([[60, 61, 64, 67, 72]] * 4, voice_names=names[:5])  # C holds 4 of 5
+    assert harmony.chord_names(harmony.chord_labels(more)) == ["C"]
+
+
+def test_a_chord_that_is_complete_beats_one_without_its_fifth_that_holds_a_little_more():
+    share = np.zeros((1, 12))
+    share[0, [9, 10, 0, 4]] = [0.07, 0.2, 0.365, 0.365]  # A minor holds 0.80; C7 without G 0.93, less 0.1 and 0.05
+    quality, root = harmony.chords._best_template(share)
+    assert (harmony.QUALITIES[quality[0]], root[0]) == ("minor", 9)
+
+
+def test_of_keys_that_fit_equally_the_lower_tonic_is_taken():
+    for tonic in range(6):
+        amount = np.zeros(12)
+        amount[[tonic, tonic + 6]] = 0.1 + 0.2 * tonic
+        key = harmony.find_key(amount)
+        assert key.tonic < 6 and key.runner_up.tonic == key.tonic + 6 and key.runner_up.correlation == key.correlation
+
+
+def test_the_chord_before_a_cadence_may_last_an_eighth_only():
+    subdominant, dominant, tonic = [77, 69, 60, 53], [74, 67, 59, 43], [72, 64, 60, 48]
+    rows = [tonic] * 4 + [subdominant] * 2 + [dominant] * 2 + [tonic] * 4
+    grid = voices.from_pitches(rows, is_fermata=np.arange(12) >= 8)
+    (cadence,) = harmony.cadences(grid)
+    assert (cadence.chord_before, cadence.chord, cadence.kind) == ("G", "C", "authentic")

@@ -655,3 +655,9 @@ def test_a_grid_too_fine_for_the_length_is_refused(reader):
         ValueError, match=r"The end of the last note, in steps, must lie in 0\.\.2147483647; found 4369166"
     ):
         midi.read_midi(far, 10**6, reader, max_hours=1000)
+
+
+def test_a_repeated_note_is_two_notes_for_readers_that_let_one_note_off_end_all():
+    repeated = Piece(make_notes([0, 24], 24, [60, 60]))
+    (instrument,) = midi.to_pretty_midi(repeated).instruments
+    assert [(note.start, note.end) for note in instrument.notes] == [(0.0, 0.5), (0.5, 1.0)]
