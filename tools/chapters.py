@@ -31,7 +31,16 @@ CHAPTERS: dict[int, tuple[str, str]] = {
     12: ("Outlook", "abc"),
 }
 #: Appendices in the order of the book; others follow by name.
-APPENDICES = ("setting_up", "notation", "glossary", "for_teachers", "reproducibility", "references", "errata")
+APPENDICES = (
+    "scoreboard",
+    "setting_up",
+    "notation",
+    "glossary",
+    "for_teachers",
+    "reproducibility",
+    "references",
+    "errata",
+)
 INDEX = "index"
 
 
