@@ -657,7 +657,9 @@ def test_a_grid_too_fine_for_the_length_is_refused(reader):
         midi.read_midi(far, 10**6, reader, max_hours=1000)
 
 
-def test_a_repeated_note_is_two_notes_for_readers_that_let_one_note_off_end_all():
-    repeated = Piece(make_notes([0, 24], 24, [60, 60]))
-    (instrument,) = midi.to_pretty_midi(repeated).instruments
-    assert [(note.start, note.end) for note in instrument.notes] == [(0.0, 0.5), (0.5, 1.0)]
+def test_a_repeated_note_ends_before_it_begins_again():
+    import mido
+
+    file = mido.MidiFile(file=io.BytesIO(midi.to_bytes(Piece(make_notes([0, 24], 24, [60, 60])))))
+    events = [(event.time, event.velocity) for event in file.tracks[1] if event.type == "note_on"]
+    assert events == [(0, 64), (480, 0), (0, 64), (480, 0)]  # a velocity of 0 ends the note
