@@ -174,3 +174,29 @@ def test_one_sequence_without_a_batch_is_refused():
 def test_ids_that_are_not_whole_numbers_are_refused(dtype):
     with pytest.raises(TypeError, match="token_ids must be whole numbers; found torch"):
         MusicTransformer(CONFIG)(torch.ones(1, 3, dtype=dtype))
+
+
+def test_the_input_sums_the_latest_tokens_each_from_its_own_table():
+    model, ids = lively_model(replace(CONFIG, n_previous=2, cycle_lengths=())), torch.tensor([[3, 1, 4, 5]])
+    tables = [table.weight for table in model.token_tables]
+    expected = [
+        tables[0][3],  # nothing stands before the first token
+        tables[0][1] + tables[1][3],
+        tables[0][4] + tables[1][1] + tables[2][3],
+        tables[0][5] + tables[1][4] + tables[2][1],
+    ]
+    torch.testing.assert_close(model._embed(ids, 0)[0], torch.stack(expected))
+    torch.testing.assert_close(model._embed(ids, 2)[0], torch.stack(expected[2:]))
+
+
+def test_weights_begin_as_the_docstring_says():
+    model = MusicTransformer(TransformerConfig(vocabulary_size=47, d_model=64, n_layers=8, d_feedforward=128))
+    for name, weight in model.named_parameters():
+        if "norm" in name:
+            assert (weight == 1).all(), name
+        elif name == "to_logits.weight":
+            assert (weight == 0).all(), name
+        elif name.endswith(("to_output.weight", "narrow.weight")):
+            assert weight.std().item() == pytest.approx(0.02 / math.sqrt(16), rel=0.1), name
+        else:
+            assert weight.std().item() == pytest.approx(0.02, rel=0.1), name
