@@ -60,7 +60,7 @@ def write_result(
         "rows": list(rows),
         **facts,
         "provenance": {
-            "commit": find_commit(),
+            "commit": COMMIT_AT_START,
             "command": describe_command(),
             "seeds": list(seeds),
             "device": device,
@@ -131,3 +131,7 @@ def _git(*arguments: str) -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
+
+
+#: Read when the experiment starts: a long run may end after the next commit.
+COMMIT_AT_START = find_commit()

@@ -35,6 +35,13 @@ def test_a_result_holds_its_rows_and_how_to_make_them_again(provenance, tmp_path
     assert made_by["processor"]
 
 
+def test_the_commit_is_that_of_the_start_of_the_run(provenance, tmp_path, monkeypatch):
+    at_start = provenance.find_commit()
+    monkeypatch.setattr(provenance, "find_commit", lambda: "the commit after")
+    path = provenance.write_result("some", [{"nats": 1.0}], seeds=[1], seconds=0, folder=tmp_path)
+    assert json.loads(path.read_text("utf-8"))["provenance"]["commit"] == at_start
+
+
 def test_a_failed_write_leaves_the_old_result_and_nothing_beside_it(provenance, tmp_path):
     path = provenance.write_result("some", [{"nats": 1.0}], seeds=[1], seconds=0, folder=tmp_path)
     before = path.read_bytes()
