@@ -75,6 +75,26 @@ def train_network(tokens: dict[str, list[np.ndarray]], vocabulary_size: int, see
     return model
 
 
+def compare_tunes(piece_nats: np.ndarray, names: list[str], known: list[str]) -> dict[str, float]:
+    """Compare pieces whose tune occurs in training with the others.
+
+    Args:
+        piece_nats: (n_pieces,), mean nats a token of each piece.
+        names: name of each piece.
+        known: names of the pieces whose tune occurs in training.
+
+    Returns:
+        Means of both kinds, their difference, and its 95 % bootstrap range over pieces.
+    """
+    rng = np.random.default_rng(0)
+    is_known = np.isin(names, known)
+    old, new = piece_nats[is_known], piece_nats[~is_known]
+    draws = [rng.choice(new, len(new)).mean() - rng.choice(old, len(old)).mean() for _ in range(2000)]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    found = {"known": old.mean(), "new": new.mean(), "difference": new.mean() - old.mean(), "low": low, "high": high}
+    return {name: round(float(value), 4) for name, value in found.items()}
+
+
 def main() -> None:
     """Run the experiment and write its result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -94,6 +114,7 @@ def main() -> None:
         {"model": "unigram per voice"} | {p: likelihood.unigram_nats(tokens["train"], tokens[p], size) for p in parts},
         {"model": "same again"} | {p: same_again_nats(tokens["train"], tokens[p], size) for p in parts},
     ]
+    piece_nats = {part: [] for part in parts}
     for seed in SEEDS:
         began = time.perf_counter()
         model = train_network(tokens, size, seed, arguments.updates)
@@ -101,11 +122,8 @@ def main() -> None:
         row["train_sec"] = round(time.perf_counter() - began, 1)
         for part in parts:
             nats = likelihood.token_nats(model, tokens[part])
-            is_known = np.isin([piece.name for piece in split[part]], known[part])
             row[part] = float(np.concatenate(nats).mean())
-            piece_nats = np.array([piece.mean() for piece in nats])
-            row[f"{part}_known_tunes"] = float(piece_nats[is_known].mean())
-            row[f"{part}_new_tunes"] = float(piece_nats[~is_known].mean())
+            piece_nats[part].append([piece.mean() for piece in nats])
         rows.append(row)
     rows = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
     path = write_result(
@@ -118,6 +136,10 @@ def main() -> None:
         unit="nats a token",
         precision=str(training.choose_precision("auto", torch.device("cpu"))).removeprefix("torch."),
         updates=arguments.updates,
+        known_tunes=[
+            {"part": p} | compare_tunes(np.mean(piece_nats[p], axis=0), [g.name for g in split[p]], known[p])
+            for p in parts
+        ],
     )
     print(f"Wrote {path}")
 

@@ -49,7 +49,7 @@ FLOORS: dict[str, Floor] = {
         "tokens",
         {
             "vocabulary": "token families, ids, a printable table",
-            "tokenizers": "one contract (encode, decode, what is lost) and four answers to it",
+            "tokenizers": "four tokenizers with one contract: encode, decode, what is lost",
         },
     ),
     "4": Floor("batches", {"windows": "windows, padding, batches; augmentation by transposition"}),

@@ -50,12 +50,15 @@ def scoreboard() -> str:
 
 def known_tunes() -> str:
     """Return the table of what a tune that occurs in training is worth to the small network."""
-    rows = [row for row in load_result("first_road")["rows"] if "seed" in row]
     table = [
-        [part, *(mean_and_spread([row[f"{part}_{kind}_tunes"] for row in rows]) for kind in ("known", "new"))]
-        for part in ("valid", "test")
+        [
+            row["part"],
+            *(f"{row[kind]:.3f}" for kind in ("known", "new", "difference")),
+            f"{row['low']:.3f} to {row['high']:.3f}",
+        ]
+        for row in load_result("first_road")["known_tunes"]
     ]
-    return markdown(["part", "tune occurs in training", "new tune"], table)
+    return markdown(["part", "tune occurs in training", "new tune", "difference", "95 % range"], table)
 
 
 def provenance() -> str:
