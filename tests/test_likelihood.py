@@ -19,7 +19,12 @@ CONFIG = TransformerConfig(
 
 @pytest.fixture
 def model():
-    model, generator = MusicTransformer(CONFIG), torch.Generator().manual_seed(1)
+    return make_lively(CONFIG)
+
+
+def make_lively(config):
+    """Return a model with opinions: a fresh one gives every symbol the same probability."""
+    model, generator = MusicTransformer(config), torch.Generator().manual_seed(1)
     for weight in model.parameters():
         weight.data.normal_(std=0.3, generator=generator)
     return model
@@ -57,18 +62,22 @@ def test_a_fresh_model_scores_the_uniform_mark():
     )
 
 
-def test_every_token_is_scored_once_in_its_place(model):
+@pytest.mark.parametrize("context_length", [16, 18])
+def test_every_token_is_scored_once_in_its_place(context_length):
     pieces = pieces_of(1, 15, 16, 17, 24, 25, 61)
+    model = MusicTransformer(replace(CONFIG, context_length=context_length))
     assert [len(nats) for nats in likelihood.token_nats(model, pieces)] == [1, 15, 16, 17, 24, 25, 61]
 
 
-def test_scores_are_those_of_reading_each_window_alone(model):
+@pytest.mark.parametrize("context_length", [16, 18])
+def test_scores_are_those_of_reading_each_window_alone(context_length):
     piece = pieces_of(45)[0]
+    model = make_lively(replace(CONFIG, context_length=context_length))
     nats = likelihood.token_nats(model, [piece])[0]
     sequence = np.concatenate(([CONFIG.begin_id], piece))
     for token in range(45):
-        # The window that scores this token begins so that at least half a context, 8 tokens, lies before it.
-        start = 0 if token < 16 else (token // 8 - 1) * 8
+        # The window that scores this token is the first to reach it: at least half a context lies before it.
+        start = max(0, -(-(token + 1 - context_length) // 8) * 8)
         logits = model(torch.from_numpy(sequence[None, start : token + 1]))[0, -1]
         assert nats[token] == pytest.approx(-logits.log_softmax(-1)[piece[token]].item(), abs=1e-4)
 
@@ -139,9 +148,6 @@ def test_no_voices_and_no_windows_are_refused(model):
 
 
 def test_a_model_that_was_training_is_scored_without_dropout():
-    model = MusicTransformer(replace(CONFIG, dropout=0.5))
-    for weight in model.parameters():
-        weight.data.normal_(std=0.3, generator=torch.Generator().manual_seed(1))
-    model.train()
+    model = make_lively(replace(CONFIG, dropout=0.5)).train()
     first, second = (likelihood.nats_per_token(model, pieces_of(20)) for _ in range(2))
     assert first == second

@@ -13,6 +13,7 @@ import torch
 
 from mini_musessl import generation, training, windows
 from mini_musessl.evaluation import likelihood
+from mini_musessl.objectives.next_token import next_token_loss
 from mini_musessl.training import TrainingConfig
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
@@ -57,7 +58,9 @@ def test_the_same_seeds_give_the_same_history_and_weights():
 def test_dropout_draws_from_the_seed_of_the_config():
     def run(seed):
         model = MusicTransformer(replace(MODEL, dropout=0.2))
-        return training.train(model, make_batches(), replace(QUICK, seed=seed), report=None).train_nats
+        model.eval()  # training turns dropout on, also again after each evaluation
+        history = training.train(model, make_batches(), replace(QUICK, seed=seed), lambda model: 0.0, report=None)
+        return history.train_nats[1:]
 
     assert run(0) != run(1)
 
@@ -112,6 +115,55 @@ def test_the_learning_rate_climbs_and_falls_in_straight_lines():
     assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
     assert np.diff(rates[10:]) == pytest.approx(np.full(89, -1 / 90))
     assert rates[99] == pytest.approx(1 / 90)
+
+
+class OneNumber(torch.nn.Module):
+    """A model of one weight, whose loss falls by one where the weight falls by one."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, token_ids):
+        return self.weight.expand(*token_ids.shape, 1)
+
+
+def mean_of_logits(logits, targets, is_padding):
+    return logits.mean()
+
+
+def test_each_update_steps_by_its_own_rate(monkeypatch):
+    monkeypatch.setattr(training, "make_optimizer", lambda model, config: torch.optim.SGD(model.parameters(), lr=99.0))
+    model = OneNumber()
+    training.train(model, make_batches(), QUICK, objective=mean_of_logits, report=None)
+    rates = [training.learning_rate_at(update, QUICK) for update in range(QUICK.n_updates)]
+    assert model.weight.item() == pytest.approx(-sum(rates), rel=1e-5)
+
+
+def test_a_gradient_is_of_its_own_batch_alone_and_no_longer_than_the_longest():
+    def last_gradient(**change):
+        model = OneNumber()
+        training.train(model, make_batches(), replace(QUICK, **change), objective=mean_of_logits, report=None)
+        return model.weight.grad.item()
+
+    assert last_gradient(clip_norm=50.0) == pytest.approx(1)
+    assert last_gradient(clip_norm=0.25) == pytest.approx(0.25, rel=1e-4)
+
+
+@pytest.mark.parametrize("length", [5, 12])
+def test_the_objective_is_told_what_is_padding(length):
+    seen = []
+
+    def objective(logits, targets, is_padding):
+        seen.append(is_padding)
+        return next_token_loss(logits, targets, is_padding)
+
+    batches = windows.random_batches([np.arange(length) % 11], 3, 12, np.random.default_rng(0), MODEL.begin_id)
+    training.train(MusicTransformer(MODEL), batches, QUICK, objective=objective, report=None)
+    if length == 12:
+        assert seen == [None] * 6
+    else:
+        assert all(is_padding.tolist() == [[False] * 5 + [True] * 7] * 3 for is_padding in seen)
 
 
 def test_matrices_decay_and_vectors_do_not():
@@ -183,7 +235,7 @@ def test_training_scoring_and_sampling_keep_to_one_device(device, precision):
         model, one_batch(), config, lambda model: likelihood.nats_per_token(model, [piece]), report=None
     )
     assert history.train_nats[0] == pytest.approx(math.log(11), abs=1e-3)
-    assert history.train_nats[-1] < 0.5
+    assert history.train_nats[-1] < history.train_nats[0] / 2
     assert history.valid_nats[-1] < history.valid_nats[0]
     assert model.to_logits.weight.device.type == device
     tokens = generation.sample(model, [[3, 4]], 30, torch.Generator().manual_seed(0))
