@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import shutil
 import zipfile
 
 import numpy as np
@@ -197,6 +198,24 @@ def test_a_changed_file_is_not_served_from_the_cache(own_cache, monkeypatch):
     assert len(corpora.load_chorales()) == 2
 
 
+@pytest.mark.parametrize("change", ["time of the file", "music21", "reader"])
+def test_the_cache_asks_for_everything_that_decides_the_result(own_cache, tmp_path, monkeypatch, change):
+    path = tmp_path / "bwv269.mxl"
+    shutil.copy(next(file for file in chorales._chorale_files() if file.stem == "bwv269"), path)
+    monkeypatch.setattr(chorales, "_chorale_files", lambda: [path])
+    corpora.load_chorales()
+    corpora.load_chorales()
+    assert len(list(own_cache.iterdir())) == 1
+    if change == "time of the file":
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
+    elif change == "music21":
+        monkeypatch.setattr(chorales, "_music21_version", lambda: "another")
+    else:
+        monkeypatch.setattr(chorales, "READER_VERSION", chorales.READER_VERSION + 1)
+    corpora.load_chorales()
+    assert len(list(own_cache.iterdir())) == 2
+
+
 def test_a_cache_folder_that_cannot_be_written_is_said_and_the_chorales_come_all_the_same(tmp_path, monkeypatch):
     blocked = tmp_path / "file"
     blocked.write_text("a file where the folder should be")
@@ -215,6 +234,16 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="No space left on device"):
         assert not cache.write_arrays(tmp_path / "some.npz", {"pitch": np.zeros(3)})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_in_an_array_that_nobody_asked_for_counts_too(tmp_path):
+    path = tmp_path / "some.npz"
+    cache.write_arrays(path, {"pitch": np.zeros(3), "noise": np.random.default_rng(0).integers(0, 256, 5000, np.uint8)})
+    assert cache.read_arrays(path, ("pitch",)) is not None
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert cache.read_arrays(path, ("pitch",)) is None
 
 
 def test_pickles_in_the_cache_are_not_loaded(tmp_path):

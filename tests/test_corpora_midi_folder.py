@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import mini_musessl
 from mini_musessl import corpora, midi, music
 from mini_musessl.corpora import midi_folder
 
@@ -73,6 +74,17 @@ def test_another_grid_is_another_entry(folder):
     corpora.load_midi_folder(folder)
     pieces, report = corpora.load_midi_folder(folder, steps_per_quarter=12)
     assert report.n_from_cache == 0 and pieces[0].steps_per_quarter == 12
+
+
+@pytest.mark.parametrize("change", ["reader", "reader's version", "library"])
+def test_another_way_of_reading_is_another_entry(folder, monkeypatch, change):
+    corpora.load_midi_folder(folder)
+    if change == "reader's version":
+        monkeypatch.setattr(midi_folder, "READER_VERSION", midi_folder.READER_VERSION + 1)
+    elif change == "library":
+        monkeypatch.setattr(mini_musessl, "__version__", "another")
+    _, report = corpora.load_midi_folder(folder, reader="symusic" if change == "reader" else "pretty_midi")
+    assert report.n_from_cache == 0
 
 
 def test_a_killed_run_loses_nothing(folder, own_cache, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from fractions import Fraction
 
@@ -227,6 +228,20 @@ def test_the_cache_returns_the_same_tunes(one_file, own_cache, monkeypatch):
     assert len(list(own_cache.iterdir())) == 1
     monkeypatch.setattr(tunes, "_read_collection", lambda folder: pytest.fail("the cache was not read"))
     assert corpora.load_tunes("oneills1850") == first
+
+
+@pytest.mark.parametrize("change", ["time of the file", "reader"])
+def test_the_cache_asks_for_everything_that_decides_the_result(own_cache, tmp_path, monkeypatch, change):
+    path = tmp_path / "book.abc"
+    path.write_text("X:1\nT:Scale\nK:C\nCDEF|", encoding="utf-8")
+    monkeypatch.setattr(tunes, "_files", lambda folder: [path])
+    corpora.load_tunes()
+    if change == "time of the file":
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
+    else:
+        monkeypatch.setattr(tunes, "READER_VERSION", tunes.READER_VERSION + 1)
+    corpora.load_tunes()
+    assert len(list(own_cache.iterdir())) == 2
 
 
 def test_a_damaged_cache_file_is_made_again(one_file, own_cache):

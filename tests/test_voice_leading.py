@@ -25,6 +25,7 @@ def duet(*steps):
         ([(60, 67), (62, 69)], FIFTH, 1),  # crossed voices, a fifth apart
         ([(60, 65), (62, 67)], FIFTH, 0),  # crossed voices, a fourth apart
         ([(67, 60), (-1, 62), (69, 62)], FIFTH, 0),  # a rest between
+        ([(61, 54), (-1, 42)], FIFTH, 0),  # a rest, whose -1 would make a fifth
     ],
 )
 def test_parallels_by_hand(steps, interval, n_found):
