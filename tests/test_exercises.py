@@ -178,10 +178,31 @@ def test_a_dictionary_is_compared_entry_by_entry():
     assert not judge(exercise, lambda n: {"every": np.arange(n)}).is_right
 
 
-def test_an_error_is_named_with_the_input_that_caused_it():
-    verdict = judge(make_exercise(), lambda numbers: 1 // int(numbers[0]))
-    assert verdict == "For f([0, 2]) your function stops with ZeroDivisionError: integer division or modulo by zero."
-    assert "stops with TypeError" in judge(make_exercise(), lambda: 0)
+def test_an_error_is_named_with_the_input_that_caused_it_and_the_line():
+    def invert(numbers):
+        first = int(numbers[0])
+        return 1 // first
+
+    def invert_elsewhere(numbers):
+        return invert(numbers)
+
+    sentence = "For f([0, 2]) your function stops with ZeroDivisionError: integer division or modulo by zero. "
+    assert judge(make_exercise(), invert) == sentence + "The line is `return 1 // first`."
+    assert judge(make_exercise(), invert_elsewhere) == sentence + "The line is `return invert(numbers)`."
+    verdict = judge(make_exercise(), lambda: 0)
+    assert "stops with TypeError" in verdict and "The line is" not in verdict
+
+
+def test_several_arrays_are_each_asked_for_their_form():
+    exercise = make_exercise(solution=lambda numbers: (numbers, 2 * numbers), mistakes=())
+    assert judge(exercise, lambda numbers: (numbers, list(2 * numbers))) == (
+        "For f([0, 2]) your function returns in place 2 a list or a tuple; expected an array of shape (2,). "
+        "Use np.array."
+    )
+    assert "in place 1 an array of shape (1,); expected an array of shape (2,)." in judge(
+        exercise, lambda numbers: (numbers[:1], numbers)
+    )
+    assert "you give [[0, 2], [0, 2]]" in judge(exercise, lambda numbers: (numbers, numbers))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_inputs_and_targets_are_those_of_a_window_that_holds_the_piece():
 def test_the_unigram_mark_is_the_librarys_for_one_voice():
     train, test = np.random.default_rng(0).integers(0, 9, 50), np.random.default_rng(1).integers(0, 12, 20)
     expected = likelihood.unigram_nats([train], [test], vocabulary_size=12, n_voices=1)
-    assert first_road.unigram_nats(train, test, 12) == pytest.approx(expected)
+    assert first_road.pooled_unigram_nats(train, test, 12) == pytest.approx(expected)
 
 
 def test_temperature_is_the_librarys():

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import textwrap
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,7 +128,7 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
                 f"Exercise {exercise.id} is still open: write the function, then run this cell again.", is_right=False
             )
         except Exception as error:
-            return Verdict(_on_error(error, _input(exercise, index)), is_right=False)
+            return Verdict(_on_error(error, _input(exercise, index), _line_of(error, answer)), is_right=False)
     return _verdict_on(exercise, found, changed=_first_difference(_plain(cases), _plain(exercise.cases()), 0.0))
 
 
@@ -161,10 +163,18 @@ def _input(exercise: Exercise, index: int) -> str:
     return f"f({', '.join(_show(argument) for argument in exercise.cases()[index])})"
 
 
-def _on_error(error: Exception, name: str) -> str:
+def _on_error(error: Exception, name: str, line: str) -> str:
     """Return the sentence for an answer that stopped with an error."""
     message = str(error).rstrip(".") or "no message"
-    return f"For {name} your function stops with {type(error).__name__}: {message}."
+    place = f" The line is `{line}`." if line else ""
+    return f"For {name} your function stops with {type(error).__name__}: {message}.{place}"
+
+
+def _line_of(error: Exception, answer: Callable) -> str:
+    """Return the line of an answer that raised an error, or called what did; empty where its source is not known."""
+    code = getattr(answer, "__code__", None)
+    numbers = [number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
+    return linecache.getline(code.co_filename, numbers[-1]).strip() if numbers else ""
 
 
 def _on_difference(found: Any, expected: Any, name: str) -> str:
@@ -196,10 +206,21 @@ def _form_problem(expected: Any, found: Any) -> str:
         return f"a list or a tuple; expected {_kind(expected)}. Use np.array."
     if isinstance(expected, np.ndarray) and isinstance(found, np.ndarray):
         return "" if found.shape == expected.shape else f"{_kind(found)}; expected {_kind(expected)}."
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        return _form_problem_inside(expected, found)
     are_numbers = isinstance(expected, (int, float)) and isinstance(found, (int, float))
     if are_numbers or isinstance(found, type(expected)):
         return ""
     return f"{_kind(found)}; expected {_kind(expected)}."
+
+
+def _form_problem_inside(expected: list, found: list) -> str:
+    """Return what is wrong with the form of the first array of several, with its place, or an empty string."""
+    for place, (wanted, given) in enumerate(zip(expected, found, strict=True), start=1):
+        problem = _form_problem(wanted, given) if isinstance(wanted, np.ndarray) and given is not None else ""
+        if problem:
+            return f"in place {place} {problem}"
+    return ""
 
 
 def _same(left: Any, right: Any, tolerance: float) -> bool:

@@ -75,7 +75,7 @@ def _one_too_long(token_ids: np.ndarray, begin_id: int) -> tuple[np.ndarray, np.
     return np.concatenate(([begin_id], token_ids)), token_ids
 
 
-def unigram_nats(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
+def pooled_unigram_nats(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
     """Return the mean loss on the test of a model that counts, with one added to every count.
 
     Args:
@@ -96,7 +96,12 @@ def _unigram_unsmoothed(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_
 
 def _unigram_bits(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
     """Mistake: the logarithm to base 2."""
-    return unigram_nats(train_ids, test_ids, vocabulary_size) / float(np.log(2))
+    return pooled_unigram_nats(train_ids, test_ids, vocabulary_size) / float(np.log(2))
+
+
+def _unigram_sum(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
+    """Mistake: add the losses of all tokens up."""
+    return pooled_unigram_nats(train_ids, test_ids, vocabulary_size) * len(test_ids)
 
 
 def _unigram_old_total(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
@@ -107,12 +112,12 @@ def _unigram_old_total(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_s
 
 def _unigram_of_test(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
     """Mistake: count in the test itself."""
-    return unigram_nats(test_ids, test_ids, vocabulary_size)
+    return pooled_unigram_nats(test_ids, test_ids, vocabulary_size)
 
 
 def _unigram_on_train(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
     """Mistake: measure on the music that was counted."""
-    return unigram_nats(train_ids, train_ids, vocabulary_size)
+    return pooled_unigram_nats(train_ids, train_ids, vocabulary_size)
 
 
 def _unigram_entropy(train_ids: np.ndarray, test_ids: np.ndarray, vocabulary_size: int) -> float:
@@ -152,6 +157,16 @@ def _temperature_after_and_again(logits: np.ndarray, temperature: float) -> np.n
 def _temperature_unnormalised(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Mistake: forget to normalise."""
     return np.exp(logits / temperature)
+
+
+def _temperature_unnormalised_shifted(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Mistake: forget to normalise after subtracting the largest."""
+    return np.exp((logits - logits.max()) / temperature)
+
+
+def _temperature_powers(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Mistake: raise the probabilities to a power and forget to normalise."""
+    return with_temperature(logits, 1.0) ** (1 / temperature)
 
 
 def _temperature_ignored(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -230,23 +245,23 @@ EXERCISES = (
             ),
             Mistake(_one_too_long, "The inputs are one longer than the targets: nothing follows the last token."),
         ),
-        fact="each target stands one place earlier among the targets than among the inputs.",
+        fact="every token is a target once, and the network reads it one place later.",
     ),
     Exercise(
         id="0.3",
         title="A model that only counts",
         minutes=10,
         task=(
-            "Write `unigram_nats(train_ids, test_ids, vocabulary_size)`. Count each symbol in `train_ids`, add one "
-            "to every "
-            "count, make probabilities of the counts, and return the mean loss in nats on `test_ids`."
+            "Write `pooled_unigram_nats(train_ids, test_ids, vocabulary_size)`: the unigram mark with one table for "
+            "all voices. Count each symbol in `train_ids`, add one to every count, make probabilities of the counts, "
+            "and return the mean loss in nats on `test_ids`."
         ),
         hint="`np.bincount(ids, minlength=...)` counts also the symbols that never occur.",
         cases=lambda: (
             (np.array([0, 0, 0, 1]), np.array([0, 1, 2]), 3),
             (np.array([1, 1, 2, 0, 1]), np.array([1, 1]), 4),
         ),
-        solution=unigram_nats,
+        solution=pooled_unigram_nats,
         mistakes=(
             Mistake(
                 _unigram_unsmoothed,
@@ -255,6 +270,7 @@ EXERCISES = (
                 "every count.",
             ),
             Mistake(_unigram_bits, "You give bits; nats use the natural logarithm, `np.log`."),
+            Mistake(_unigram_sum, "You add the losses of all tokens up; a loss is their mean, whatever the length."),
             Mistake(
                 _unigram_old_total,
                 "Your probabilities sum to more than 1: after adding one to each count, divide by the new total.",
@@ -309,13 +325,21 @@ EXERCISES = (
                 "Your numbers do not sum to 1: divide the exponentials by their sum.",
             ),
             Mistake(
+                _temperature_unnormalised_shifted,
+                "The largest of your numbers is 1, and their sum is more: divide by the sum.",
+            ),
+            Mistake(_temperature_powers, "Your powers of probabilities do not sum to 1: divide them by their sum."),
+            Mistake(
                 _temperature_ignored,
                 "The temperature changes nothing: perhaps you divide after the softmax and normalise again, which "
                 "undoes it.",
             ),
             Mistake(_temperature_logits, "These are still logits: the softmax is missing."),
         ),
-        fact="at temperature 0.5 the likeliest of three symbols has {outputs[0]}.",
+        fact=(
+            "the logits 2, 1, 0 become the probabilities {outputs[0]} at temperature 0.5 and {outputs[1]} at "
+            "temperature 2."
+        ),
         tolerance=1e-6,
     ),
 )
