@@ -84,6 +84,20 @@ def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(fol
     assert sorted(path.name for path in folder.iterdir()) == ["00_x.ipynb", "src"]
 
 
+def test_new_text_keeps_the_outputs_and_new_code_runs_again(folder: Path):
+    build_notebooks.build("00_x", folder, ADDRESS)
+    target, twin = folder / "00_x.ipynb", folder / "src" / "00_x.md"
+    before = nbformat.read(target, as_version=4)
+    twin.write_text(TWIN.replace("# ", "# New: ", 1), "utf-8")
+    assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: new text, outputs kept"
+    after = nbformat.read(target, as_version=4)
+    assert after.cells[0].source.startswith("# New: ") and after.cells[-1] == before.cells[-1]
+    assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: unchanged"
+    twin.write_text(TWIN.replace("print(double(21))", "print(double(22))"), "utf-8")
+    assert "executed in" in build_notebooks.build("00_x", folder, ADDRESS)
+    assert nbformat.read(target, as_version=4).cells[-1].outputs[0].text == "44\n"
+
+
 def test_what_a_cell_prints_in_pieces_is_one_output(folder: Path):
     twin = folder / "src" / "00_x.md"
     twin.write_text(TWIN.replace("print(double(21))", "for i in (1, 2, 3):\n    print(i, flush=True)"), "utf-8")

@@ -1,6 +1,6 @@
 """Make executed notebooks from their text twins.
 
-    python tools/build_notebooks.py                        executes what changed
+    python tools/build_notebooks.py                        executes what changed; new text alone executes nothing
     python tools/build_notebooks.py 03b_tokens             executes this one
     python tools/build_notebooks.py --all                  executes everything, for instance when the library changed
     python tools/build_notebooks.py --write-library NAME   copies library code into the cells tagged same-as:
@@ -104,6 +104,26 @@ def is_up_to_date(target: Path, plan: NotebookNode) -> bool:
     return kernel_agrees and outline(present) == outline(plan) and is_executed(present)
 
 
+def code_of(notebook: NotebookNode) -> list[tuple]:
+    """Return source and tags of every code cell."""
+    return [(cell.source, tuple(tags(cell))) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def with_kept_outputs(target: Path, plan: NotebookNode) -> NotebookNode | None:
+    """Return the plan with the outputs on disk where only text changed, or None where code must run again."""
+    if not target.is_file():
+        return None
+    present = nbformat.read(target, as_version=4)
+    if not is_executed(present) or code_of(present) != code_of(plan):
+        return None
+    ran = [cell for cell in present.cells if cell.cell_type == "code"]
+    for made, old in zip((cell for cell in plan.cells if cell.cell_type == "code"), ran, strict=True):
+        made.outputs, made.execution_count = old.outputs, old.execution_count
+    plan.metadata = present.metadata
+    plan.metadata["kernelspec"] = METADATA["kernelspec"]
+    return plan
+
+
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run a notebook in a new kernel with ``folder`` as its working directory; return it with its outputs."""
     client = NotebookClient(
@@ -161,6 +181,9 @@ def build(name: str, folder: Path, address: str, always: bool = False) -> str:
     target = folder / f"{name}.ipynb"
     if not always and is_up_to_date(target, plan):
         return f"{name}: unchanged"
+    if not always and (kept := with_kept_outputs(target, plan)):
+        write(kept, target)
+        return f"{name}: new text, outputs kept"
     started = time.perf_counter()
     try:
         executed = execute(plan, folder)
