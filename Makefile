@@ -8,11 +8,13 @@ PYTEST := $(BIN)/pytest -q -n 2 --dist loadscope
 # One thread a process: `make test` runs two at a time.
 ONE_THREAD := OMP_NUM_THREADS=1
 
+EXPERIMENTS := $(filter-out experiments/provenance.py,$(sort $(wildcard experiments/*.py)))
+
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONHASHSEED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test test-slow lab notebooks tables clean
+.PHONY: help install book test test-slow lab notebooks results tables clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -51,7 +53,11 @@ lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
 
 notebooks: $(INSTALLED)  ## execute the notebooks whose text in notebooks/src has changed
-	@$(BIN)/python tools/build_notebooks.py
+	@$(ONE_THREAD) $(BIN)/python tools/build_notebooks.py
+
+results: $(INSTALLED)  ## run every experiment again (some minutes) and write the tables that show what it found
+	@for experiment in $(EXPERIMENTS); do echo "$$experiment ..."; $(BIN)/python $$experiment || exit 1; done
+	@$(BIN)/python tools/write_tables.py
 
 tables: $(INSTALLED)  ## write _toc.yml and the tables of README.md from what exists
 	@$(BIN)/python tools/write_tables.py
