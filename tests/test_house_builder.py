@@ -184,11 +184,35 @@ def test_the_fields_of_a_dataclass_keep_their_annotations():
 
 
 def test_every_public_function_of_the_library_can_be_copied():
-    folder = library_source.ROOT / library_source.PACKAGE
-    source = (folder / "music.py").read_text("utf-8")
-    for node in library_source.definitions(ast.parse(source)).values():
-        copied = ast.parse(library_source.bare_source(source, node)).body[0]
-        assert library_source.bare_tree(copied) == library_source.bare_tree(node)
+    files = sorted((library_source.ROOT / library_source.PACKAGE / "music").glob("*.py"))
+    assert files
+    for source in [path.read_text("utf-8") for path in files]:
+        for node in library_source.definitions(ast.parse(source)).values():
+            copied = ast.parse(library_source.bare_source(source, node)).body[0]
+            assert library_source.bare_tree(copied) == library_source.bare_tree(node)
+
+
+def test_a_name_is_followed_from_its_package_to_the_file_that_defines_it(tmp_path: Path):
+    package = tmp_path / library_source.PACKAGE / "music"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from mini_musessl.music.moves import Move, old_cut as cut, missing\nfrom numpy import array\n", "utf-8"
+    )
+    moves = "def old_cut(x):\n    return x\n\n\nclass Move:\n    def undo(self): pass\n"
+    (package / "moves.py").write_text(moves, "utf-8")
+    for name, found in (("cut", "old_cut"), ("moves.old_cut", "old_cut"), ("Move", "Move"), ("Move.undo", "undo")):
+        source, node = library_source.find_in_library(f"music.{name}", tmp_path)
+        assert source == moves and node.name == found
+    with pytest.raises(LookupError, match=r"music/moves.py defines no missing at that place"):
+        library_source.find_in_library("music.missing", tmp_path)
+    with pytest.raises(LookupError, match=r"music/__init__.py defines no array at that place"):
+        library_source.find_in_library("music.array", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["music.transpose", "harmony.find_key", "voices.to_piece", "tokenizers.Remi.encode"])
+def test_the_public_names_of_packages_are_found(name: str):
+    _, node = library_source.find_in_library(name)
+    assert node.name == name.split(".")[-1]
 
 
 def test_a_python_that_is_too_old_gets_a_sentence():

@@ -78,7 +78,8 @@ def test_the_heavy_packages_would_be_seen():
 
 def test_readme_prints_the_table_of_floors():
     assert floors.table() in (ROOT / "README.md").read_text("utf-8"), "run `make tables`"
-    assert "| [`music.py`](mini_musessl/music.py) |" in floors.table()
+    assert "| [`music/`](mini_musessl/music/) |" in floors.table()
+    assert "| [`show.py`](mini_musessl/show.py) |" in floors.table()
 
 
 def test_no_file_has_a_name_that_says_nothing():

@@ -1,7 +1,7 @@
 """Compare and copy definitions: taught code is library code.
 
 A definition is named ``module.name`` or ``module.Class.method``, such as ``music.transpose`` or
-``tokenizers.remi.Remi.encode``; the module is the file that defines it.
+``tokenizers.remi.Remi.encode``; the module is the file that defines it, or a package whose ``__init__`` imports it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ def definitions(tree: ast.Module | ast.ClassDef) -> dict[str, Definition]:
 def find_in_library(name: str, root: Path = ROOT) -> tuple[str, Definition]:
     """Return the text of the file that defines ``module.name``, and the definition in it.
 
+    A name that the ``__init__`` of a package imports from one of its files is looked up there.
+
     Raises:
         LookupError: the library has no such module or definition.
     """
@@ -34,8 +36,21 @@ def find_in_library(name: str, root: Path = ROOT) -> tuple[str, Definition]:
         for path in (base.with_suffix(".py"), base / "__init__.py"):
             if path.is_file():
                 source = path.read_text("utf-8")
-                return source, _walk_down(ast.parse(source), parts[cut:], name, path.relative_to(root))
+                tree = ast.parse(source)
+                if path.name == "__init__.py" and (origin := _imported_from(tree, parts[cut])):
+                    return find_in_library(".".join([origin, *parts[cut + 1 :]]), root)
+                return source, _walk_down(tree, parts[cut:], name, path.relative_to(root))
     raise LookupError(f"{name} must name a definition of {PACKAGE} with its module; there is no module of that name.")
+
+
+def _imported_from(tree: ast.Module, name: str) -> str | None:
+    """Return ``module.name`` of what a file imports from the library under a name, or None."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{PACKAGE}."):
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return f"{node.module.removeprefix(f'{PACKAGE}.')}.{alias.name}"
+    return None
 
 
 def _walk_down(tree: ast.Module, parts: list[str], name: str, path: Path) -> Definition:

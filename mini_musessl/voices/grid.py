@@ -1,20 +1,11 @@
-"""Step-by-voice grids: the form in which four-part chorales are held.
+"""The grid itself: its cells and facts, checked, and the way to it from bare pitches.
 
-A grid has one row a step (a sixteenth note by default) and one column a voice. Each cell says which pitch sounds in
-that voice; a second grid of the same shape says where notes are struck, so that a held half note and four repeated
-eighths differ.
-
-Conventions:
-    pitch: MIDI number, 0..127, or ``REST`` (-1) where the voice is silent.
-    is_onset: True where a note is struck; a sounding cell that is not an onset continues the note before it.
-    voices: highest first: soprano, alto, tenor, bass.
-
-Chapter: 3a (pitch, rhythm and harmony as arrays).
+Chapter: 3a.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +15,7 @@ from numpy.typing import ArrayLike
 from mini_musessl import music
 
 REST = -1
+
 SATB = ("soprano", "alto", "tenor", "bass")
 
 _PITCH_ADVICE = f"{REST} is a rest. Replace NaN by {REST} and convert to integers."
@@ -147,64 +139,6 @@ def from_pitches(pitch: ArrayLike, **facts: Any) -> VoiceGrid:
     return VoiceGrid(pitch=pitch, **facts)
 
 
-def to_piece(grid: VoiceGrid) -> music.Piece:
-    """Turn a grid into notes, one part a voice.
-
-    Every onset begins a note; the note lasts until the next onset or rest of its voice. Fermatas and the key are not
-    part of a ``Piece`` and are left behind. A grid knows its first meter only: where its bars get shorter or longer,
-    that meter begins anew at each of their lines.
-
-    Args:
-        grid: the music.
-
-    Raises:
-        TypeError: it is not a grid.
-        ValueError: a bar of its meter is not a whole number of steps.
-
-    Example:
-        >>> to_piece(from_pitches([[60], [60], [62]], voice_names=("melody",))).notes["duration_step"].tolist()
-        [2, 1]
-
-    Chapter: 3a.
-    """
-    check_is_grid(grid)
-    columns = [_notes_of_voice(grid.pitch[:, v], grid.is_onset[:, v], v) for v in range(grid.n_voices)]
-    return music.Piece(
-        notes=music.sort_notes(np.concatenate(columns)),
-        steps_per_quarter=grid.steps_per_quarter,
-        meters=_meters(grid),
-        tempos=(music.Tempo(0, grid.quarters_per_minute),),
-        parts=tuple(music.Part(name=name) for name in grid.voice_names),
-        n_steps=grid.n_steps,
-        title=grid.title or grid.name,
-    )
-
-
-def as_piece(music_or_grid: music.Piece | VoiceGrid) -> music.Piece:
-    """Return music in either of the book's two forms as a Piece.
-
-    Args:
-        music_or_grid: a piece, which is returned as it is, or a grid.
-
-    Raises:
-        TypeError: it is neither.
-
-    Example:
-        >>> as_piece(from_pitches([[60], [62]], voice_names=("melody",))).n_steps
-        2
-
-    Chapter: 3a.
-    """
-    if isinstance(music_or_grid, VoiceGrid):
-        return to_piece(music_or_grid)
-    if not isinstance(music_or_grid, music.Piece):
-        raise TypeError(
-            f"Music must be a music.Piece or a voices.VoiceGrid; found {type(music_or_grid).__name__}. "
-            "voices.from_pitches makes a grid from an array of pitches; midi.read_midi reads a file."
-        )
-    return music_or_grid
-
-
 def check_is_grid(grid: VoiceGrid) -> None:
     """Refuse what is not a ``VoiceGrid``.
 
@@ -221,112 +155,6 @@ def check_is_grid(grid: VoiceGrid) -> None:
             f"Voices must be a voices.VoiceGrid; found {type(grid).__name__}. "
             "voices.from_pitches makes one from an array of pitches, voices.from_piece from a piece."
         )
-
-
-def from_piece(piece: music.Piece, steps_per_quarter: int = 4, n_voices: int = 4) -> VoiceGrid:
-    """Turn a piece whose parts are voices into a grid.
-
-    Args:
-        piece: one part a voice, highest voice first; each part plays one note at a time.
-        steps_per_quarter: grid of the result; the notes must fit it exactly.
-        n_voices: how many parts the piece must have.
-
-    Raises:
-        TypeError: it is not a piece, or a number is not whole.
-        ValueError: another number of parts, two notes at once in one part, or notes off the grid.
-
-    Chapter: 3a.
-    """
-    on_grid = music.change_grid(piece, steps_per_quarter)
-    if len(piece.parts) != music.whole_number("n_voices", n_voices, 1):
-        raise ValueError(
-            f"A grid of {n_voices} voices needs a piece of {n_voices} parts; this one has {len(piece.parts)}. "
-            "Pass n_voices, or choose the parts first."
-        )
-    pitch = np.full((on_grid.n_steps, n_voices), REST, np.int16)
-    is_onset = np.zeros(pitch.shape, bool)
-    for onset, duration, note_pitch, _, voice in on_grid.notes.tolist():
-        if (pitch[onset : onset + duration, voice] != REST).any():
-            raise ValueError(
-                f"A voice sings one note at a time; part {voice} has two at step {onset}. "
-                "Split the part into voices first, or use another representation."
-            )
-        pitch[onset : onset + duration, voice] = note_pitch
-        is_onset[onset, voice] = True
-    names = tuple(part.name or f"voice {index + 1}" for index, part in enumerate(piece.parts))
-    return VoiceGrid(
-        pitch=pitch,
-        is_onset=is_onset,
-        is_fermata=np.zeros(len(pitch), bool),
-        bar_position_step=music.bar_position_step(on_grid, np.arange(on_grid.n_steps)),
-        steps_per_quarter=steps_per_quarter,
-        meter=(piece.meters[0].numerator, piece.meters[0].denominator),
-        quarters_per_minute=piece.tempos[0].quarters_per_minute,
-        title=piece.title,
-        voice_names=names,
-    )
-
-
-def transpose(grid: VoiceGrid, semitones: int) -> VoiceGrid:
-    """Move every sounding cell by a number of semitones; rests stay.
-
-    The key signature moves along, to the spelling with the fewest accidentals.
-
-    Args:
-        grid: the music.
-        semitones: how far up; negative is down.
-
-    Raises:
-        TypeError: it is not a grid, or not a whole number of semitones.
-        ValueError: a pitch would leave 0..127.
-
-    Example:
-        >>> transpose(from_pitches([[60], [-1]], voice_names=("melody",), fifths=0), 2).fifths
-        2
-
-    Chapter: 3a.
-    """
-    check_is_grid(grid)
-    moved = music.moved_pitches(grid.pitch, semitones, is_fixed=grid.pitch == REST)
-    # A semitone up is seven fifths up; signatures that name the same keys lie twelve fifths apart.
-    is_same_key = grid.fifths is None or semitones % 12 == 0
-    fifths = grid.fifths if is_same_key else (grid.fifths + 7 * semitones + 5) % 12 - 5
-    return replace(grid, pitch=moved, fifths=fifths)
-
-
-def cut(grid: VoiceGrid, start_step: int, stop_step: int) -> VoiceGrid:
-    """Cut out the steps from ``start_step`` up to, not including, ``stop_step``.
-
-    A note that was already sounding at ``start_step`` is struck there.
-
-    Args:
-        grid: the music.
-        start_step: first step that is kept.
-        stop_step: first step that is not.
-
-    Raises:
-        TypeError: it is not a grid, or the ends are not whole numbers.
-        ValueError: not 0 <= start_step < stop_step <= n_steps.
-
-    Example:
-        >>> grid = from_pitches([[60], [60], [62]], voice_names=("melody",))
-        >>> cut(grid, 1, 3).is_onset[:, 0].tolist()
-        [True, True]
-
-    Chapter: 3a.
-    """
-    check_is_grid(grid)
-    music.check_cut(start_step, stop_step, grid.n_steps)
-    inside = slice(start_step, stop_step)
-    is_onset = grid.is_onset[inside].copy()
-    is_onset[0] = grid.pitch[start_step] != REST
-    return replace(
-        grid,
-        pitch=grid.pitch[inside],
-        is_onset=is_onset,
-        is_fermata=grid.is_fermata[inside],
-        bar_position_step=grid.bar_position_step[inside],
-    )
 
 
 def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
@@ -401,24 +229,3 @@ def _check_cells(pitch: np.ndarray, is_onset: np.ndarray) -> None:
                 f"Onsets and pitches must agree; found {what} at step {step}, voice {voice}. "
                 "Use voices.from_pitches if the onsets are unknown."
             )
-
-
-def _notes_of_voice(pitch: np.ndarray, is_onset: np.ndarray, voice: int) -> np.ndarray:
-    """Return the notes of one column: each lasts until the next onset or rest."""
-    onset = np.flatnonzero(is_onset)
-    ends_here = np.append(np.flatnonzero(is_onset | (pitch == REST)), len(pitch))
-    end = ends_here[np.searchsorted(ends_here, onset, side="right")]
-    return music.make_notes(onset, end - onset, pitch[onset], part=voice)
-
-
-def _meters(grid: VoiceGrid) -> tuple[music.Meter, ...]:
-    """Return meters whose bar lines are those of the grid, with a new one wherever the count restarts early or late."""
-    numerator, denominator = grid.meter
-    if grid.n_steps == 0:
-        return (music.Meter(0, numerator, denominator),)
-    bar = music.Meter(0, numerator, denominator).bar_length_step(grid.steps_per_quarter)
-    meters = [music.Meter(-int(grid.bar_position_step[0]), numerator, denominator)]
-    for line in np.flatnonzero(grid.bar_position_step == 0):
-        if line > 0 and (line - meters[-1].step) % bar:
-            meters.append(music.Meter(int(line), numerator, denominator))
-    return tuple(meters)
