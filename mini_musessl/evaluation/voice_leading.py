@@ -54,7 +54,7 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
     motion = np.sign(np.diff(pitch, axis=0)) * is_sounding
     found = []
     for upper, lower in combinations(range(grid.n_voices), 2):
-        is_interval = abs(pitch[:, upper] - pitch[:, lower]) % 12 == interval
+        is_interval = np.abs(pitch[:, upper] - pitch[:, lower]) % 12 == interval
         moves_together = (motion[:, upper] == motion[:, lower]) & (motion[:, upper] != 0)
         steps = np.flatnonzero(moves_together & is_interval[1:] & is_interval[:-1]) + 1
         found += [(step, upper, lower) for step in steps.tolist()]

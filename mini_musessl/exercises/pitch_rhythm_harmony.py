@@ -533,7 +533,7 @@ def parallel_fifths(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
     Chapter: 3a.
     """
-    is_fifth = (upper - lower) % 12 == 7
+    is_fifth = np.abs(upper - lower) % 12 == 7
     upper_motion, lower_motion = np.sign(np.diff(upper)), np.sign(np.diff(lower))
     moves_together = (upper_motion == lower_motion) & (upper_motion != 0)
     return np.flatnonzero(is_fifth[1:] & is_fifth[:-1] & moves_together) + 1
@@ -541,21 +541,29 @@ def parallel_fifths(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 def _fifths_that_stay(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Count two fifths in a row even if nothing moves."""
-    is_fifth = (upper - lower) % 12 == 7
+    is_fifth = np.abs(upper - lower) % 12 == 7
     same_way = np.sign(np.diff(upper)) == np.sign(np.diff(lower))
     return np.flatnonzero(is_fifth[1:] & is_fifth[:-1] & same_way) + 1
 
 
 def _fifths_in_contrary_motion(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Count moves in opposite directions."""
-    is_fifth = (upper - lower) % 12 == 7
+    is_fifth = np.abs(upper - lower) % 12 == 7
     moves = (np.diff(upper) != 0) & (np.diff(lower) != 0)
     return np.flatnonzero(is_fifth[1:] & is_fifth[:-1] & moves) + 1
 
 
 def _fifths_without_twelfths(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Know only the fifth of seven semitones."""
-    is_fifth = upper - lower == 7
+    is_fifth = np.abs(upper - lower) == 7
+    upper_motion, lower_motion = np.sign(np.diff(upper)), np.sign(np.diff(lower))
+    moves_together = (upper_motion == lower_motion) & (upper_motion != 0)
+    return np.flatnonzero(is_fifth[1:] & is_fifth[:-1] & moves_together) + 1
+
+
+def _fifths_between_written_voices(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Count from the lower voice up, even where it sounds above the other."""
+    is_fifth = (upper - lower) % 12 == 7
     upper_motion, lower_motion = np.sign(np.diff(upper)), np.sign(np.diff(lower))
     moves_together = (upper_motion == lower_motion) & (upper_motion != 0)
     return np.flatnonzero(is_fifth[1:] & is_fifth[:-1] & moves_together) + 1
@@ -563,7 +571,7 @@ def _fifths_without_twelfths(upper: np.ndarray, lower: np.ndarray) -> np.ndarray
 
 def _fifths_hidden(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Ask only that the arrival be a fifth."""
-    is_fifth = (upper - lower) % 12 == 7
+    is_fifth = np.abs(upper - lower) % 12 == 7
     upper_motion, lower_motion = np.sign(np.diff(upper)), np.sign(np.diff(lower))
     return np.flatnonzero(is_fifth[1:] & (upper_motion == lower_motion) & (upper_motion != 0)) + 1
 
@@ -575,7 +583,7 @@ def _fifths_at_departure(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 def _fifths_repeated(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Count every fifth that follows a fifth."""
-    is_fifth = (upper - lower) % 12 == 7
+    is_fifth = np.abs(upper - lower) % 12 == 7
     return np.flatnonzero(is_fifth[1:] & is_fifth[:-1]) + 1
 
 
@@ -585,10 +593,9 @@ PARALLELS = Exercise(
     minutes=15,
     task=(
         "Write `parallel_fifths(upper, lower)`: the steps, as an array, at which two voices arrive at a perfect "
-        "fifth that "
-        "they had at the step before, both having moved in the same direction. A twelfth (a fifth and an octave) "
-        "counts as a "
-        "fifth. There are no rests."
+        "fifth that they had at the step before, both having moved in the same direction. A twelfth (a fifth and an "
+        "octave) counts as a fifth. Voices may cross: count from the lower note to the higher, whichever voice sings "
+        "it. There are no rests."
     ),
     hint=(
         "Three conditions at once: a fifth now, a fifth before, the same motion. "
@@ -600,6 +607,7 @@ PARALLELS = Exercise(
         (np.array([79, 77, 76]), np.array([60, 58, 60])),
         (np.array([67, 74, 62]), np.array([60, 55, 55])),
         (np.array([64, 69, 71]), np.array([60, 62, 55])),
+        (np.array([60, 62, 64, 66]), np.array([67, 69, 69, 71])),
     ),
     solution=parallel_fifths,
     mistakes=(
@@ -616,6 +624,11 @@ PARALLELS = Exercise(
         Mistake(
             _fifths_without_twelfths,
             "You miss the twelfths: for {input} you give {found}; compare the difference modulo 12 with 7.",
+        ),
+        Mistake(
+            _fifths_between_written_voices,
+            "You count from the lower voice up, even where it sounds above the other: for {input} you give {found}; "
+            "take the difference without its sign.",
         ),
         Mistake(
             _fifths_hidden,
