@@ -56,7 +56,8 @@ def check_kind(given: object, kind: type, tokenizer: str) -> None:
         voices.VoiceGrid: "Turn the grid into notes with voices.to_piece.",
         music.Piece: "Turn the notes into voices with voices.from_piece.",
     }
-    wanted = f"{kind.__module__.rsplit('.', 1)[-1]}.{kind.__name__}"
+    room = kind.__module__.split(".")[1]  # mini_musessl.music.piece: what people write is music.Piece
+    wanted = f"{room}.{kind.__name__}"
     found = f"{tokenizer} encodes a {wanted}; found {type(given).__name__}. {advice.get(type(given), '')}"
     raise TypeError(found.rstrip())
 
