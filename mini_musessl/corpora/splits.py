@@ -66,7 +66,7 @@ def rebuilt_split(
 
 
 def melody_disjoint_split(chorales: Sequence[voices.VoiceGrid] | None = None) -> dict[str, list[voices.VoiceGrid]]:
-    """Divide the chorales so that no hymn is on two sides.
+    """Divide the chorales so that no tune that ``melody_groups`` recognises is on two sides.
 
     The groups of ``melody_groups`` are dealt out whole, the largest first, each to the part that still lacks the
     greatest share of its size; the sizes are in the proportion of the standard split, 229 to 76 to 77. The result

@@ -43,8 +43,8 @@ def read_midi(
         source: path of the file, its bytes, or a file open for reading bytes.
         steps_per_quarter: steps in a quarter note of the grid, 1 or more; 24 holds triplets and thirty-seconds.
         reader: "pretty_midi" or "symusic" (fast; must be installed).
-        max_notes: refuse a file with more notes; 1 or more.
-        max_hours: refuse a file that plays longer; above 0.
+        max_notes: refuse a file with so many notes or more; 1 or more.
+        max_hours: refuse a file that plays so long or longer; above 0.
 
     Returns:
         The piece; its title is empty, since MIDI files have no reliable place for one.
@@ -112,16 +112,16 @@ def _check_limits(label: str, ticks: TickMusic, max_notes: int, max_hours: float
         raise ValueError(
             f"A MIDI file must hold at least one note that starts and ends; {label} holds none. Choose another file."
         )
-    if len(ticks.notes) > max_notes:
+    if len(ticks.notes) >= max_notes:
         raise ValueError(
-            f"A MIDI file must hold at most max_notes={max_notes} notes; {label} holds {len(ticks.notes)}. "
+            f"A MIDI file must hold fewer than max_notes={max_notes} notes; {label} holds {len(ticks.notes)}. "
             "If that is meant, raise max_notes."
         )
     _check_values(label, ticks)
     hours = _length_sec(ticks) / 3600
-    if hours > max_hours:
+    if hours >= max_hours:
         raise ValueError(
-            f"A MIDI file must play for at most max_hours={max_hours:g} hours; {label} plays for {hours:.1f}. "
+            f"A MIDI file must play for less than max_hours={max_hours:g} hours; {label} plays for {hours:.1f}. "
             "If that is meant, raise max_hours."
         )
 
