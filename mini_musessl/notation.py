@@ -13,6 +13,7 @@ from fractions import Fraction
 from mini_musessl.music import as_meter, check_grid, whole_number
 from mini_musessl.voices import REST, VoiceGrid
 
+_CLEFS = {"soprano": "*clefG2", "alto": "*clefG2", "tenor": "*clefGv2", "bass": "*clefF4"}
 _LETTERS = "FCGDAEB"  # the line of fifths; seven further on is the same letter, one sharp higher
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SCORE_WIDTH = 1200
@@ -206,11 +207,8 @@ def _value(length: int, steps_per_quarter: int) -> str | None:
 
 def _head(grid: VoiceGrid, voice: int) -> list[str]:
     """Return the lines at the top of one column: name, clef, key signature, key, meter."""
-    sounding = grid.pitch[:, voice][grid.pitch[:, voice] != REST]
-    mean = sounding.mean() if sounding.size else 60
-    clef = "*clefF4" if mean < 54 else "*clefGv2" if mean < 62 else "*clefG2"
     name = " ".join(grid.voice_names[voice].split())  # a tab or a new line would begin another column or record
-    head = ["**kern", f'*I"{name}', clef]
+    head = ["**kern", f'*I"{name}', _clef(grid, voice)]
     if grid.fifths is not None:
         sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
         head.append(f"*k[{''.join(_letter(position).lower() for position in (*sharps, *flats))}]")
@@ -218,6 +216,15 @@ def _head(grid: VoiceGrid, voice: int) -> list[str]:
             tonic = _letter(grid.fifths) if grid.mode == "major" else _letter(grid.fifths + 3).lower()
             head.append(f"*{tonic}:")
     return [*head, f"*M{grid.meter[0]}/{grid.meter[1]}"]
+
+
+def _clef(grid: VoiceGrid, voice: int) -> str:
+    """Return the clef that singers of a voice expect, or, for another name, the one that fits its mean pitch."""
+    if grid.voice_names[voice] in _CLEFS:
+        return _CLEFS[grid.voice_names[voice]]
+    sounding = grid.pitch[:, voice][grid.pitch[:, voice] != REST]
+    mean = sounding.mean() if sounding.size else 60
+    return "*clefF4" if mean < 54 else "*clefGv2" if mean < 62 else "*clefG2"
 
 
 def _letter(position: int) -> str:

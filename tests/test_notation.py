@@ -182,9 +182,14 @@ def test_triplets_have_their_values():
     assert notes(kern, 0) == ["12c", "12d", "12e"]
 
 
-def test_clefs_follow_the_range_of_a_voice():
-    kern = notation.to_kern(voices.from_pitches([[72, 67, 57, 48]] * 4))
+def test_a_named_voice_has_its_clef_however_low_it_lies():
+    kern = notation.to_kern(voices.from_pitches([[62, 55, 50, 60]] * 4))
     assert [column[2] for column in columns(kern)] == ["*clefF4", "*clefGv2", "*clefG2", "*clefG2"]
+
+
+def test_the_clef_of_another_voice_follows_its_range():
+    kern = notation.to_kern(voices.from_pitches([[72, 57, 48]] * 4, voice_names=("a", "b", "c")))
+    assert [column[2] for column in columns(kern)] == ["*clefF4", "*clefGv2", "*clefG2"]
 
 
 def test_the_bass_comes_first_and_every_column_is_as_long(excerpt):
