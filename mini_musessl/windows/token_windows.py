@@ -1,16 +1,7 @@
-"""Windows: pieces of any length become rectangular batches for a network.
+"""Windows of tokens: pieces of any length become rectangular batches for a network that reads one token a position.
 
-A window holds ``context_length`` inputs and, beside each, its target: the token that follows. A begin symbol stands
-before the first token of every piece, so that the first token too has an input from which to predict it. No window
-crosses from one piece into the next.
-
-Conventions:
-    pieces: a sequence of one-dimensional integer arrays of token ids, one array a piece.
-    token_ids: (n_windows, context_length), what the network reads.
-    targets: (n_windows, context_length); ``targets[w, i]`` follows ``token_ids[w, i]``.
-    is_padding: (n_windows, context_length), True beyond the end of the piece: nothing is to be learned there.
-
-NumPy only: tensors are made at the door of training.
+A begin symbol stands before the first token of every piece, so that the first token too has an input from which to
+predict it.
 
 Chapter: 00 (the road in five minutes), 6a (the loop).
 """
@@ -25,6 +16,7 @@ from jaxtyping import Bool, Int
 from numpy.typing import ArrayLike
 
 from mini_musessl.music import whole_number
+from mini_musessl.windows.transposition import allowed_intervals, transpose_ids
 
 
 @dataclass(frozen=True)
@@ -123,11 +115,7 @@ def random_batches(
 
     Chapter: 00, 3c (augmentation).
     """
-    if not isinstance(generator, np.random.Generator):
-        raise TypeError(
-            f"random_batches draws from a numpy.random.Generator; found {type(generator).__name__}. "
-            "Pass numpy.random.default_rng(seed)."
-        )
+    check_generator(generator, "random_batches")
     whole_number("n_windows", n_windows, lowest=1)
     arrays = _check_pieces(pieces)
     starts = _window_starts(arrays, context_length, stride_token)
@@ -140,69 +128,21 @@ def random_batches(
     return _draw(arrays, starts, n_windows, context_length, generator, begin_id, pitch_ids, intervals)
 
 
-def allowed_intervals(
-    token_ids: ArrayLike, pitch_ids: range, semitones: range = range(-5, 7)
-) -> Int[np.ndarray, " n_intervals"]:
-    """List the transpositions that keep every pitch of a piece inside the vocabulary.
+def check_generator(generator: np.random.Generator, drawer: str) -> None:
+    """Refuse a seed, or another library's generator, where a NumPy generator is needed.
 
     Args:
-        token_ids: token ids of one piece.
-        pitch_ids: ids that stand for consecutive pitches; other ids are not pitches and do not move.
-        semitones: intervals to consider.
-
-    Returns:
-        The allowed intervals in semitones, ascending; 0 is always among them.
+        generator: what the caller gave.
+        drawer: name of the function that draws, for the message.
 
     Raises:
-        ValueError: the pitch ids are not consecutive.
-        TypeError: the token ids are not whole numbers.
-
-    Example:
-        >>> allowed_intervals([0, 1, 46], pitch_ids=range(1, 47)).tolist()
-        [0]
-        >>> allowed_intervals([0, 3, 44], pitch_ids=range(1, 47)).tolist()
-        [-2, -1, 0, 1, 2]
-
-    Chapter: 3c.
+        TypeError: it is not a numpy.random.Generator.
     """
-    ids = _check_whole(token_ids)
-    pitches = ids[_is_pitch(ids, pitch_ids)]
-    if pitches.size == 0:
-        return np.zeros(1, np.int64)
-    room_below, room_above = pitch_ids.start - int(pitches.min()), pitch_ids.stop - 1 - int(pitches.max())
-    return np.array([s for s in sorted({0, *semitones}) if room_below <= s <= room_above], np.int64)
-
-
-def transpose_ids(token_ids: ArrayLike, semitones: int, pitch_ids: range) -> Int[np.ndarray, "*shape"]:
-    """Move the pitches among token ids; rests and other symbols stay.
-
-    Args:
-        token_ids: ids of any shape.
-        semitones: interval, upwards if positive.
-        pitch_ids: ids that stand for consecutive pitches.
-
-    Returns:
-        int64, the same shape.
-
-    Raises:
-        ValueError: a pitch would leave the vocabulary, or the pitch ids are not consecutive.
-        TypeError: the token ids or the interval are not whole numbers.
-
-    Example:
-        >>> transpose_ids([0, 10, 20], 2, pitch_ids=range(1, 47)).tolist()
-        [0, 12, 22]
-
-    Chapter: 3c.
-    """
-    ids = _check_whole(token_ids)
-    is_pitch = _is_pitch(ids, pitch_ids)
-    moved = np.where(is_pitch, ids + whole_number("semitones", semitones, lowest=-127), ids)
-    if not _is_pitch(moved[is_pitch], pitch_ids).all():
-        raise ValueError(
-            f"Transposed pitches must stay among ids {pitch_ids.start}..{pitch_ids.stop - 1}; moved by {semitones} "
-            f"they reach {moved[is_pitch].min()}..{moved[is_pitch].max()}. Choose from allowed_intervals."
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(
+            f"{drawer} draws from a numpy.random.Generator; found {type(generator).__name__}. "
+            "Pass numpy.random.default_rng(seed)."
         )
-    return moved
 
 
 def _check_pieces(pieces: Sequence[ArrayLike]) -> list[np.ndarray]:
@@ -222,14 +162,6 @@ def _check_pieces(pieces: Sequence[ArrayLike]) -> list[np.ndarray]:
                 "Encode the music with a tokenizer first."
             )
     return [ids.astype(np.int64) for ids in arrays]
-
-
-def _check_whole(token_ids: ArrayLike) -> np.ndarray:
-    """Return token ids as int64, or refuse what would be cut to whole numbers."""
-    ids = np.asarray(token_ids)
-    if ids.size and ids.dtype.kind not in "iu":
-        raise TypeError(f"Token ids must be whole numbers; found {ids.dtype}. Encode the music with a tokenizer first.")
-    return ids.astype(np.int64)
 
 
 def _window_starts(arrays: list[np.ndarray], context_length: int, stride_token: int) -> np.ndarray:
@@ -283,13 +215,3 @@ def _draw(
                 has_target = ~batch.is_padding[row]
                 batch.targets[row, has_target] = transpose_ids(batch.targets[row, has_target], semitones, pitch_ids)
         yield batch
-
-
-def _is_pitch(ids: np.ndarray, pitch_ids: range) -> np.ndarray:
-    """Tell which ids stand for pitches."""
-    if pitch_ids.step != 1 or not pitch_ids:
-        raise ValueError(
-            f"pitch_ids must be consecutive ids, one a semitone, such as range(1, 47); found {pitch_ids}. "
-            "Give the range that the tokenizer names."
-        )
-    return (ids >= pitch_ids.start) & (ids < pitch_ids.stop)
