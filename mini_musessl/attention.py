@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mini_musessl.music import whole_number
+from mini_musessl.positions import relative_scores, rotate
 
 KeysAndValues = tuple[Tensor, Tensor]
 
@@ -25,12 +26,11 @@ def scaled_dot_product(
     queries: Float[Tensor, "*heads n_queries d_head"],
     keys: Float[Tensor, "*heads n_keys d_head"],
     values: Float[Tensor, "*heads n_keys d_value"],
-    may_attend: Bool[Tensor, "*#heads n_queries n_keys"] | None = None,
+    may_attend: Bool[Tensor, "*#heads #n_queries n_keys"] | None = None,
 ) -> Float[Tensor, "*heads n_queries d_value"]:
     r"""Mix the values, each weighted by how well its key fits the query.
 
-    Computes :math:`\operatorname{softmax}(QK^\top/\sqrt{d})\,V`. Written as matrix products: at a few hundred
-    positions on a CPU they are faster forwards and backwards than PyTorch's fused kernel.
+    Computes :math:`\operatorname{softmax}(QK^\top/\sqrt{d})\,V`.
 
     Args:
         queries: what each position looks for.
@@ -40,6 +40,9 @@ def scaled_dot_product(
 
     Returns:
         One mixed value a query.
+
+    Raises:
+        ValueError: the rule hides every key from a query.
 
     Example:
         >>> same = torch.ones(1, 3, 2)
@@ -51,11 +54,45 @@ def scaled_dot_product(
 
     Chapter: 5a.
     """
-    scores = (queries / math.sqrt(queries.shape[-1])) @ keys.transpose(-2, -1)
+    if may_attend is not None:
+        check_rule(may_attend)
+    return attention_weights(queries, keys, may_attend) @ values
+
+
+def attention_weights(
+    queries: Float[Tensor, "*heads n_queries d_head"],
+    keys: Float[Tensor, "*heads n_keys d_head"],
+    may_attend: Bool[Tensor, "*#heads #n_queries n_keys"] | None = None,
+    distances: Float[Tensor, "*#heads n_distances d_head"] | None = None,
+) -> Float[Tensor, "*heads n_queries n_keys"]:
+    """Say how much each query looks at each key.
+
+    Written as matrix products: at a few hundred positions on a CPU they are faster forwards and backwards than
+    PyTorch's fused kernel. The rule is not checked here, since every layer would check the same one again: a query that
+    may look nowhere gets numbers that are none (NaN). ``check_rule`` checks it once.
+
+    Args:
+        queries: what each position looks for.
+        keys: what each position offers.
+        may_attend: True where a query may look at a key; None lets all look at all.
+        distances: a vector for each distance, for relative positions; see ``positions.relative_scores``.
+
+    Returns:
+        Weights that sum to 1 over the keys.
+
+    References:
+        Vaswani et al. (2017), equation 1; with distances, Huang et al., "Music Transformer" (2019), equation 3.
+
+    Chapter: 5a.
+    """
+    scaled = queries / math.sqrt(queries.shape[-1])
+    scores = scaled @ keys.transpose(-2, -1)
+    if distances is not None:
+        scores = scores + relative_scores(scaled, distances, keys.shape[-2])
     if may_attend is not None:
         # Adding minus infinity costs half the time of masked_fill, whose backward pass fills once more.
         scores = scores + torch.zeros_like(may_attend, dtype=scores.dtype).masked_fill(~may_attend, -math.inf)
-    return scores.softmax(dim=-1) @ values
+    return scores.softmax(dim=-1)
 
 
 def causal_rule(n_queries: int, n_keys: int, device: torch.device | str = "cpu") -> Bool[Tensor, "n_queries n_keys"]:
@@ -88,72 +125,47 @@ def causal_rule(n_queries: int, n_keys: int, device: torch.device | str = "cpu")
     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)
 
 
-def rotary_angles(
-    first_position: int, n_positions: int, d_head: int, device: torch.device | str = "cpu"
-) -> Float[Tensor, "time half"]:
-    """Give each position an angle for each pair of features: from one radian a position down to 1/10,000.
+def padding_rule(is_padding: Bool[Tensor, "batch n_keys"]) -> Bool[Tensor, "batch 1 1 n_keys"]:
+    """Say that nobody looks at padding.
+
+    Join it with the causal rule by ``&``: a query looks where both allow it.
 
     Args:
-        first_position: position of the first angle; above 0 when a cache holds what came before.
-        n_positions: how many positions, one after another.
-        d_head: features a head, an even number; each pair gets its own speed.
-        device: where to put the result.
+        is_padding: True where a row of the batch holds filler and no music.
 
     Returns:
-        Angles in radians.
-
-    Raises:
-        ValueError: d_head is odd.
-
-    References:
-        Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021), section 3.2.2.
-
-    Chapter: 5b.
-    """
-    if d_head % 2:
-        raise ValueError(f"d_head must be even, because features turn in pairs; found {d_head}.")
-    speeds = 10_000.0 ** (-torch.arange(0, d_head, 2, device=device) / d_head)
-    positions = torch.arange(first_position, first_position + n_positions, device=device)
-    return positions[:, None] * speeds
-
-
-def rotate(
-    features: Float[Tensor, "*heads time d_head"], angles: Float[Tensor, "time half"]
-) -> Float[Tensor, "*heads time d_head"]:
-    """Turn each pair of features by its angle.
-
-    Feature i is paired with feature i + d_head / 2. The product of a turned query and a turned key depends on the
-    distance of their positions alone, so attention learns "four tokens back" once, not once a position.
-
-    Args:
-        features: queries or keys.
-        angles: from ``rotary_angles``.
-
-    Returns:
-        The features, turned; their lengths do not change.
-
-    Raises:
-        ValueError: the angles are not one a position and pair of features.
-
-    References:
-        Su et al. (2021), equation 34; the pairing by halves is that of most later code.
+        True where a key may be looked at, with an axis for the heads and one for the queries.
 
     Example:
-        >>> quarter_turn = torch.tensor([[math.pi / 2]])
-        >>> rotate(torch.tensor([[1.0, 0.0]]), quarter_turn).round().tolist()
-        [[-0.0, 1.0]]
+        >>> (causal_rule(3, 3) & padding_rule(torch.tensor([[False, False, True]]))).int().tolist()
+        [[[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]]
 
-    Chapter: 5b.
+    Chapter: 5a.
     """
-    needed = (features.shape[-2], features.shape[-1] // 2)
-    if angles.shape != needed:
+    return ~is_padding[:, None, None, :]
+
+
+def check_rule(may_attend: Bool[Tensor, "*heads n_queries n_keys"]) -> None:
+    """Refuse a rule that hides every key from a query.
+
+    Args:
+        may_attend: True where a query may look at a key.
+
+    Raises:
+        ValueError: a query may look nowhere.
+
+    Example:
+        >>> check_rule(torch.eye(3, dtype=torch.bool))
+
+    Chapter: 5a.
+    """
+    is_blind = ~may_attend.any(dim=-1)
+    if is_blind.any():
         raise ValueError(
-            f"Rotation needs one angle a position and pair of features, {needed}; found {tuple(angles.shape)}. "
-            "Make the angles with rotary_angles for these positions and this d_head."
+            f"Each query needs at least one key that it may look at; found {int(is_blind.sum())} of "
+            f"{is_blind.numel()} queries with none, the first at {tuple(is_blind.nonzero()[0].tolist())}. Is "
+            "may_attend upside down (True means look), or does a row begin with padding? Pad at the end."
         )
-    cos, sin = angles.cos().to(features.dtype), angles.sin().to(features.dtype)
-    first, second = features.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
 
 
 class MultiHeadAttention(nn.Module):
@@ -162,20 +174,28 @@ class MultiHeadAttention(nn.Module):
     Args:
         d_model: width of inputs and outputs.
         n_heads: attentions side by side; must divide ``d_model``.
+        reach: how many positions back and how many ahead have a distance of their own, for learned relative positions;
+            None for no such table. Nobody looks ahead where the second number is 0: use the causal rule.
 
     Raises:
-        ValueError: there is no head, or the heads do not divide the width.
+        ValueError: there is no head, the heads do not divide the width, or a reach is negative.
 
-    Chapter: 5a.
+    References:
+        Vaswani et al. (2017), section 3.2.2; Huang et al. (2019), section 3.4, for a table of distances for each head.
+
+    Chapter: 5a, 5b (reach).
     """
 
-    def __init__(self, d_model: int, n_heads: int) -> None:
+    def __init__(self, d_model: int, n_heads: int, reach: tuple[int, int] | None = None) -> None:
         super().__init__()
         if d_model % whole_number("n_heads", n_heads, lowest=1):
             raise ValueError(f"n_heads must divide d_model; found {n_heads} heads for a width of {d_model}.")
-        self.n_heads = n_heads
+        self.n_heads, self.reach = n_heads, reach
         self.to_queries_keys_values = nn.Linear(d_model, 3 * d_model, bias=False)
         self.to_output = nn.Linear(d_model, d_model, bias=False)
+        if reach is not None:
+            n_back, n_ahead = (whole_number("Each number of reach", n, lowest=0) for n in reach)
+            self.distance_table = nn.Embedding(n_back + 1 + n_ahead, d_model)
 
     def forward(
         self,
@@ -188,19 +208,56 @@ class MultiHeadAttention(nn.Module):
 
         Args:
             features: one vector a position.
-            may_attend: (time, n_keys) or (batch, 1, time, n_keys), True where a position may look.
+            may_attend: (time, n_keys) or (batch, 1, time, n_keys), True where a position may look. It is not checked;
+                ``check_rule`` does that.
             angles: rotary angles of these positions; None for no rotation.
             past: keys and values of earlier positions, from an earlier call.
 
         Returns:
             The new features, and the keys and values of all positions so far.
         """
+        queries, keys, values = self._split(features, angles, past)
+        mixed = self._weights(queries, keys, may_attend) @ values
+        return self.to_output(mixed.transpose(1, 2).reshape(features.shape)), (keys, values)
+
+    def weights(
+        self,
+        features: Float[Tensor, "batch time d_model"],
+        may_attend: Bool[Tensor, "*rule"] | None = None,
+        angles: Float[Tensor, "time half"] | None = None,
+    ) -> Float[Tensor, "batch n_heads time n_keys"]:
+        """Return how much each position looks at each other, head by head; the arguments are those of ``forward``.
+
+        Args:
+            features: one vector a position.
+            may_attend: True where a position may look.
+            angles: rotary angles of these positions; None for no rotation.
+
+        Returns:
+            Weights that sum to 1 over the last axis.
+        """
+        queries, keys, _ = self._split(features, angles, None)
+        return self._weights(queries, keys, may_attend)
+
+    def _split(self, features: Tensor, angles: Tensor | None, past: KeysAndValues | None) -> tuple[Tensor, ...]:
+        """Return queries, keys and values, each (batch, head, time, d_head), the past's keys and values in front."""
         batch, time, d_model = features.shape
         split = self.to_queries_keys_values(features).view(batch, time, 3, self.n_heads, d_model // self.n_heads)
-        queries, keys, values = split.permute(2, 0, 3, 1, 4)  # each: batch, head, time, d_head
+        queries, keys, values = split.permute(2, 0, 3, 1, 4)
         if angles is not None:
             queries, keys = rotate(queries, angles), rotate(keys, angles)
         if past is not None:
             keys, values = torch.cat((past[0], keys), dim=2), torch.cat((past[1], values), dim=2)
-        mixed = scaled_dot_product(queries, keys, values, may_attend)
-        return self.to_output(mixed.transpose(1, 2).reshape(batch, time, d_model)), (keys, values)
+        return queries, keys, values
+
+    def _weights(self, queries: Tensor, keys: Tensor, may_attend: Tensor | None) -> Tensor:
+        """Return the weights of split queries and keys."""
+        distances = None if self.reach is None else self._distances(queries.shape[2], keys.shape[2])
+        return attention_weights(queries, keys, may_attend, distances)
+
+    def _distances(self, n_queries: int, n_keys: int) -> Tensor:
+        """Return the rows of the table that these queries and keys need, (head, distance, d_head)."""
+        n_back, n_ahead = self.reach
+        first, last = n_back + 1 - n_keys, n_back + min(n_ahead, n_queries - 1)
+        rows = self.distance_table.weight[max(first, 0) : last + 1]  # too few for too long a sequence: refused later
+        return rows.unflatten(1, (self.n_heads, -1)).transpose(0, 1)

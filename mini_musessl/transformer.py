@@ -1,4 +1,4 @@
-"""MusicTransformer: a stack of attention and feed-forward layers that predicts the next token.
+"""MusicTransformer: a stack of attention and feed-forward layers that scores every token of the vocabulary.
 
 Chapter: 00 (used), 5c (built).
 """
@@ -9,10 +9,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mini_musessl.attention import KeysAndValues, MultiHeadAttention, causal_rule, rotary_angles
+from mini_musessl import positions
+from mini_musessl.attention import KeysAndValues, causal_rule, check_rule, padding_rule
+from mini_musessl.blocks import FIRST_STD, TransformerBlock, draw_first_weights
 from mini_musessl.music import whole_number
 
 
@@ -32,9 +34,12 @@ class TransformerConfig:
             step and sixteen steps a bar, 4 tells the voice, 16 the place in the beat and 64 the place in the bar.
         n_previous: how many tokens before the latest are added to the input, each through its own table. With 3, the
             input already holds what the voice that comes next sang a step ago; attention need not learn to find it.
+        positions: how attention is told what stands where. "none"; "sinusoidal" or "learned" (added to the input);
+            "relative" (a learned score for each distance, head and block); "rotary" (queries and keys turn).
+        is_causal: True if a position sees itself and what came before; False if it sees everything.
 
     Raises:
-        ValueError: a size that is not positive, or sizes that do not divide.
+        ValueError: a size that is not positive, sizes that do not divide, or an unknown kind of positions.
         TypeError: a size that is not a whole number.
 
     Chapter: 5c.
@@ -49,6 +54,8 @@ class TransformerConfig:
     dropout: float = 0.0
     cycle_lengths: tuple[int, ...] = (4, 16, 64)
     n_previous: int = 3
+    positions: str = "rotary"
+    is_causal: bool = True
 
     def __post_init__(self) -> None:
         names = ("vocabulary_size", "context_length", "d_model", "n_layers", "n_heads", "d_feedforward")
@@ -65,6 +72,22 @@ class TransformerConfig:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; found {self.dropout}.")
+        if self.positions not in positions.KINDS:
+            kinds = ", ".join(f'"{kind}"' for kind in positions.KINDS)
+            raise ValueError(f"positions must be one of {kinds}; found {self.positions!r}.")
+        if not isinstance(self.is_causal, bool):
+            raise TypeError(f"is_causal must be True or False; found {self.is_causal!r}.")
+
+    @property
+    def d_head(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_heads
+
+    @property
+    def reach(self) -> tuple[int, int] | None:
+        """How many positions back and ahead have a learned distance; None without relative positions."""
+        n_back = self.context_length - 1
+        return (n_back, 0 if self.is_causal else n_back) if self.positions == "relative" else None
 
     @property
     def begin_id(self) -> int:
@@ -92,63 +115,14 @@ class Cache:
     token_ids: Int[Tensor, "batch n_seen"]
 
 
-class TransformerBlock(nn.Module):
-    """Attention, then a feed-forward network; each reads a normalised copy and adds its answer.
-
-    Equal to ``torch.nn.TransformerEncoderLayer(norm_first=True, activation="gelu", bias=False)`` without rotation.
-
-    Args:
-        d_model: width of inputs and outputs.
-        n_heads: attention heads; divides ``d_model``.
-        d_feedforward: width inside the feed-forward network.
-        dropout: share of features silenced while training.
-
-    References:
-        Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020): normalising first trains
-        without a long warm-up.
-
-    Chapter: 5c.
-    """
-
-    def __init__(self, d_model: int, n_heads: int, d_feedforward: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(d_model, bias=False)
-        self.attention = MultiHeadAttention(d_model, n_heads)
-        self.feedforward_norm = nn.LayerNorm(d_model, bias=False)
-        self.widen = nn.Linear(d_model, d_feedforward, bias=False)
-        self.narrow = nn.Linear(d_feedforward, d_model, bias=False)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(
-        self,
-        features: Float[Tensor, "batch time d_model"],
-        may_attend: Tensor | None = None,
-        angles: Tensor | None = None,
-        past: KeysAndValues | None = None,
-    ) -> tuple[Float[Tensor, "batch time d_model"], KeysAndValues]:
-        """Pass features through the block.
-
-        Args:
-            features: one vector a position.
-            may_attend: True where a position may look; None lets all look at all.
-            angles: rotary angles of these positions; None for no rotation.
-            past: keys and values of earlier positions, from an earlier call.
-
-        Returns:
-            The new features, and the keys and values of all positions so far.
-        """
-        attended, present = self.attention(self.attention_norm(features), may_attend, angles, past)
-        features = features + self.dropout(attended)
-        widened = nn.functional.gelu(self.widen(self.feedforward_norm(features)))
-        return features + self.dropout(self.narrow(widened)), present
-
-
 class MusicTransformer(nn.Module):
-    """A causal Transformer over token ids: position i sees tokens 0..i and predicts token i + 1.
+    """A Transformer over token ids, causal unless its configuration says otherwise.
 
-    Weights begin as normal numbers of standard deviation 0.02; the layers that write into the sum of features begin
-    smaller by the root of their number (2 * n_layers), so that the sum keeps its size. The output layer begins
-    at zero: the first prediction is uniform, and the first loss is ln(vocabulary_size) to the digit.
+    A causal one sees tokens 0..i at position i, and its logits there are for token i + 1. A bidirectional one sees all
+    tokens at every position; what its logits are for, the objective says.
+
+    Weights begin as ``blocks.draw_first_weights`` says. The output layer begins at zero: the first prediction is
+    uniform, and the first loss is ln(vocabulary_size) to the digit.
 
     Example:
         >>> model = MusicTransformer(TransformerConfig(vocabulary_size=47, d_model=32, d_feedforward=64))
@@ -156,8 +130,7 @@ class MusicTransformer(nn.Module):
         torch.Size([1, 3, 47])
 
     References:
-        Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), section 2.3, for the
-        initialisation; Su et al. (2021) for rotary positions.
+        Huang et al., "Music Transformer" (2019), for relative positions on chorales; Su et al. (2021) for rotary ones.
 
     Chapter: 5c.
     """
@@ -169,45 +142,53 @@ class MusicTransformer(nn.Module):
         # PyTorch fills new layers from its global state, which is not ours to move.
         with torch.random.fork_rng(devices=[]):
             self._make_layers(config)
-        self._set_weights(torch.Generator().manual_seed(seed))
+        draw_first_weights(self, config.n_layers, torch.Generator().manual_seed(seed))
 
     def _make_layers(self, config: TransformerConfig) -> None:
         """Make all parts, in the order in which ``forward`` uses them."""
-        n_inputs = config.vocabulary_size + 1
-        self.token_tables = nn.ModuleList(nn.Embedding(n_inputs, config.d_model) for _ in range(config.n_previous + 1))
-        self.cycle_tables = nn.ModuleList(nn.Embedding(length, config.d_model) for length in config.cycle_lengths)
+        n_inputs, d_model = config.vocabulary_size + 1, config.d_model
+        self.token_tables = nn.ModuleList(nn.Embedding(n_inputs, d_model) for _ in range(config.n_previous + 1))
+        self.cycle_tables = nn.ModuleList(nn.Embedding(length, d_model) for length in config.cycle_lengths)
+        self.position_table = nn.Embedding(config.context_length, d_model) if config.positions == "learned" else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            TransformerBlock(config.d_model, config.n_heads, config.d_feedforward, config.dropout)
+            TransformerBlock(d_model, config.n_heads, config.d_feedforward, config.dropout, config.reach)
             for _ in range(config.n_layers)
         )
-        self.norm = nn.LayerNorm(config.d_model, bias=False)
-        self.to_logits = nn.Linear(config.d_model, config.vocabulary_size, bias=False)
+        self.norm = nn.LayerNorm(d_model, bias=False)
+        self.to_logits = nn.Linear(d_model, config.vocabulary_size, bias=False)
 
     def forward(
-        self, token_ids: Int[Tensor, "batch time"], cache: Cache | None = None
+        self,
+        token_ids: Int[Tensor, "batch time"],
+        cache: Cache | None = None,
+        is_padding: Bool[Tensor, "batch n_seen"] | None = None,
     ) -> Float[Tensor, "batch time vocabulary"]:
-        """Score every symbol as the successor of every position.
+        """Score every symbol at every position; in a causal network, as the successor of that position.
 
         Args:
             token_ids: 0..vocabulary_size; the largest is the begin symbol.
             cache: what was read before, from ``start_cache``; it is extended by these tokens.
+            is_padding: True where a row holds filler, at which nobody shall look; with a cache, for all that was read
+                so far. A causal network whose rows are padded at the end can do without.
 
         Returns:
-            Logits: ``softmax`` over the last axis gives the probabilities of the next token.
+            Logits: ``softmax`` over the last axis gives the probabilities of the symbols.
 
         Raises:
-            ValueError: more tokens than ``context_length``, no tokens, another shape, or ids outside the vocabulary.
+            ValueError: more tokens than ``context_length``, no tokens, another shape, ids outside the vocabulary,
+                padding of another shape or that leaves a token nothing to look at, a cache for a bidirectional network.
             TypeError: the ids are not whole numbers.
         """
         self._check_form(token_ids)
+        if cache is not None:
+            self._check_cache_serves()
         first = 0 if cache is None else cache.token_ids.shape[1]
         self._check_ids(token_ids, first)
-        time, device = token_ids.shape[1], token_ids.device
+        may_attend = self._rule(token_ids, first, is_padding)
         seen = token_ids if cache is None else torch.cat((cache.token_ids, token_ids), dim=1)
         features = self.dropout(self._embed(seen, first))
-        may_attend = causal_rule(time, first + time, device)
-        angles = rotary_angles(first, time, self.config.d_model // self.config.n_heads, device)
+        angles = self._angles(first, token_ids)
         for index, block in enumerate(self.blocks):
             past = cache.layers[index] if cache is not None and first else None
             features, present = block(features, may_attend, angles, past)
@@ -218,8 +199,49 @@ class MusicTransformer(nn.Module):
         return self.to_logits(self.norm(features))
 
     def start_cache(self, batch: int) -> Cache:
-        """Return an empty cache for ``batch`` sequences."""
+        """Return an empty cache for ``batch`` sequences; a bidirectional network refuses."""
+        self._check_cache_serves()
         return Cache([], torch.empty(batch, 0, dtype=torch.long, device=self.to_logits.weight.device))
+
+    def attention_maps(self, token_ids: Int[Tensor, "batch time"]) -> list[Float[Tensor, "batch n_heads time time"]]:
+        """Return how much each position looks at each other, block by block: what a figure of attention shows.
+
+        Args:
+            token_ids: as for ``forward``, in evaluation mode.
+
+        Returns:
+            One tensor a block; the weights of a row (what one position looks at) sum to 1.
+        """
+        self._check_form(token_ids)
+        self._check_ids(token_ids, 0)
+        may_attend, angles = self._rule(token_ids, 0), self._angles(0, token_ids)
+        features, maps = self._embed(token_ids, 0), []
+        for block in self.blocks:
+            maps.append(block.attention.weights(block.attention_norm(features), may_attend, angles))
+            features, _ = block(features, may_attend, angles)
+        return maps
+
+    def _rule(self, token_ids: Tensor, first: int, is_padding: Tensor | None = None) -> Tensor | None:
+        """Return who may look at whom; None lets all look at all."""
+        batch, time = token_ids.shape
+        causal = causal_rule(time, first + time, token_ids.device) if self.config.is_causal else None
+        if is_padding is None:
+            return causal
+        if is_padding.shape != (batch, first + time) or is_padding.dtype != torch.bool:
+            raise ValueError(
+                f"is_padding must be True or False for each token that was read, {(batch, first + time)}; found "
+                f"{tuple(is_padding.shape)} of {is_padding.dtype}. Make it together with the token ids."
+            )
+        not_padding = padding_rule(is_padding)
+        may_attend = not_padding if causal is None else causal & not_padding
+        check_rule(may_attend)
+        return may_attend
+
+    def _angles(self, first: int, token_ids: Tensor) -> Tensor | None:
+        """Return the angles of rotary positions, or None for another kind."""
+        if self.config.positions != "rotary":
+            return None
+        return positions.rotary_angles(first, token_ids.shape[1], self.config.d_head, token_ids.device)
 
     def _embed(self, seen: Tensor, first: int) -> Tensor:
         """Sum the tables of the latest tokens and of the place in each cycle, for positions from ``first`` on."""
@@ -231,7 +253,21 @@ class MusicTransformer(nn.Module):
         position = torch.arange(first, seen.shape[1], device=seen.device)
         for length, table in zip(self.config.cycle_lengths, self.cycle_tables, strict=True):
             features = features + table(position % length)
+        if self.position_table is not None:
+            features = features + self.position_table(position)
+        if self.config.positions == "sinusoidal":
+            # As large as the other tables are at first; Vaswani et al. make their tables larger instead.
+            clocks = positions.sinusoidal(first, len(position), self.config.d_model, seen.device)
+            features = features + FIRST_STD * clocks
         return features
+
+    def _check_cache_serves(self) -> None:
+        """Refuse a cache where what was read before depends on what comes after."""
+        if not self.config.is_causal:
+            raise ValueError(
+                "A cache needs a causal network, in which later tokens change nothing before them; found "
+                "is_causal=False. Read the whole sequence at once, without a cache."
+            )
 
     def _check_form(self, token_ids: Tensor) -> None:
         """Refuse what is not rows of whole numbers."""
@@ -261,15 +297,3 @@ class MusicTransformer(nn.Module):
                 f"Token ids must lie in 0..{self.config.begin_id}, the last being the begin symbol; found "
                 f"{lowest}..{highest}. Was the music encoded with another vocabulary?"
             )
-
-    def _set_weights(self, generator: torch.Generator) -> None:
-        """Draw the first weights."""
-        for name, weight in self.named_parameters():
-            if name.endswith("norm.weight"):
-                nn.init.ones_(weight)
-            elif name == "to_logits.weight":
-                nn.init.zeros_(weight)
-            else:
-                adds_to_sum = name.endswith(("to_output.weight", "narrow.weight"))
-                std = 0.02 / math.sqrt(2 * self.config.n_layers) if adds_to_sum else 0.02
-                nn.init.normal_(weight, std=std, generator=generator)

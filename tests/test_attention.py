@@ -1,4 +1,4 @@
-"""Attention: equal to PyTorch's, blind to the future, and aware of distance alone."""
+"""Attention: equal to PyTorch's, blind to the future and to padding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mini_musessl import attention
+from mini_musessl import attention, positions
 
 
 def random(*shape, seed=0):
@@ -54,23 +54,6 @@ def test_the_causal_rule_lets_each_position_see_itself_and_what_came_before():
     assert attention.causal_rule(1, 4).all()
 
 
-def test_rotation_keeps_lengths_and_makes_products_depend_on_distance_alone():
-    query, key = random(1, 8), random(1, 8, seed=1)
-
-    def product(query_at, key_at):
-        turned_query = attention.rotate(query, attention.rotary_angles(query_at, 1, 8))
-        turned_key = attention.rotate(key, attention.rotary_angles(key_at, 1, 8))
-        return float((turned_query * turned_key).sum()), float(turned_query.norm())
-
-    assert product(9, 5)[0] == pytest.approx(product(104, 100)[0], abs=1e-5)
-    assert product(9, 5)[0] != pytest.approx(product(9, 6)[0], abs=1e-3)
-    assert product(9, 5)[1] == pytest.approx(float(query.norm()))
-
-
-def test_angles_go_on_where_a_cache_ends():
-    torch.testing.assert_close(attention.rotary_angles(3, 4, 6), attention.rotary_angles(0, 7, 6)[3:])
-
-
 def test_heads_agree_with_pytorchs_multi_head_attention():
     ours = attention.MultiHeadAttention(d_model=12, n_heads=3).double()
     theirs = torch.nn.MultiheadAttention(12, 3, bias=False, batch_first=True).double()
@@ -91,18 +74,78 @@ def test_queries_that_could_look_nowhere_are_refused():
         attention.causal_rule(3, 2)
 
 
-def test_an_odd_width_cannot_turn_in_pairs():
-    with pytest.raises(ValueError, match="d_head must be even, because features turn in pairs; found 5"):
-        attention.rotary_angles(0, 4, 5)
-
-
-@pytest.mark.parametrize("shape", [(4, 1), (1, 3), (4, 6)])
-def test_angles_that_are_not_one_a_position_and_pair_are_refused(shape):
-    with pytest.raises(ValueError, match=r"one angle a position and pair of features, \(4, 3\); found"):
-        attention.rotate(torch.ones(2, 4, 6), torch.zeros(shape))
-
-
 @pytest.mark.parametrize("n_heads, sentence", [(5, "must divide d_model; found 5"), (0, "n_heads must be at least 1")])
 def test_heads_that_cannot_share_the_width_are_refused(n_heads, sentence):
     with pytest.raises(ValueError, match=sentence):
         attention.MultiHeadAttention(12, n_heads)
+
+
+def test_weights_are_those_of_pytorchs_multi_head_attention_under_padding():
+    ours = attention.MultiHeadAttention(d_model=12, n_heads=3).double()
+    theirs = torch.nn.MultiheadAttention(12, 3, bias=False, batch_first=True).double()
+    theirs.in_proj_weight.data = ours.to_queries_keys_values.weight.data
+    theirs.out_proj.weight.data = ours.to_output.weight.data
+    features, is_padding = random(2, 5, 12), torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    mixed, weights = theirs(features, features, features, key_padding_mask=is_padding, average_attn_weights=False)
+    may_attend = attention.padding_rule(is_padding)
+    torch.testing.assert_close(ours(features, may_attend)[0], mixed)
+    torch.testing.assert_close(ours.weights(features, may_attend), weights)
+    assert (weights[1, :, :, 3:] == 0).all()
+
+
+def test_distances_are_scores_that_pytorch_adds_too():
+    queries, keys, values, distances = (random(2, 3, n, 4, seed=n) for n in (5, 6, 7, 8))
+    queries, distances, values = queries[:, :, :3], distances[0, :, :6], values[:, :, :6]
+    bias = positions.relative_scores(queries, distances, n_keys=6) / math.sqrt(4)
+    may_attend = attention.causal_rule(3, 6)
+    expected = functional.scaled_dot_product_attention(
+        queries, keys, values, attn_mask=bias.masked_fill(~may_attend, -math.inf)
+    )
+    torch.testing.assert_close(attention.attention_weights(queries, keys, may_attend, distances) @ values, expected)
+
+
+def test_heads_without_a_rule_look_at_all_and_in_any_order():
+    heads, features = attention.MultiHeadAttention(d_model=12, n_heads=3).double(), random(2, 5, 12)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    torch.testing.assert_close(heads(features[:, order])[0], heads(features)[0][:, order])
+
+
+def test_a_rule_for_padding_joins_the_causal_one():
+    is_padding = torch.tensor([[False, False, True, True], [False] * 4])
+    joined = attention.causal_rule(2, 4) & attention.padding_rule(is_padding)
+    assert joined.shape == (2, 1, 2, 4)
+    assert joined[0, 0].tolist() == [[True, True, False, False]] * 2
+    assert joined[1, 0].tolist() == [[True, True, True, False], [True] * 4]
+
+
+def test_a_rule_that_hides_everything_from_a_query_is_refused():
+    vectors, may_attend = random(2, 3, 4), torch.ones(3, 3, dtype=torch.bool).triu(1)
+    sentence = r"at least one key that it may look at; found 1 of 3 queries with none, the first at \(2,\)"
+    with pytest.raises(ValueError, match=sentence):
+        attention.scaled_dot_product(vectors, vectors, vectors, may_attend)
+    assert attention.attention_weights(vectors, vectors, may_attend)[:, 2].isnan().all()  # what is refused
+    starts_with_padding = attention.padding_rule(torch.tensor([[True, False, False]]))
+    with pytest.raises(ValueError, match="found 1 of 3 .* Pad at the end"):
+        attention.check_rule(attention.causal_rule(3, 3) & starts_with_padding)
+
+
+@pytest.mark.parametrize("reach, n_ahead_seen", [((4, 0), 0), ((4, 4), 4)])
+def test_heads_with_a_table_of_distances_use_each_of_them_and_no_other(reach, n_ahead_seen):
+    heads = attention.MultiHeadAttention(12, 3, reach=reach).double()
+    may_attend = attention.causal_rule(5, 5) if n_ahead_seen == 0 else None
+    heads(random(2, 5, 12), may_attend)[0].square().sum().backward()
+    is_used = heads.distance_table.weight.grad.abs().sum(1) > 0
+    assert is_used.tolist() == [True] * (5 + n_ahead_seen)
+    heads.distance_table.weight.grad = None
+    heads(random(2, 3, 12), None if may_attend is None else may_attend[:3, :3])[0].square().sum().backward()
+    is_used = (heads.distance_table.weight.grad.abs().sum(1) > 0).tolist()
+    assert is_used == [2 <= row <= 4 + (2 if n_ahead_seen else 0) for row in range(5 + n_ahead_seen)]
+
+
+def test_a_sequence_beyond_the_table_of_distances_is_refused():
+    with pytest.raises(ValueError, match="longer than the table of distances"):
+        attention.MultiHeadAttention(12, 3, reach=(3, 0))(torch.ones(1, 5, 12))
+    with pytest.raises(ValueError, match="longer than the table of distances"):
+        attention.MultiHeadAttention(12, 3, reach=(3, 3))(torch.ones(1, 5, 12))
+    with pytest.raises(ValueError, match="Each number of reach must be at least 0; found -1"):
+        attention.MultiHeadAttention(12, 3, reach=(-1, 0))

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from mini_musessl.attention import causal_rule
-from mini_musessl.transformer import MusicTransformer, TransformerBlock, TransformerConfig
+from mini_musessl.blocks import TransformerBlock
+from mini_musessl.positions import KINDS
+from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -41,9 +43,10 @@ def test_a_fresh_model_gives_every_symbol_the_same_probability():
     torch.testing.assert_close(log_probabilities, torch.full_like(log_probabilities, -math.log(11)))
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("position", [0, 6, 15])
-def test_changing_a_token_changes_no_logits_before_it_and_does_change_those_at_it(position):
-    model, before = lively_model(), ids_of(2, 16)
+def test_changing_a_token_changes_no_logits_before_it_and_does_change_those_at_it(position, kind):
+    model, before = lively_model(replace(CONFIG, positions=kind)), ids_of(2, 16)
     after = before.clone()
     after[:, position] = (before[:, position] + 1) % 11
     difference = (model(before) - model(after)).abs().amax(dim=(0, 2))
@@ -57,10 +60,12 @@ def test_rows_of_a_batch_do_not_see_each_other():
     torch.testing.assert_close(model(ids)[1:2], model(ids[1:2]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("n_previous", [0, 1, 3])
+@pytest.mark.parametrize(
+    "kind, n_previous", [*((kind, 3) for kind in KINDS), ("rotary", 0), ("rotary", 1), ("relative", 0)]
+)
 @pytest.mark.parametrize("cuts", [(1, 2, 3, 4, 5, 6, 7, 8, 9), (2, 9), (7, 8, 9)])
-def test_reading_in_parts_with_a_cache_gives_the_same_logits(n_previous, cuts):
-    model, ids = lively_model(replace(CONFIG, n_previous=n_previous)), ids_of(2, 9)
+def test_reading_in_parts_with_a_cache_gives_the_same_logits(kind, n_previous, cuts):
+    model, ids = lively_model(replace(CONFIG, n_previous=n_previous, positions=kind)), ids_of(2, 9)
     cache, parts, start = model.start_cache(2), [], 0
     for stop in cuts:
         parts.append(model(ids[:, start:stop], cache))
@@ -148,6 +153,7 @@ def test_ids_outside_the_vocabulary_are_refused(bad):
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1; found 1.0"),
         ({"n_previous": -1}, "n_previous must be at least 0; found -1"),
         ({"cycle_lengths": (4, 0)}, "Each of cycle_lengths must be at least 1; found 0"),
+        ({"positions": "absolute"}, 'positions must be one of "none", "sinusoidal", .*; found \'absolute\''),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(change, sentence):
@@ -200,3 +206,115 @@ def test_weights_begin_as_the_docstring_says():
             assert weight.std().item() == pytest.approx(0.02 / math.sqrt(16), rel=0.1), name
         else:
             assert weight.std().item() == pytest.approx(0.02, rel=0.1), name
+
+
+BAG = replace(CONFIG, cycle_lengths=(), n_previous=0, is_causal=False)
+
+
+def test_without_positions_a_bidirectional_network_reads_a_bag_and_with_them_it_does_not():
+    ids, order = ids_of(2, 6), torch.tensor([2, 0, 5, 1, 4, 3])
+    for kind in KINDS:
+        model = lively_model(replace(BAG, positions=kind))
+        is_same = torch.allclose(model(ids[:, order]), model(ids)[:, order], atol=1e-4)
+        assert is_same == (kind == "none"), kind
+
+
+@pytest.mark.parametrize("kind", ["relative", "rotary"])
+def test_relative_kinds_do_not_know_where_a_window_begins(kind):
+    causal = lively_model(replace(BAG, positions=kind, is_causal=True, n_layers=1))
+    ids = ids_of(1, 9)
+    ids[:, 5:] = ids[:, :4]  # the same four tokens, later
+    alone = causal(ids[:, :4])
+    # Hide what came before: then distances are all that the later four can know.
+    hidden = torch.zeros(1, 9, dtype=torch.bool)
+    hidden[:, :5] = True
+    angles = causal._angles(0, ids)
+    rule = causal_rule(9, 9) & ~hidden[:, None, None, :]
+    rule[..., :5, :5] = True
+    features, _ = causal.blocks[0](causal._embed(ids, 0), rule, angles)
+    torch.testing.assert_close(causal.to_logits(causal.norm(features))[:, 5:], alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bidirectional_network_sees_what_comes_after(kind):
+    model, before = lively_model(replace(CONFIG, positions=kind, is_causal=False)), ids_of(2, 16)
+    after = before.clone()
+    after[:, 15] = (before[:, 15] + 1) % 11
+    assert ((model(before) - model(after)).abs().amax(dim=(0, 2)) > 1e-6).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_causal", [True, False])
+def test_padding_at_the_end_changes_nothing_before_it(kind, is_causal):
+    model, ids = lively_model(replace(CONFIG, positions=kind, is_causal=is_causal)), ids_of(2, 12)
+    is_padding = torch.zeros(2, 12, dtype=torch.bool)
+    is_padding[1, 8:] = True
+    logits = model(ids, is_padding=is_padding)
+    torch.testing.assert_close(logits[1, :8], model(ids[1:, :8])[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits[0], model(ids[:1])[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_cache_serves_rows_with_padding_too():
+    model, ids = lively_model(), ids_of(2, 9)
+    is_padding = torch.zeros(2, 9, dtype=torch.bool)
+    is_padding[1, 3:5] = True
+    cache = model.start_cache(2)
+    parts = [model(ids[:, :6], cache, is_padding[:, :6]), model(ids[:, 6:], cache, is_padding)]
+    torch.testing.assert_close(torch.cat(parts, 1), model(ids, is_padding=is_padding), rtol=1e-4, atol=1e-4)
+
+
+def test_padding_before_the_first_token_is_refused():
+    is_padding = torch.tensor([[True, False, False]])
+    with pytest.raises(ValueError, match="at least one key that it may look at; found 1 of 3 .* Pad at the end"):
+        MusicTransformer(CONFIG)(ids_of(1, 3), is_padding=is_padding)
+    with pytest.raises(ValueError, match="at least one key that it may look at"):
+        MusicTransformer(BAG)(ids_of(1, 3), is_padding=torch.ones(1, 3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("bad", [torch.zeros(1, 4, dtype=torch.bool), torch.zeros(1, 3)])
+def test_padding_that_does_not_fit_the_tokens_is_refused(bad):
+    with pytest.raises(ValueError, match=r"is_padding must be True or False for each token .* \(1, 3\); found"):
+        MusicTransformer(CONFIG)(ids_of(1, 3), is_padding=bad)
+
+
+def test_a_bidirectional_network_refuses_a_cache():
+    sentence = "A cache needs a causal network, .*; found is_causal=False"
+    with pytest.raises(ValueError, match=sentence):
+        MusicTransformer(BAG).start_cache(1)
+    with pytest.raises(ValueError, match=sentence):
+        MusicTransformer(BAG)(ids_of(1, 3), MusicTransformer(CONFIG).start_cache(1))
+
+
+def test_whether_a_network_is_causal_is_yes_or_no():
+    with pytest.raises(TypeError, match="is_causal must be True or False; found 1"):
+        replace(CONFIG, is_causal=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_maps_of_attention_are_those_that_the_network_uses(kind):
+    model, ids = lively_model(replace(CONFIG, positions=kind, n_layers=1)), ids_of(2, 7)
+    (weights,) = model.attention_maps(ids)
+    assert weights.shape == (2, 3, 7, 7)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3, 7))
+    assert (weights * ~causal_rule(7, 7) == 0).all()
+    block, features = model.blocks[0], model._embed(ids, 0)
+    values = block.attention.to_queries_keys_values(block.attention_norm(features))[..., 24:]
+    mixed = weights @ values.unflatten(-1, (3, 4)).transpose(1, 2)
+    features = features + block.attention.to_output(mixed.transpose(1, 2).flatten(2))
+    features = features + block.narrow(torch.nn.functional.gelu(block.widen(block.feedforward_norm(features))))
+    torch.testing.assert_close(model.to_logits(model.norm(features)), model(ids), rtol=1e-4, atol=1e-4)
+
+
+def test_every_weight_of_every_kind_learns():
+    for kind in KINDS:
+        for is_causal in (True, False):
+            model = lively_model(replace(CONFIG, positions=kind, is_causal=is_causal, n_previous=1))
+            model(ids_of(4, 16)).square().sum().backward()
+            assert all(weight.grad.abs().sum() > 0 for weight in model.parameters()), (kind, is_causal)
+
+
+def test_old_configurations_mean_rotary_and_causal():
+    names = ("vocabulary_size", "context_length", "d_model", "n_layers", "n_heads", "d_feedforward", "dropout")
+    old = {name: getattr(CONFIG, name) for name in (*names, "cycle_lengths", "n_previous")}
+    assert TransformerConfig(**old) == replace(CONFIG, positions="rotary", is_causal=True)
+    assert not any("position" in name or "distance" in name for name in MusicTransformer(CONFIG).state_dict())

@@ -56,7 +56,9 @@ FLOORS: dict[str, Floor] = {
     "5": Floor(
         "network",
         {
-            "attention": "scaled dot product, heads, causal and padding rules; positions",
+            "positions": "what stands where: sinusoidal, learned, relative (naive and skewed), rotary",
+            "attention": "scaled dot product, heads, causal and padding rules",
+            "blocks": "the block that every network stacks",
             "transformer": "MusicTransformer and its configuration",
         },
     ),
