@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from frame_reader import FrameReader
 
+from mini_musessl import voices
 from mini_musessl.evaluation import likelihood
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
@@ -151,3 +154,184 @@ def test_a_model_that_was_training_is_scored_without_dropout():
     model = make_lively(replace(CONFIG, dropout=0.5)).train()
     first, second = (likelihood.nats_per_token(model, pieces_of(20)) for _ in range(2))
     assert first == second
+
+
+# The two doors of the chorale benchmark.
+
+CHORALE_CONFIG = replace(CONFIG, vocabulary_size=47, context_length=64, cycle_lengths=(4, 16))
+
+
+class Uniform:
+    """Every symbol alike."""
+
+    def token_log_probs(self, ids):
+        return np.full(ids.shape, -math.log(47))
+
+
+class Repeats:
+    """The symbol of the step before has half of the probability."""
+
+    def symbol_log_probs(self, ids):
+        probabilities = np.full((*ids.shape, 47), 0.5 / 47)
+        probabilities[0] *= 2
+        np.put_along_axis(probabilities[1:], ids[:-1, :, None], 0.5 + 0.5 / 47, axis=-1)
+        return np.log(probabilities)
+
+    def token_log_probs(self, ids):
+        return np.take_along_axis(self.symbol_log_probs(ids), ids[..., None], axis=-1)[..., 0]
+
+
+def chorales_of(*lengths):
+    return [np.random.default_rng(n).integers(35, 82, (n, 4)).clip(36) for n in lengths]
+
+
+def test_a_uniform_model_scores_the_uniform_mark_in_every_unit():
+    found = likelihood.evaluate_likelihood(Uniform(), chorales_of(5, 9))
+    assert found.nats_per_token == pytest.approx(3.8501, abs=5e-5)
+    assert found.nats_per_frame == pytest.approx(4 * math.log(47))
+    assert found.bits_per_quarter == pytest.approx(16 * math.log2(47))
+    assert found.n_tokens == 56
+    assert found.change_accuracy is None
+
+
+def test_means_by_hand():
+    # Two pieces of 2 and 1 steps; the first repeats two of its four voices.
+    pieces = [np.array([[72, 67, 60, 48], [74, 67, 60, 50]]), np.array([[72, -1, 60, 48]])]
+    found = likelihood.evaluate_likelihood(Repeats(), pieces)
+    first, hit, miss = math.log(47), -math.log(0.5 + 0.5 / 47), math.log(94)
+    assert found.nats_per_token == pytest.approx((8 * first + 2 * hit + 2 * miss) / 12)
+    np.testing.assert_allclose(found.piece_nats, [(4 * first + 2 * hit + 2 * miss) / 8, first])
+    assert found.piece_tokens.tolist() == [8, 4]
+    assert found.mean_of_piece_means == pytest.approx(found.piece_nats.mean())
+    np.testing.assert_allclose(found.voice_nats, np.array([2 * first + x for x in (miss, hit, hit, miss)]) / 3)
+    assert found.change_share == pytest.approx(2 * miss / (found.nats_per_token * 12))
+
+
+def test_accuracy_counts_tokens_that_change_and_no_others():
+    # At the second step soprano and bass change. A model that always says 72 and 50 is right about one of them.
+    class Says(Repeats):
+        def symbol_log_probs(self, ids):
+            log_probs = np.full((*ids.shape, 47), -9.0)
+            log_probs[..., [0, 3], [72 - 35, 50 - 35]] = -0.01
+            return log_probs
+
+    found = likelihood.evaluate_likelihood(Says(), [np.array([[72, 67, 60, 48], [74, 67, 60, 50]])])
+    assert found.change_accuracy == 0.5
+
+
+def test_grids_and_pitches_score_alike():
+    pitch = chorales_of(9)[0]
+    grid = voices.from_pitches(pitch)
+    np.testing.assert_array_equal(
+        likelihood.token_log_probs(Repeats(), grid), likelihood.token_log_probs(Repeats(), pitch.tolist())
+    )
+
+
+def test_a_token_transformer_scores_as_token_nats_says():
+    model, (pitch,) = make_lively(CHORALE_CONFIG), chorales_of(30)
+    found = likelihood.token_log_probs(model, pitch)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found.reshape(-1), -likelihood.token_nats(model, [(pitch - 35).reshape(-1)])[0])
+
+
+@pytest.mark.parametrize("context_length", [2, 7, 12, 40])
+def test_frames_are_scored_as_if_each_window_were_read_alone(context_length):
+    model, (pitch,) = FrameReader(context_length), chorales_of(31)
+    found = likelihood.token_log_probs(model, pitch)
+    n_new, ids = context_length // 2, torch.from_numpy(pitch - 35)[None]
+    for step in range(31):
+        # The first window of the fixed row of windows that reaches this step.
+        start = 0 if step < context_length else (step - context_length) // n_new * n_new + n_new
+        assert step - start >= min(step, context_length - n_new)
+        window = ids[:, start : step + 1]
+        log_probs = model(window, torch.tensor([start]))[0, -1].log_softmax(-1)
+        np.testing.assert_allclose(found[step], log_probs[torch.arange(4), window[0, -1]].detach(), atol=1e-4)
+
+
+def test_accuracy_of_a_network_is_that_of_its_likeliest_symbols():
+    model, pieces = FrameReader(64), chorales_of(20, 33, 5)
+    found = likelihood.evaluate_likelihood(model, pieces)
+    right = []
+    for pitch in pieces:
+        ids = torch.from_numpy(pitch - 35)
+        best = model(ids[None], torch.tensor([0]))[0].argmax(-1)
+        right.append((best == ids)[1:][ids[1:] != ids[:-1]])
+    assert found.change_accuracy == pytest.approx(torch.cat(right).float().mean().item())
+
+
+@pytest.mark.parametrize("make", [lambda: make_lively(CHORALE_CONFIG), lambda: FrameReader(16), Repeats])
+def test_company_and_order_of_chorales_change_nothing(make):
+    model, pieces = make(), chorales_of(40, 3, 17, 16, 25)
+    together = likelihood.evaluate_likelihood(model, pieces)
+    backwards = likelihood.evaluate_likelihood(model, pieces[::-1])
+    for piece, a, b in zip(pieces, together.nats, backwards.nats[::-1], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_allclose(a, -likelihood.token_log_probs(model, piece), atol=1e-5)
+
+
+def result_of(*levels, n_steps=(4, 8, 12)):
+    nats = tuple(np.full((n, 4), level) for n, level in zip(n_steps, levels, strict=True))
+    return likelihood.Likelihood(nats, tuple(np.zeros_like(each, bool) for each in nats))
+
+
+def test_the_bootstrap_of_a_constant_gain_has_no_width():
+    found = likelihood.compare(result_of(0.5, 2.0, 1.0), result_of(0.4, 1.9, 0.9), np.random.default_rng(0))
+    assert (found.low, found.difference, found.high) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_the_bootstrap_weighs_pieces_by_their_tokens_and_holds_the_difference():
+    found = likelihood.compare(result_of(0.5, 0.5, 0.5), result_of(0.4, 0.5, 0.7), np.random.default_rng(0))
+    assert found.difference == pytest.approx((4 * 0.1 + 12 * -0.2) / 24)
+    assert found.low == pytest.approx(-0.2) and found.high == pytest.approx(0.1)
+
+
+def test_results_on_other_pieces_are_not_compared():
+    one, other = result_of(1.0, 1.0, 1.0), result_of(1.0, 1.0, 1.0, n_steps=(4, 8, 11))
+    with pytest.raises(ValueError, match="on the same pieces; these results have 3 and 3 pieces of different lengths"):
+        likelihood.compare(one, other, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("pieces", [[], [np.zeros((0, 4), int)]])
+def test_no_chorale_is_refused(pieces):
+    with pytest.raises(ValueError, match="at least one piece, and a step in each; found none"):
+        likelihood.evaluate_likelihood(Uniform(), pieces)
+
+
+def test_one_grid_in_place_of_a_list_is_refused():
+    with pytest.raises(TypeError, match="a list of pieces; found one VoiceGrid"):
+        likelihood.evaluate_likelihood(Uniform(), voices.from_pitches(chorales_of(3)[0]))
+
+
+@pytest.mark.parametrize("pitch", [[60, 62], [[60, 62, 64]], [[60.0, 1, 2, 3]]])
+def test_what_is_no_chorale_is_refused(pitch):
+    with pytest.raises(ValueError, match=r"VoiceGrid or MIDI pitches of the shape \(n_steps, 4\)"):
+        likelihood.token_log_probs(Uniform(), pitch)
+
+
+def test_ids_in_place_of_pitches_are_refused():
+    with pytest.raises(ValueError, match=r"Pitches must lie in 36\.\.81; found 13"):
+        likelihood.token_log_probs(Uniform(), [[37, 37, 37, 13]])
+
+
+def test_a_network_of_another_vocabulary_is_refused():
+    with pytest.raises(ValueError, match="The benchmark has 47 symbols.*this network has 11"):
+        likelihood.token_log_probs(MusicTransformer(CONFIG), chorales_of(3)[0])
+
+
+def test_a_model_of_another_kind_is_refused():
+    with pytest.raises(TypeError, match=r"have a method token_log_probs\(ids\); found dict"):
+        likelihood.token_log_probs({}, chorales_of(3)[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda ids: np.zeros(3), "one number a token, shape .3, 4.; found .3,."),
+        (lambda ids: np.full(ids.shape, 3.85), "0 or below; found 3.85"),
+        (lambda ids: np.full(ids.shape, np.nan), "0 or below; found nan"),
+    ],
+)
+def test_answers_that_are_no_logarithms_of_probabilities_are_refused(answer, sentence):
+    model = SimpleNamespace(token_log_probs=answer)
+    with pytest.raises(ValueError, match=sentence):
+        likelihood.token_log_probs(model, chorales_of(3)[0])

@@ -3,199 +3,305 @@
 All numbers are nats a token: minus the natural logarithm of the probability of each token, averaged over all tokens of
 all pieces. Lower is better. A model is read against marks that need no learning: uniform and unigram.
 
+The two doors of the chorale benchmark, ``token_log_probs`` and ``evaluate_likelihood``, take grids of four voices and
+any model: a MusicTransformer, a FrameTransformer, or an object with a method ``token_log_probs(ids)``. Whole pieces,
+every token once, rests too; ``conformance`` tests that a model keeps to what it may see.
+
 Chapter: 00 (the marks), 2a (counting), 8b (the chorale benchmark).
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
-from mini_musessl.music import whole_number
+from mini_musessl import voices
+from mini_musessl.evaluation.marks import uniform_nats, unigram_nats, unigram_probabilities
+from mini_musessl.evaluation.scoring import (
+    Scores,
+    nats_per_token,
+    score_frames,
+    score_tokens,
+    scoring_stride,
+    token_nats,
+)
+from mini_musessl.tokenizers import VoiceGridTokens
 from mini_musessl.transformer import MusicTransformer
-from mini_musessl.windows import Batch, cut_windows
+
+__all__ = [
+    "Comparison",
+    "Likelihood",
+    "compare",
+    "evaluate_likelihood",
+    "nats_per_token",
+    "scoring_stride",
+    "token_log_probs",
+    "token_nats",
+    "uniform_nats",
+    "unigram_nats",
+    "unigram_probabilities",
+]
+
+#: The tokens of the benchmark: rest and pitches 36 to 81, four a step, four steps a quarter.
+TOKENS = VoiceGridTokens()
 
 
-def uniform_nats(vocabulary_size: int) -> float:
-    """Return the mark of a model that gives every symbol the same probability.
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """How much probability a model gave to some pieces.
 
-    Example:
-        >>> round(uniform_nats(47), 4)
-        3.8501
-
-    Chapter: 00.
-    """
-    return math.log(whole_number("vocabulary_size", vocabulary_size, lowest=1))
-
-
-def unigram_probabilities(
-    pieces: Sequence[ArrayLike], vocabulary_size: int, n_voices: int = 4, pseudocount: float = 1.0
-) -> Float[np.ndarray, "n_voices vocabulary_size"]:
-    """Count how often each voice sings each symbol.
-
-    Args:
-        pieces: token ids, one array a piece; token i belongs to voice ``i % n_voices``.
-        vocabulary_size: number of symbols.
-        n_voices: tables to keep apart; 1 for tokens without voices.
-        pseudocount: added to every count, above 0, so that no symbol is impossible.
-
-    Returns:
-        One distribution a voice; each row sums to 1.
-
-    Raises:
-        ValueError: no tokens, ids outside the vocabulary, no voice, or a pseudocount that is not above 0.
-        TypeError: a size that is not a whole number.
-
-    Example:
-        >>> unigram_probabilities([[0, 0, 1]], vocabulary_size=2, n_voices=1).tolist()
-        [[0.6, 0.4]]
-
-    Chapter: 00, 2a.
-    """
-    if not pseudocount > 0:
-        raise ValueError(
-            f"pseudocount must be above 0; found {pseudocount}. Without it a symbol never seen costs infinitely many "
-            "nats."
-        )
-    whole_number("n_voices", n_voices, lowest=1)
-    counts = np.full((n_voices, whole_number("vocabulary_size", vocabulary_size, lowest=1)), pseudocount, float)
-    for ids in _check_ids(pieces, vocabulary_size):
-        np.add.at(counts, (np.arange(len(ids)) % n_voices, ids), 1)
-    return counts / counts.sum(axis=1, keepdims=True)
-
-
-def unigram_nats(
-    train_pieces: Sequence[ArrayLike],
-    pieces: Sequence[ArrayLike],
-    vocabulary_size: int,
-    n_voices: int = 4,
-    pseudocount: float = 1.0,
-) -> float:
-    """Return the mark of a model that only knows how often each voice sings each symbol.
-
-    Args:
-        train_pieces: where to count.
-        pieces: where to measure.
-        vocabulary_size: number of symbols.
-        n_voices: token i belongs to voice ``i % n_voices``.
-        pseudocount: see ``unigram_probabilities``.
-
-    Returns:
-        Mean nats a token of ``pieces``.
-
-    Example:
-        >>> round(unigram_nats([[0, 0, 1]], [[0]], vocabulary_size=2, n_voices=1), 3)
-        0.511
-
-    Chapter: 00, 2a.
-    """
-    log_probabilities = np.log(unigram_probabilities(train_pieces, vocabulary_size, n_voices, pseudocount))
-    arrays = _check_ids(pieces, vocabulary_size)
-    nats = [-log_probabilities[np.arange(len(ids)) % n_voices, ids] for ids in arrays]
-    return float(np.concatenate(nats).mean())
-
-
-def token_nats(model: MusicTransformer, pieces: Sequence[ArrayLike], n_windows: int = 32) -> list[np.ndarray]:
-    """Measure how surprising each token of whole pieces is to a model.
-
-    Each token is scored once. Where a piece is longer than the context, the windows overlap: about half a window of
-    history, never scored again, stands before each new window.
-
-    Args:
-        model: the model; put into evaluation mode.
-        pieces: token ids, one array a piece.
-        n_windows: windows the network reads at once; changes nothing but speed.
-
-    Returns:
-        float64 (n_tokens,) for each piece, in nats.
-
-    Raises:
-        ValueError: no pieces, or ids outside the vocabulary.
+    Attributes:
+        nats: float64 (n_steps, 4) for each piece, of every token.
+        is_change: bool (n_steps, 4) for each piece: the voice sang something else a step before. False at step 0.
+        is_first_choice: the same shapes: the token was the model's likeliest; None for a model that does not say.
 
     Chapter: 8b.
     """
-    whole_number("n_windows", n_windows, lowest=1)
-    arrays = _check_ids(pieces, model.config.vocabulary_size)
-    context_length = model.config.context_length
-    stride = scoring_stride(context_length, model.config.stride_token)
-    windows = cut_windows(arrays, context_length, model.config.begin_id, stride)
-    nats = np.concatenate(
-        [_window_nats(model, windows, slice(i, i + n_windows)) for i in range(0, len(windows.targets), n_windows)]
-    )
-    is_history = (windows.start_token[:, None] > 0) & (np.arange(context_length) < context_length - stride)
-    is_scored = ~windows.is_padding & ~is_history
-    return [nats[rows][is_scored[rows]] for rows in (windows.piece_index == p for p in range(len(arrays)))]
+
+    nats: tuple[Float[np.ndarray, "_ 4"], ...]
+    is_change: tuple[Bool[np.ndarray, "_ 4"], ...]
+    is_first_choice: tuple[Bool[np.ndarray, "_ 4"], ...] | None = None
+
+    @cached_property
+    def piece_tokens(self) -> Int[np.ndarray, " n_pieces"]:
+        """How many tokens each piece has."""
+        return np.array([each.size for each in self.nats])
+
+    @cached_property
+    def piece_nats(self) -> Float[np.ndarray, " n_pieces"]:
+        """Nats a token of each piece."""
+        return np.array([each.mean() for each in self.nats])
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens were scored."""
+        return int(self.piece_tokens.sum())
+
+    @cached_property
+    def nats_per_token(self) -> float:
+        """The headline: nats of all tokens over their number."""
+        return float(np.concatenate(self.nats).mean())
+
+    @property
+    def nats_per_frame(self) -> float:
+        """Nats a step, all four voices together."""
+        return 4 * self.nats_per_token
+
+    @property
+    def bits_per_quarter(self) -> float:
+        """Bits a quarter note of music, which is four steps: the length of the shortest code."""
+        return TOKENS.steps_per_quarter * self.nats_per_frame / math.log(2)
+
+    @property
+    def voice_nats(self) -> Float[np.ndarray, " 4"]:
+        """Nats a token of soprano, alto, tenor and bass."""
+        return np.concatenate(self.nats).mean(axis=0)
+
+    @property
+    def mean_of_piece_means(self) -> float:
+        """Nats a token where each piece counts alike, long or short."""
+        return float(self.piece_nats.mean())
+
+    @property
+    def change_accuracy(self) -> float | None:
+        """Share of the changing tokens that were the model's likeliest; None where the model does not say."""
+        if self.is_first_choice is None:
+            return None
+        return float(np.concatenate(self.is_first_choice)[np.concatenate(self.is_change)].mean())
+
+    @property
+    def change_share(self) -> float:
+        """Share of the loss that sits on tokens that change, 0 to 1."""
+        nats = np.concatenate(self.nats)
+        return float(nats[np.concatenate(self.is_change)].sum() / nats.sum())
 
 
-def nats_per_token(model: MusicTransformer, pieces: Sequence[ArrayLike], n_windows: int = 32) -> float:
-    """Return the mean of ``token_nats`` over all tokens of all pieces.
+@dataclass(frozen=True)
+class Comparison:
+    """The difference of two models on the same pieces, in nats a token, with its range.
 
-    Args:
-        model: the model; put into evaluation mode.
-        pieces: token ids, one array a piece.
-        n_windows: windows the network reads at once; changes nothing but speed.
-
-    Returns:
-        Mean nats a token, each piece counting by its length.
-
-    Raises:
-        ValueError: no pieces, or ids outside the vocabulary.
-
-    Chapter: 00, 8b.
-    """
-    return float(np.concatenate(token_nats(model, pieces, n_windows)).mean())
-
-
-def scoring_stride(context_length: int, stride_token: int) -> int:
-    """Return the distance of scoring windows: half a context or a little less, in whole cycles of the model.
-
-    Raises:
-        ValueError: the context holds less than one cycle of history and one of new tokens.
-
-    Example:
-        >>> scoring_stride(context_length=256, stride_token=64)
-        128
+    Attributes:
+        difference: first minus second; below 0 the first is better.
+        low: lower end of the 95 % bootstrap range over pieces.
+        high: upper end.
 
     Chapter: 8b.
     """
-    stride = context_length // 2 // stride_token * stride_token
-    if stride == 0:
+
+    difference: float
+    low: float
+    high: float
+
+
+def token_log_probs(model: object, grid: voices.VoiceGrid | ArrayLike) -> Float[np.ndarray, "n_steps 4"]:
+    """Return the natural logarithm of the probability that a model gives to each token of one piece.
+
+    Args:
+        model: a MusicTransformer or FrameTransformer over the 47 symbols of the benchmark, or any object with a method
+            ``token_log_probs(ids)`` that turns ids 0..46 of the shape (n_steps, 4) into logarithms of that shape.
+        grid: the whole piece; a VoiceGrid of four voices, or MIDI pitches (n_steps, 4) with -1 for a rest.
+
+    Returns:
+        float64, in the order soprano, alto, tenor, bass.
+
+    Raises:
+        ValueError: pitches outside 36..81, another shape or grid, a network of another vocabulary, or answers of the
+            model that are no logarithms of probabilities.
+        TypeError: a model of another kind.
+
+    Chapter: 2a, 8b.
+    """
+    (scores,) = _score(model, _encode([grid]))
+    return -scores.nats
+
+
+def evaluate_likelihood(model: object, pieces: Sequence[voices.VoiceGrid | ArrayLike]) -> Likelihood:
+    """Measure how much probability a model gives to whole pieces, by the protocol of the chorale benchmark.
+
+    Args:
+        model: as for ``token_log_probs``. An object whose method ``symbol_log_probs(ids)`` gives the logarithms of all
+            symbols, (n_steps, 4, 47), is asked through that, and its accuracy is known too.
+        pieces: as for ``token_log_probs``, at least one.
+
+    Returns:
+        Every token's nats and their means.
+
+    Raises:
+        ValueError: no pieces, and as for ``token_log_probs``.
+        TypeError: a model of another kind.
+
+    References:
+        The data and the count of four tokens a step are those of Huang et al., "Music Transformer" (2019), section 4.1.
+
+    Chapter: 2a, 8b.
+    """
+    ids = _encode(pieces)
+    scored = _score(model, ids)
+    is_change = tuple(np.vstack((np.zeros((1, 4), bool), each[1:] != each[:-1])) for each in ids)
+    choices = tuple(scores.is_first_choice for scores in scored)
+    is_known = all(choice is not None for choice in choices)
+    return Likelihood(tuple(scores.nats for scores in scored), is_change, choices if is_known else None)
+
+
+def compare(first: Likelihood, second: Likelihood, generator: np.random.Generator, n_draws: int = 10_000) -> Comparison:
+    """Compare two models on the same pieces by a paired bootstrap.
+
+    Pieces are drawn with replacement, as many as there are, and each draw gives the difference of both models on those
+    same pieces: what makes a piece hard for both cancels.
+
+    Args:
+        first: result of one model.
+        second: result of the other, on the same pieces in the same order.
+        generator: source of chance.
+        n_draws: how often to draw.
+
+    Returns:
+        The difference, and the range that holds the middle 95 % of the draws.
+
+    Raises:
+        ValueError: the pieces differ.
+
+    Example:
+        >>> nats = [np.full((8, 4), level) for level in (0.5, 0.7)]
+        >>> one = Likelihood(tuple(nats), tuple(each > 9 for each in nats))
+        >>> two = Likelihood(tuple(each - 0.1 for each in nats), one.is_change)
+        >>> found = compare(one, two, np.random.default_rng(0))
+        >>> round(found.low, 3), round(found.difference, 3), round(found.high, 3)
+        (0.1, 0.1, 0.1)
+
+    References:
+        Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), the percentile interval.
+
+    Chapter: 3c, 8b.
+    """
+    n_tokens = first.piece_tokens
+    if not np.array_equal(n_tokens, second.piece_tokens):
         raise ValueError(
-            "Whole pieces are scored in overlapping windows, so context_length must be at least twice the model's "
-            f"cycle of {stride_token} tokens; found {context_length}. Use a longer context or shorter cycle_lengths."
+            f"Two models are compared on the same pieces; these results have {len(n_tokens)} and "
+            f"{len(second.piece_tokens)} pieces of different lengths. Score both models on one list."
         )
-    return stride
+    differences = (first.piece_nats - second.piece_nats) * n_tokens
+    drawn = generator.integers(len(n_tokens), size=(n_draws, len(n_tokens)))
+    means = differences[drawn].sum(axis=1) / n_tokens[drawn].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Comparison(float(differences.sum() / n_tokens.sum()), float(low), float(high))
+
+
+def _encode(pieces: Sequence[voices.VoiceGrid | ArrayLike]) -> list[np.ndarray]:
+    """Return ids (n_steps, 4) of each piece, or refuse what is no chorale."""
+    if isinstance(pieces, voices.VoiceGrid):
+        raise TypeError("Likelihood is measured on a list of pieces; found one VoiceGrid. Put it into a list.")
+    grids = [piece if isinstance(piece, voices.VoiceGrid) else _as_grid(piece) for piece in pieces]
+    if not grids or not all(grid.n_steps for grid in grids):
+        raise ValueError("Likelihood needs at least one piece, and a step in each; found none. Is the split empty?")
+    return [TOKENS.encode(grid).astype(np.int64).reshape(-1, 4) for grid in grids]
+
+
+def _as_grid(pitch: ArrayLike) -> voices.VoiceGrid:
+    """Return MIDI pitches as a grid, or refuse another shape."""
+    array = np.asarray(pitch)
+    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "iu":
+        raise ValueError(
+            "A piece must be a VoiceGrid or MIDI pitches of the shape (n_steps, 4), -1 for a rest; found an array of "
+            f"shape {array.shape} and type {array.dtype}."
+        )
+    return voices.from_pitches(array)
+
+
+def _score(model: object, ids: list[np.ndarray]) -> list[Scores]:
+    """Ask a model of any kind for the scores of all pieces."""
+    if isinstance(model, MusicTransformer):
+        size = model.config.vocabulary_size
+        if size != TOKENS.vocabulary.size:
+            raise ValueError(
+                f"The benchmark has {TOKENS.vocabulary.size} symbols, rest and pitches 36 to 81; this network has "
+                f"{size}. Measure it on its own tokens with nats_per_token."
+            )
+        scored = score_tokens(model, [each.reshape(-1) for each in ids])
+        return [Scores(each.nats.reshape(-1, 4), each.is_first_choice.reshape(-1, 4)) for each in scored]
+    if _reads_frames(model):
+        return score_frames(model, ids)
+    if not hasattr(model, "token_log_probs"):
+        raise TypeError(
+            "A model must be a MusicTransformer, a FrameTransformer, or have a method token_log_probs(ids); found "
+            f"{type(model).__name__}. For a class, make an object of it first."
+        )
+    return [_ask(model, each) for each in ids]
+
+
+def _reads_frames(model: object) -> bool:
+    """Return whether a model is a network over steps: its ``forward`` takes frames and the index of the first."""
+    return isinstance(model, torch.nn.Module) and "first_step" in inspect.signature(model.forward).parameters
 
 
 @torch.no_grad()
-def _window_nats(model: MusicTransformer, windows: Batch, rows: slice) -> np.ndarray:
-    """Return nats (n_windows, context_length) of some windows."""
-    model.eval()
-    device = model.to_logits.weight.device
-    log_probabilities = model(torch.from_numpy(windows.token_ids[rows]).to(device)).float().log_softmax(dim=-1)
-    targets = torch.from_numpy(windows.targets[rows]).to(device)
-    return -log_probabilities.gather(-1, targets[..., None])[..., 0].cpu().double().numpy()
+def _ask(model: object, ids: np.ndarray) -> Scores:
+    """Ask a model through its own methods, and check what it says."""
+    if isinstance(model, torch.nn.Module):
+        model.eval()
+    if not hasattr(model, "symbol_log_probs"):
+        return Scores(-_check_answer(model.token_log_probs(ids), ids.shape, "token_log_probs"), None)
+    answer = _check_answer(model.symbol_log_probs(ids), (*ids.shape, TOKENS.vocabulary.size), "symbol_log_probs")
+    chosen = np.take_along_axis(answer, ids[..., None], axis=-1)[..., 0]
+    return Scores(-chosen, answer.argmax(axis=-1) == ids)
 
 
-def _check_ids(pieces: Sequence[ArrayLike], vocabulary_size: int) -> list[np.ndarray]:
-    """Return the pieces as arrays, or refuse an empty corpus and ids outside the vocabulary."""
-    arrays = [np.asarray(piece) for piece in pieces]
-    if sum(ids.size for ids in arrays) == 0:
-        raise ValueError("Likelihood needs at least one token; found none. Is the split empty?")
-    for index, ids in enumerate(arrays):
-        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-            raise ValueError(
-                f"A piece must be one row of whole token ids; piece {index} has shape {ids.shape} and type "
-                f"{ids.dtype}. Encode the music with a tokenizer first, and put a single piece into a list."
-            )
-        if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
-            raise ValueError(
-                f"Token ids must lie in 0..{vocabulary_size - 1}; piece {index} has {ids.min()}..{ids.max()}. "
-                "Was the music encoded with another vocabulary?"
-            )
-    return arrays
+def _check_answer(answer: ArrayLike, shape: tuple[int, ...], method: str) -> np.ndarray:
+    """Return a model's answer as float64, or refuse one that cannot be logarithms of probabilities."""
+    log_probs = np.asarray(answer, np.float64)
+    if log_probs.shape != shape:
+        raise ValueError(f"{method} must answer with one number a token, shape {shape}; found {log_probs.shape}.")
+    if not (log_probs <= 1e-6).all():
+        raise ValueError(
+            f"{method} must answer with logarithms of probabilities, 0 or below; found {log_probs.max()}. Are these "
+            "probabilities, nats with the sign turned, or results of a model that diverged?"
+        )
+    return log_probs
