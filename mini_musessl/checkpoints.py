@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +18,13 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from mini_musessl.midi.files import write_aside
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 FORMAT = "mini_musessl checkpoint 1"
+MODELS = ("MusicTransformer", "FrameTransformer")
 # One key for everything: safetensors writes several keys in an order that changes from run to run.
 _KEY = "mini_musessl"
 _RETRAIN = "Save the model again with checkpoints.save_checkpoint, or train it again."
@@ -33,24 +36,30 @@ class Checkpoint(NamedTuple):
     Chapter: 6a.
     """
 
-    model: MusicTransformer
+    model: nn.Module
     card: dict[str, Any]
 
 
-def save_checkpoint(model: MusicTransformer, path: str | os.PathLike[str], card: dict[str, Any] | None = None) -> None:
+def save_checkpoint(
+    model: nn.Module,
+    path: str | os.PathLike[str],
+    card: dict[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Write a model and its card to one file.
 
     The file is written under another name and then renamed, so that a crash never leaves half a checkpoint.
 
     Args:
-        model: what to save; its configuration is saved with it.
+        model: a MusicTransformer or FrameTransformer; its configuration is saved with it.
         path: where to write, ending in ".safetensors". An older file of that name is replaced.
         card: facts about the model that JSON can hold, such as data, licence, seed, cost and scores. They come back as
             JSON keeps them: a tuple as a list, a key as text.
+        dtype: torch.bfloat16 or torch.float16 halve the file; the weights are rounded. None keeps them as they are.
 
     Raises:
-        ValueError: another ending, a folder that does not exist, or a card that is no dictionary or that JSON cannot
-            hold.
+        ValueError: another ending, a folder that does not exist, another kind of model or of number, weights too large
+            for it, or a card that is no dictionary or that JSON cannot hold.
         OSError: the file cannot be written, for example because the folder is read-only or the disk full.
 
     Chapter: 6a.
@@ -63,20 +72,22 @@ def save_checkpoint(model: MusicTransformer, path: str | os.PathLike[str], card:
     card = {} if card is None else card
     if not isinstance(card, dict):
         raise ValueError(f'A card must be a dictionary, such as {{"data": "chorales"}}; found {type(card).__name__}.')
-    about = {"format": FORMAT, "config": asdict(model.config), "card": card}
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()}
-    _write(path, save(weights, metadata={_KEY: _to_json(about)}))
+    name = type(model).__name__
+    if model_class(name) is not type(model):
+        raise ValueError(f"A checkpoint holds a model of this library, {' or '.join(MODELS)}; found {name}.")
+    about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": card}
+    write_tensors(path, _rounded(model.state_dict(), dtype), about)
 
 
-def load_checkpoint(path: str | os.PathLike[str], expected: TransformerConfig | None = None) -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike[str], expected: Any = None) -> Checkpoint:
     """Read a model and its card.
 
     Args:
         path: a file written by ``save_checkpoint``.
-        expected: the configuration that the caller relies on; None takes any.
+        expected: the configuration that the caller relies on, a TransformerConfig or FrameConfig; None takes any.
 
     Returns:
-        The model, on the CPU and in evaluation mode, and the card.
+        The model, in float32, on the CPU and in evaluation mode, and the card.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -87,12 +98,91 @@ def load_checkpoint(path: str | os.PathLike[str], expected: TransformerConfig | 
     path = Path(path)
     _check_file(path)
     header, weights = _read(path)
-    config, card = _read_header(path, header)
+    name, config, card = _read_header(path, header)
     _check_expected(path, config, expected)
-    model = MusicTransformer(config)
+    model = model_class(name)(config)
     _check_weights(path, model, weights)
     model.load_state_dict(weights)
     return Checkpoint(model.eval(), card)
+
+
+def model_class(name: str) -> type[nn.Module] | None:
+    """Return the class of a model that a checkpoint may hold; None for another name.
+
+    Args:
+        name: such as "MusicTransformer".
+    """
+    if name == "MusicTransformer":
+        return MusicTransformer
+    if name == "FrameTransformer":
+        from mini_musessl.frames import FrameTransformer
+
+        return FrameTransformer
+    return None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict[str, Any]) -> None:
+    """Write tensors and facts to one safetensors file, whole or not at all.
+
+    Args:
+        path: where to; an older file of that name is replaced.
+        tensors: by name.
+        about: facts that JSON can hold.
+
+    Raises:
+        ValueError: JSON cannot hold the facts.
+        OSError: the file cannot be written; an older one is as it was.
+
+    Chapter: 6a.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _write(path, save(plain, metadata={_KEY: _to_json(about)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what ``write_tensors`` wrote.
+
+    Args:
+        path: a safetensors file.
+
+    Returns:
+        The facts, and the tensors by name, on the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a pickle, a damaged file, or one without facts that can be read.
+
+    Chapter: 6a.
+    """
+    _check_file(path)
+    header, tensors = _read(path)
+    try:
+        return dict(json.loads(header[_KEY])), tensors
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"The file must hold facts about its numbers that this library wrote; {path.name} does not. {_RETRAIN}"
+        ) from None
+
+
+def _rounded(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """Return weights in another type of number; whole numbers stay."""
+    if dtype is None:
+        return dict(weights)
+    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ValueError(f"dtype must be torch.bfloat16, torch.float16, torch.float32 or None; found {dtype}.")
+    rounded = {name: w.to(dtype) if w.is_floating_point() else w for name, w in weights.items()}
+    for name, weight in rounded.items():
+        if not weight.isfinite().all():
+            raise ValueError(
+                f"Weights must be finite numbers that fit into {dtype}; {name} holds some that do not. "
+                "Did training diverge? torch.bfloat16 holds larger numbers than torch.float16."
+            )
+    return rounded
+
+
+def _tuples(value: Any) -> Any:
+    """Return a value of JSON, which has no tuples, with lists made tuples again."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _to_json(about: dict[str, Any]) -> str:
@@ -144,14 +234,14 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         ) from None
 
 
-def _read_header(path: Path, header: dict[str, str]) -> tuple[TransformerConfig, dict[str, Any]]:
-    """Return the configuration and the card, or say what is wrong with them."""
+def _read_header(path: Path, header: dict[str, str]) -> tuple[str, Any, dict[str, Any]]:
+    """Return the model's class, its configuration and the card, or say what is wrong with them."""
     try:
         about = json.loads(header.get(_KEY, "{}"))
         if about.get("format") == FORMAT:
-            # JSON has no tuples: lists become tuples again.
-            values = {name: tuple(v) if isinstance(v, list) else v for name, v in about["config"].items()}
-            return TransformerConfig(**values), dict(about["card"])
+            name = about.get("class", "MusicTransformer")  # the first checkpoints name none
+            values = {field: _tuples(value) for field, value in about["config"].items()}
+            return name, _config_class(name)(**values), dict(about["card"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"A checkpoint must hold a readable configuration and card; {path.name} does not ({error}). {_RETRAIN}"
@@ -161,10 +251,26 @@ def _read_header(path: Path, header: dict[str, str]) -> tuple[TransformerConfig,
     )
 
 
-def _check_expected(path: Path, config: TransformerConfig, expected: TransformerConfig | None) -> None:
-    """Refuse a model of another size, naming what differs."""
+def _config_class(name: str) -> type:
+    """Return the class of a model's configuration."""
+    if name == "MusicTransformer":
+        return TransformerConfig
+    if name == "FrameTransformer":
+        from mini_musessl.frames import FrameConfig
+
+        return FrameConfig
+    raise ValueError(f"its model is a {name}, and known are {' and '.join(MODELS)}")
+
+
+def _check_expected(path: Path, config: Any, expected: Any) -> None:
+    """Refuse a model of another kind or size, naming what differs."""
     if expected is None or expected == config:
         return
+    if type(expected) is not type(config):
+        raise ValueError(
+            f"The checkpoint must have the configuration that is expected, a {type(expected).__name__}; {path.name} "
+            f"has a {type(config).__name__}. Load another checkpoint."
+        )
     names = [f.name for f in fields(config) if getattr(config, f.name) != getattr(expected, f.name)]
     found = ", ".join(f"{name}={getattr(config, name)}" for name in names)
     wanted = ", ".join(f"{name}={getattr(expected, name)}" for name in names)
@@ -174,7 +280,7 @@ def _check_expected(path: Path, config: TransformerConfig, expected: Transformer
     )
 
 
-def _check_weights(path: Path, model: MusicTransformer, weights: dict[str, torch.Tensor]) -> None:
+def _check_weights(path: Path, model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     """Refuse weights that do not fit the configuration beside them."""
     wanted = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     found = {name: tuple(weight.shape) for name, weight in weights.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from mini_musessl.objectives.next_token import next_token_loss
+from mini_musessl.objectives.next_token import next_token, next_token_loss
+from mini_musessl.windows import cut_windows
 
 
 def test_two_tokens_by_hand():
@@ -85,3 +87,25 @@ def test_targets_may_be_short_integers():
     assert next_token_loss(torch.zeros(1, 3, 5), torch.ones(1, 3, dtype=torch.int32)).item() == pytest.approx(
         math.log(5)
     )
+
+
+class Uniform(torch.nn.Module):
+    """A model of tokens that has learned one score a symbol."""
+
+    def __init__(self):
+        super().__init__()
+        self.scores = torch.nn.Parameter(torch.linspace(0, 1, 7))
+
+    def forward(self, token_ids):
+        return self.scores.expand(*token_ids.shape, 7)
+
+
+@pytest.mark.parametrize("length", [5, 12])
+def test_the_objective_leaves_out_padding_and_counts_the_rest(length):
+    piece = np.arange(length) % 7
+    batch = cut_windows([piece], 8, begin_id=7)
+    model = Uniform()
+    loss, n_targets = next_token(model, batch)
+    assert n_targets == length
+    assert loss.item() == pytest.approx(-model.scores.log_softmax(0)[torch.from_numpy(piece)].mean().item())
+    assert loss.requires_grad

@@ -13,8 +13,8 @@ import torch
 
 from mini_musessl import generation, training, windows
 from mini_musessl.evaluation import likelihood
-from mini_musessl.objectives.next_token import next_token_loss
-from mini_musessl.training import TrainingConfig
+from mini_musessl.objectives.next_token import next_token
+from mini_musessl.training import TrainingConfig, loop
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
@@ -128,12 +128,12 @@ class OneNumber(torch.nn.Module):
         return self.weight.expand(*token_ids.shape, 1)
 
 
-def mean_of_logits(logits, targets, is_padding):
-    return logits.mean()
+def mean_of_logits(model, batch):
+    return model(torch.from_numpy(batch.token_ids)).mean(), batch.targets.size
 
 
 def test_each_update_steps_by_its_own_rate(monkeypatch):
-    monkeypatch.setattr(training, "make_optimizer", lambda model, config: torch.optim.SGD(model.parameters(), lr=99.0))
+    monkeypatch.setattr(loop, "make_optimizer", lambda model, config: torch.optim.SGD(model.parameters(), lr=99.0))
     model = OneNumber()
     training.train(model, make_batches(), QUICK, objective=mean_of_logits, report=None)
     rates = [training.learning_rate_at(update, QUICK) for update in range(QUICK.n_updates)]
@@ -148,22 +148,6 @@ def test_a_gradient_is_of_its_own_batch_alone_and_no_longer_than_the_longest():
 
     assert last_gradient(clip_norm=50.0) == pytest.approx(1)
     assert last_gradient(clip_norm=0.25) == pytest.approx(0.25, rel=1e-4)
-
-
-@pytest.mark.parametrize("length", [5, 12])
-def test_the_objective_is_told_what_is_padding(length):
-    seen = []
-
-    def objective(logits, targets, is_padding):
-        seen.append(is_padding)
-        return next_token_loss(logits, targets, is_padding)
-
-    batches = windows.random_batches([np.arange(length) % 11], 3, 12, np.random.default_rng(0), MODEL.begin_id)
-    training.train(MusicTransformer(MODEL), batches, QUICK, objective=objective, report=None)
-    if length == 12:
-        assert seen == [None] * 6
-    else:
-        assert all(is_padding.tolist() == [[False] * 5 + [True] * 7] * 3 for is_padding in seen)
 
 
 def test_matrices_decay_and_vectors_do_not():
@@ -187,8 +171,9 @@ def test_a_loss_that_is_no_number_stops_and_names_the_update():
     config = replace(QUICK, n_updates=8, report_every=8)
     calls = itertools.count(1)
 
-    def objective(logits, targets, is_padding):
-        return logits.mean() * (math.nan if next(calls) == 3 else 1.0)
+    def objective(model, batch):
+        loss, n_targets = next_token(model, batch)
+        return loss * (math.nan if next(calls) == 3 else 1.0), n_targets
 
     with pytest.raises(FloatingPointError, match="at update 3 it is nan"):
         training.train(MusicTransformer(MODEL), make_batches(), config, objective=objective, report=None)
@@ -207,7 +192,7 @@ def test_a_list_of_batches_will_do():
 
 
 def test_batches_that_end_are_refused():
-    with pytest.raises(ValueError, match="6 updates needs as many batches; found only 2"):
+    with pytest.raises(ValueError, match=r"n_updates \* n_batches = 6 batches; found only 2"):
         training.train(MusicTransformer(MODEL), itertools.islice(make_batches(), 2), QUICK, report=None)
 
 
@@ -242,6 +227,148 @@ def test_training_scoring_and_sampling_keep_to_one_device(device, precision):
     assert tokens.shape == (1, 30) and tokens.device.type == "cpu"
 
 
+class Constant(torch.nn.Module):
+    """A model of one number; its loss on a batch (value, n_targets) is (number - value) squared, on the mean."""
+
+    def __init__(self, start=0.0):
+        super().__init__()
+        self.number = torch.nn.Parameter(torch.tensor(start))
+
+
+def squared(model, batch):
+    value, n_targets = batch
+    return (model.number - value) ** 2, n_targets
+
+
+def test_each_batch_of_an_update_counts_as_much_as_it_has_targets():
+    config = replace(QUICK, n_updates=1, n_warmup_updates=0, n_batches=3, clip_norm=1e9)
+    model = Constant()
+    history = training.train(model, [(1.0, 10), (2.0, 30), (4.0, 20)], config, objective=squared, report=None)
+    assert model.number.grad.item() == pytest.approx(-2 * (10 * 1 + 30 * 2 + 20 * 4) / 60)
+    assert history.train_nats == pytest.approx([(10 * 1 + 30 * 4 + 20 * 16) / 60] * 2)
+    assert history.n_targets == [0, 60]
+
+
+def test_the_gradient_of_several_batches_is_that_of_one_large_batch():
+    whole = next(make_batches())
+    fields = (whole.token_ids, whole.targets, whole.is_padding, whole.start_token, whole.piece_index)
+    parts = [windows.Batch(*(array[rows] for array in fields)) for rows in (slice(0, 1), slice(1, 3))]
+
+    def weights(batches, n_batches):
+        model = MusicTransformer(MODEL)
+        config = replace(QUICK, n_updates=3, n_batches=n_batches)
+        training.train(model, itertools.cycle(batches), config, report=None)
+        return torch.cat([weight.detach().flatten() for weight in model.parameters()])
+
+    torch.testing.assert_close(weights(parts, 2), weights([whole], 1), atol=2e-5, rtol=0)
+
+
+def test_the_average_of_the_weights_is_the_one_computed_by_hand():
+    seen, averages = [], []
+
+    def objective(model, batch):
+        seen.append(model.number.item())
+        return squared(model, batch)
+
+    def evaluate(model):
+        averages.append(model.number.item())
+        return 1.0
+
+    config = replace(QUICK, n_updates=8, averaging=0.3, report_every=1)
+    model = Constant()
+    training.train(model, itertools.repeat((5.0, 1)), config, evaluate, objective, report=None)
+    expected = [0.0]
+    for update, number in enumerate(seen[1:]):
+        memory = min(0.3, (1 + update) / (20 + update))
+        expected.append(memory * expected[-1] + (1 - memory) * number)
+    assert averages[:-1] == pytest.approx(expected, rel=1e-5)
+    assert model.number.item() == averages[-1]
+    assert averages[3] < seen[3]
+
+
+def test_averaging_changes_nothing_in_how_the_weights_themselves_move():
+    def losses(averaging):
+        config = replace(QUICK, averaging=averaging, report_every=1)
+        model = MusicTransformer(replace(MODEL, dropout=0.2))
+        return training.train(model, make_batches(), config, lambda model: 1.0, report=None).train_nats
+
+    assert losses(0.9) == losses(0.0)
+
+
+def falling_then_rising(*values):
+    """An evaluation that answers these numbers in turn."""
+    answers = iter(values)
+    return lambda model: next(answers)
+
+
+def test_training_stops_when_validation_has_not_improved_for_as_long_as_patience_lasts():
+    config = replace(QUICK, n_updates=50, report_every=1, patience=3)
+    evaluate = falling_then_rising(5.0, 3.0, 4.0, 3.0, 2.5, 2.5, 2.6, 2.7)
+    history = training.train(MusicTransformer(MODEL), make_batches(), config, evaluate, report=None)
+    assert history.update == list(range(8))
+    assert history.best_line() == 4
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.5])
+def test_the_best_weights_are_kept_and_they_are_those_that_were_evaluated(averaging):
+    numbers = []
+    answers = iter((5.0, 3.0, 2.0, 4.0, 2.0, 6.0))
+
+    def evaluate(model):
+        numbers.append(model.number.item())
+        return next(answers)
+
+    config = replace(QUICK, n_updates=5, report_every=1, averaging=averaging, keep_best=True)
+    model = Constant()
+    training.train(model, itertools.repeat((5.0, 1)), config, evaluate, squared, report=None)
+    assert model.number.item() == numbers[2]
+    assert len(set(numbers)) == 6
+
+
+def test_without_keep_best_the_model_has_its_last_weights():
+    numbers = []
+
+    def evaluate(model):
+        numbers.append(model.number.item())
+        return float(len(numbers))
+
+    model = Constant()
+    training.train(model, itertools.repeat((5.0, 1)), QUICK, evaluate, squared, report=None)
+    assert model.number.item() == numbers[-1]
+
+
+@pytest.mark.parametrize("change", [{"keep_best": True}, {"patience": 2}])
+def test_best_and_patience_need_an_evaluation(change):
+    with pytest.raises(ValueError, match="keep_best and patience need a validation loss to go by; found no `evaluate`"):
+        training.train(MusicTransformer(MODEL), make_batches(), replace(QUICK, **change), report=None)
+
+
+def test_a_batch_without_targets_is_refused():
+    with pytest.raises(ValueError, match="must have at least one target; found 0"):
+        training.train(Constant(), [(1.0, 0)] * 6, QUICK, objective=squared, report=None)
+
+
+def test_an_empty_batch_of_tokens_is_refused():
+    batch = next(make_batches())
+    nothing = replace(batch, is_padding=np.ones_like(batch.is_padding))
+    with pytest.raises(ValueError, match="at least one target; found only padding"):
+        training.train(MusicTransformer(MODEL), itertools.repeat(nothing), QUICK, report=None)
+
+
+def test_a_history_goes_through_json_and_is_equal_whatever_time_it_took():
+    history = training.train(MusicTransformer(MODEL), make_batches(), QUICK, lambda model: 2.0, report=None)
+    again = training.History.from_json(history.to_json())
+    assert again == history
+    assert again.seconds == history.seconds and history.seconds == sorted(history.seconds)
+    again.seconds = [0.0, 0.0, 0.0]
+    assert again == history
+    assert history.n_targets == [0, 4 * 36, 6 * 36]
+    with pytest.raises(ValueError, match=r"must hold update, train_nats, .*; found '\[1\]'"):
+        training.History.from_json("[1]")
+    with pytest.raises(ValueError, match="lowest validation loss; found none"):
+        training.History().best_line()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="needs a GPU that PyTorch can see; found none"):
@@ -261,6 +388,11 @@ def test_a_gpu_that_is_not_there_is_refused():
         ({"learning_rate": math.nan}, "learning_rate must be a finite number above 0; found nan"),
         ({"n_warmup_updates": 6}, "at least 0 and below n_updates = 6; found 6"),
         ({"device": "gpu"}, "device must be one of auto, cpu, cuda; found 'gpu'"),
+        ({"schedule": "step"}, "schedule must be one of linear, cosine, trapezoid; found 'step'"),
+        ({"decay_share": 0.0}, "decay_share must lie above 0 and be at most 1; found 0.0"),
+        ({"averaging": 1.0}, "averaging must be at least 0 and below 1; found 1.0"),
+        ({"n_batches": 0}, "n_batches must be at least 1; found 0"),
+        ({"patience": 0}, "patience must be at least 1; found 0"),
         ({"precision": "half"}, "precision must be one of auto, float32, bfloat16; found 'half'"),
     ],
 )

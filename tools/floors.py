@@ -52,7 +52,9 @@ FLOORS: dict[str, Floor] = {
             "tokenizers": "four tokenizers with one contract: encode, decode, what is lost",
         },
     ),
-    "4": Floor("batches", {"windows": "windows, padding, batches; augmentation by transposition"}),
+    "4": Floor(
+        "batches", {"windows": "windows of tokens and of frames, padding, batches; augmentation by transposition"}
+    ),
     "5": Floor(
         "network",
         {
@@ -62,12 +64,12 @@ FLOORS: dict[str, Floor] = {
             "transformer": "MusicTransformer and its configuration",
         },
     ),
-    "6": Floor("objectives", {"objectives": "what the network is asked to predict: the next token"}),
+    "6": Floor("objectives", {"objectives": "what the network is asked to predict: the next token, the next frame"}),
     "7": Floor(
         "use",
         {
             "checkpoints": "safetensors and JSON; anything else is refused",
-            "training": "one loop, schedules, history",
+            "training": "one loop, schedules, averages, history; stopped at any moment, it goes on",
             "generation": "sampling with temperature and top-p, continuation",
         },
     ),

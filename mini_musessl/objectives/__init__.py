@@ -1,4 +1,8 @@
 """Objectives: what a network is asked to predict, one module each.
 
-Chapter: 4a (next token).
+An objective is a function ``(model, batch) -> (loss, n_targets)``: it runs the model and returns the mean loss in nats
+over the targets of the batch, and how many targets there were. The number is needed where batches are put together,
+one after the other or from several processes: each counts as much as it has targets.
+
+Chapter: 4a (next token), 5d (next frame).
 """

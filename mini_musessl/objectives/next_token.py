@@ -7,8 +7,32 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+from mini_musessl.objectives.devices import to_device_of
+from mini_musessl.windows import Batch
+
+
+def next_token(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], int]:
+    """Run a model of tokens on a batch and measure its surprise: the objective that ``training.train`` uses.
+
+    Args:
+        model: maps token ids (n_windows, context_length) to logits (n_windows, context_length, vocabulary).
+        batch: from ``windows.random_batches``.
+
+    Returns:
+        The mean loss in nats over the targets that are no padding, with its gradient, and how many those are.
+
+    Raises:
+        ValueError: nothing but padding, or targets outside the vocabulary of the logits.
+
+    Chapter: 4a.
+    """
+    token_ids, targets, is_padding = to_device_of(model, batch.token_ids, batch.targets, batch.is_padding)
+    n_targets = int((~batch.is_padding).sum())
+    has_padding = n_targets < batch.is_padding.size
+    return next_token_loss(model(token_ids), targets, is_padding if has_padding else None), n_targets
 
 
 def next_token_loss(

@@ -1,0 +1,124 @@
+"""Several processes, one training: what torchrun starts shares the batches of each update.
+
+``torchrun --nproc-per-node 2 program.py`` starts the same program twice and tells each its number in the environment.
+Each process draws all batches, learns from its share of them, and adds its gradients to those of the others. All
+weights then change alike, so they never need to be sent. Only the first process evaluates, reports and saves.
+
+Chapter: 6a.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that train together; alone by default.
+
+    Attributes:
+        rank: number of this process, from 0.
+        count: how many there are.
+
+    Chapter: 6a.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that evaluates, reports and saves."""
+        return self.rank == 0
+
+    def share(self, n_batches: int) -> range:
+        """Return the numbers of the batches that this process learns from.
+
+        Args:
+            n_batches: batches of an update, a multiple of the number of processes.
+        """
+        return range(self.rank, n_batches, self.count)
+
+    def sum(self, number: float) -> float:
+        """Return the sum of a number over all processes.
+
+        Args:
+            number: what this process has.
+        """
+        if self.count == 1:
+            return number
+        total = torch.tensor([number], dtype=torch.float64)
+        distributed.all_reduce(total)
+        return total.item()
+
+    def sum_tensors(self, tensors: list[Tensor]) -> None:
+        """Replace tensors by their sums over all processes, in one message.
+
+        Args:
+            tensors: of the same shapes in every process, on one device.
+        """
+        if self.count > 1:
+            flat = torch.cat([tensor.flatten() for tensor in tensors])
+            distributed.all_reduce(flat)
+            parts = flat.split([tensor.numel() for tensor in tensors])
+            torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
+
+    def ask_first(self, question: Callable[[], float]) -> float:
+        """Let the first process answer a question, and tell all.
+
+        Args:
+            question: called in the first process alone.
+        """
+        answer = question() if self.is_first else 0.0
+        return self.sum(answer)
+
+    def copy_first(self, model: nn.Module) -> None:
+        """Give every process the weights of the first.
+
+        Args:
+            model: has the same form in all.
+        """
+        if self.count > 1:
+            for weight in model.parameters():
+                distributed.broadcast(weight.data, 0)
+
+
+def join_processes(n_batches: int, device: torch.device) -> Processes:
+    """Meet the other processes that torchrun started; alone without torchrun.
+
+    Args:
+        n_batches: batches of an update.
+        device: where this process computes; each takes the GPU of its own number.
+
+    Raises:
+        ValueError: the batches of an update can't be divided among the processes, or the environment names several
+            processes and not how they meet.
+
+    Chapter: 6a.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return Processes()
+    if n_batches % count:
+        raise ValueError(
+            f"n_batches must be a multiple of the number of processes, {count}, so that each has as many batches an "
+            f"update; found {n_batches}. Change n_batches, or start as many processes as divide it."
+        )
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if not distributed.is_initialized():
+        missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+        if missing:
+            raise ValueError(
+                f"With WORLD_SIZE={count} the environment must say how the processes meet; found no "
+                f"{', '.join(missing)}. Start the program with torchrun, or unset WORLD_SIZE."
+            )
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        atexit.register(distributed.destroy_process_group)
+    return Processes(distributed.get_rank(), count)

@@ -1,0 +1,89 @@
+"""The next-frame objective: four cells a step, padding left out, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mini_musessl.objectives.next_frame import next_frame, next_frame_loss
+from mini_musessl.objectives.next_token import next_token_loss
+from mini_musessl.windows import random_frame_batches
+
+N_SYMBOLS = 47
+
+
+class Table(nn.Module):
+    """A model of frames that knows how often each symbol comes; it notes what it is asked."""
+
+    def __init__(self, n_symbols=N_SYMBOLS):
+        super().__init__()
+        self.scores = nn.Parameter(torch.linspace(-1, 1, n_symbols))
+        self.asked = []
+
+    def forward(self, frames, first_step):
+        self.asked.append((frames.clone(), first_step.clone()))
+        return self.scores.expand(*frames.shape, len(self.scores))
+
+
+@pytest.fixture
+def batch():
+    pieces = [np.random.default_rng(0).integers(0, N_SYMBOLS, (n_steps, 4)) for n_steps in (5, 12)]
+    return next(random_frame_batches(pieces, 6, 9, np.random.default_rng(1)))
+
+
+def test_the_loss_is_the_mean_over_the_cells_that_are_no_padding(batch):
+    model = Table()
+    loss, n_targets = next_frame(model, batch)
+    cells = batch.frames[~batch.is_padding]
+    assert batch.is_padding.any() and n_targets == cells.size
+    assert loss.item() == pytest.approx(-model.scores.log_softmax(0)[torch.from_numpy(cells)].mean().item())
+    loss.backward()
+    assert model.scores.grad.abs().sum() > 0
+
+
+def test_the_model_is_told_the_first_step_of_each_window(batch):
+    model = Table()
+    next_frame(model, batch)
+    frames, first_step = model.asked[0]
+    assert frames.tolist() == batch.frames.tolist()
+    assert first_step.tolist() == batch.start_step.tolist()
+
+
+def test_it_is_the_loss_of_the_same_cells_as_tokens():
+    logits = torch.randn(2, 3, 4, 7, generator=torch.Generator().manual_seed(0))
+    frames = torch.arange(24).reshape(2, 3, 4) % 7
+    is_padding = torch.tensor([[False, False, True], [False, False, False]])
+    tokens = next_token_loss(logits.flatten(1, 2), frames.flatten(1, 2), is_padding.repeat_interleave(4, dim=1))
+    torch.testing.assert_close(next_frame_loss(logits, frames, is_padding), tokens)
+
+
+def test_a_model_that_knows_nothing_pays_the_logarithm_of_the_vocabulary():
+    loss = next_frame_loss(torch.zeros(2, 3, 4, 47), torch.ones(2, 3, 4).long(), torch.zeros(2, 3).bool())
+    assert loss.item() == pytest.approx(math.log(47))
+
+
+def test_logits_at_padding_move_nothing():
+    logits = torch.zeros(1, 2, 4, 7, requires_grad=True)
+    next_frame_loss(logits, torch.zeros(1, 2, 4).long(), torch.tensor([[False, True]])).backward()
+    assert (logits.grad[0, 1] == 0).all() and (logits.grad[0, 0] != 0).all()
+
+
+def test_nothing_but_padding_is_refused(batch):
+    nothing = replace(batch, is_padding=np.ones_like(batch.is_padding))
+    with pytest.raises(ValueError, match="at least one target; found only padding"):
+        next_frame(Table(), nothing)
+
+
+def test_ids_of_another_vocabulary_are_refused(batch):
+    with pytest.raises(ValueError, match=r"must lie in 0\.\.10; found 0\.\.46"):
+        next_frame(Table(n_symbols=11), batch)
+
+
+def test_swapped_axes_are_refused():
+    with pytest.raises(ValueError, match=r"found \(2, 4, 3, 7\), \(2, 3, 4\) and \(2, 3\)"):
+        next_frame_loss(torch.zeros(2, 4, 3, 7), torch.ones(2, 3, 4).long(), torch.zeros(2, 3).bool())
