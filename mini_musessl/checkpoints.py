@@ -20,11 +20,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from mini_musessl.frames import FrameConfig, FrameTransformer
 from mini_musessl.midi.files import write_aside
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 FORMAT = "mini_musessl checkpoint 1"
-MODELS = ("MusicTransformer", "FrameTransformer")
+#: The models that a checkpoint can hold, each with its configuration.
+MODELS: dict[str, tuple[type[nn.Module], type]] = {
+    "MusicTransformer": (MusicTransformer, TransformerConfig),
+    "FrameTransformer": (FrameTransformer, FrameConfig),
+}
 # One key for everything: safetensors writes several keys in an order that changes from run to run.
 _KEY = "mini_musessl"
 _RETRAIN = "Save the model again with checkpoints.save_checkpoint, or train it again."
@@ -73,7 +78,7 @@ def save_checkpoint(
     if not isinstance(card, dict):
         raise ValueError(f'A card must be a dictionary, such as {{"data": "chorales"}}; found {type(card).__name__}.')
     name = type(model).__name__
-    if model_class(name) is not type(model):
+    if MODELS.get(name, (None,))[0] is not type(model):
         raise ValueError(f"A checkpoint holds a model of this library, {' or '.join(MODELS)}; found {name}.")
     about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": card}
     write_tensors(path, _rounded(model.state_dict(), dtype), about)
@@ -100,25 +105,10 @@ def load_checkpoint(path: str | os.PathLike[str], expected: Any = None) -> Check
     header, weights = _read(path)
     name, config, card = _read_header(path, header)
     _check_expected(path, config, expected)
-    model = model_class(name)(config)
+    model = MODELS[name][0](config)
     _check_weights(path, model, weights)
     model.load_state_dict(weights)
     return Checkpoint(model.eval(), card)
-
-
-def model_class(name: str) -> type[nn.Module] | None:
-    """Return the class of a model that a checkpoint may hold; None for another name.
-
-    Args:
-        name: such as "MusicTransformer".
-    """
-    if name == "MusicTransformer":
-        return MusicTransformer
-    if name == "FrameTransformer":
-        from mini_musessl.frames import FrameTransformer
-
-        return FrameTransformer
-    return None
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict[str, Any]) -> None:
@@ -240,8 +230,10 @@ def _read_header(path: Path, header: dict[str, str]) -> tuple[str, Any, dict[str
         about = json.loads(header.get(_KEY, "{}"))
         if about.get("format") == FORMAT:
             name = about.get("class", "MusicTransformer")  # the first checkpoints name none
+            if name not in MODELS:
+                raise ValueError(f"its model is {name}, and known are {' and '.join(MODELS)}")
             values = {field: _tuples(value) for field, value in about["config"].items()}
-            return name, _config_class(name)(**values), dict(about["card"])
+            return name, MODELS[name][1](**values), dict(about["card"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"A checkpoint must hold a readable configuration and card; {path.name} does not ({error}). {_RETRAIN}"
@@ -249,17 +241,6 @@ def _read_header(path: Path, header: dict[str, str]) -> tuple[str, Any, dict[str
     raise ValueError(
         f"A checkpoint must say that its format is {FORMAT!r}; {path.name} says {about.get('format')!r}. {_RETRAIN}"
     )
-
-
-def _config_class(name: str) -> type:
-    """Return the class of a model's configuration."""
-    if name == "MusicTransformer":
-        return TransformerConfig
-    if name == "FrameTransformer":
-        from mini_musessl.frames import FrameConfig
-
-        return FrameConfig
-    raise ValueError(f"its model is a {name}, and known are {' and '.join(MODELS)}")
 
 
 def _check_expected(path: Path, config: Any, expected: Any) -> None:

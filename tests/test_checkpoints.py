@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from mini_musessl.checkpoints import load_checkpoint, save_checkpoint
+from mini_musessl.frames import FrameConfig, FrameTransformer
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 CONFIG = TransformerConfig(
@@ -48,6 +49,83 @@ def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_beside(model, path
     save_checkpoint(model, path, CARD)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+FRAME_CONFIG = FrameConfig(
+    vocabulary_size=13, context_length=20, d_model=20, n_layers=2, n_heads=5, d_feedforward=30, d_voice=24
+)
+
+
+@pytest.fixture
+def frame_model():
+    model = FrameTransformer(FRAME_CONFIG)
+    for weight in model.parameters():
+        weight.data.normal_(generator=torch.Generator().manual_seed(weight.numel()))
+    return model.eval()
+
+
+def test_a_model_of_frames_comes_back(frame_model, tmp_path):
+    save_checkpoint(frame_model, tmp_path / "frames.safetensors", CARD)
+    loaded, card = load_checkpoint(tmp_path / "frames.safetensors", expected=FRAME_CONFIG)
+    assert type(loaded) is FrameTransformer and loaded.config == FRAME_CONFIG and card == CARD
+    frames = torch.arange(56).reshape(2, 7, 4) % 13
+    assert torch.equal(loaded(frames), frame_model(frames))
+
+
+def test_a_model_of_frames_is_no_model_of_tokens(frame_model, path, tmp_path):
+    save_checkpoint(frame_model, tmp_path / "frames.safetensors")
+    with pytest.raises(ValueError, match=r"expected, a TransformerConfig; frames\.safetensors has a FrameConfig"):
+        load_checkpoint(tmp_path / "frames.safetensors", expected=CONFIG)
+    with pytest.raises(ValueError, match=r"expected, a FrameConfig; small\.safetensors has a TransformerConfig"):
+        load_checkpoint(path, expected=FRAME_CONFIG)
+
+
+def test_a_model_of_frames_of_another_vocabulary_is_refused(frame_model, tmp_path):
+    save_checkpoint(frame_model, tmp_path / "frames.safetensors")
+    with pytest.raises(ValueError, match=r"vocabulary_size=47; frames\.safetensors has vocabulary_size=13"):
+        load_checkpoint(tmp_path / "frames.safetensors", expected=replace(FRAME_CONFIG, vocabulary_size=47))
+
+
+def test_a_checkpoint_from_before_there_were_two_kinds_of_model_is_read(model, tmp_path):
+    about = {"format": "mini_musessl checkpoint 1", "config": asdict(CONFIG), "card": CARD}
+    save_file(dict(model.state_dict()), tmp_path / "old.safetensors", metadata={"mini_musessl": json.dumps(about)})
+    loaded, card = load_checkpoint(tmp_path / "old.safetensors")
+    assert type(loaded) is MusicTransformer and card == CARD
+    assert torch.equal(loaded.to_logits.weight, model.to_logits.weight)
+
+
+@pytest.mark.parametrize("dtype, n_bits", [(torch.bfloat16, 8), (torch.float16, 11)])
+def test_half_of_the_digits_take_half_of_the_room_and_come_back_as_full_numbers(model, path, tmp_path, dtype, n_bits):
+    save_checkpoint(model, tmp_path / "half.safetensors", CARD, dtype=dtype)
+    loaded = load_checkpoint(tmp_path / "half.safetensors").model
+    n_weights = sum(weight.numel() for weight in model.parameters())
+    assert path.stat().st_size - (tmp_path / "half.safetensors").stat().st_size > 1.9 * n_weights
+    for name, weight in model.state_dict().items():
+        stored = loaded.state_dict()[name]
+        assert stored.dtype == torch.float32
+        torch.testing.assert_close(stored, weight, rtol=2.0**-n_bits, atol=1e-6)
+        assert torch.equal(stored, weight.to(dtype).float())
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(model, tmp_path):
+    model.norm.weight.data[3] = 1e5
+    with pytest.raises(ValueError, match=r"fit into torch\.float16; norm\.weight holds some that do not"):
+        save_checkpoint(model, tmp_path / "half.safetensors", dtype=torch.float16)
+    save_checkpoint(model, tmp_path / "half.safetensors", dtype=torch.bfloat16)
+    with pytest.raises(ValueError, match=r"dtype must be torch\.bfloat16, .* found torch\.int8"):
+        save_checkpoint(model, tmp_path / "small.safetensors", dtype=torch.int8)
+
+
+def test_a_model_that_the_library_does_not_know_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="a model of this library, MusicTransformer or FrameTransformer; found Linear"):
+        save_checkpoint(torch.nn.Linear(2, 3), tmp_path / "linear.safetensors")
+
+
+def test_a_file_that_names_an_unknown_model_is_refused(model, tmp_path):
+    about = {"format": "mini_musessl checkpoint 1", "class": "Oracle", "config": asdict(CONFIG), "card": {}}
+    save_file(dict(model.state_dict()), tmp_path / "odd.safetensors", metadata={"mini_musessl": json.dumps(about)})
+    with pytest.raises(ValueError, match="its model is Oracle, and known are MusicTransformer and FrameTransformer"):
+        load_checkpoint(tmp_path / "odd.safetensors")
 
 
 def test_a_failed_write_leaves_the_older_file_and_no_half_written_one(model, path, monkeypatch):

@@ -13,6 +13,8 @@ import torch
 
 from mini_musessl import generation, training, windows
 from mini_musessl.evaluation import likelihood
+from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.objectives.next_frame import next_frame
 from mini_musessl.objectives.next_token import next_token
 from mini_musessl.training import TrainingConfig, loop
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
@@ -399,3 +401,17 @@ def test_a_gpu_that_is_not_there_is_refused():
 def test_settings_that_cannot_be_are_refused(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         replace(QUICK, **change)
+
+
+def test_a_model_of_frames_memorises_a_batch_and_its_first_loss_is_the_logarithm_of_the_vocabulary():
+    model = FrameTransformer(
+        FrameConfig(vocabulary_size=11, context_length=12, d_model=20, n_layers=1, n_heads=2, d_feedforward=40,
+                    d_voice=24, dropout=0.0, hidden_share=0.0)
+    )  # fmt: skip
+    piece = np.random.default_rng(5).integers(0, 11, (20, 4))
+    batch = next(windows.random_frame_batches([piece], 3, 8, np.random.default_rng(0), pitch_ids=range(1, 11)))
+    config = replace(QUICK, n_updates=100, n_warmup_updates=10, report_every=100)
+    history = training.train(model, itertools.repeat(batch), config, objective=next_frame, report=None)
+    assert history.train_nats[0] == pytest.approx(math.log(11), abs=1e-5)
+    assert history.train_nats[-1] < history.train_nats[0] / 2
+    assert history.n_targets == [0, 100 * 3 * 8 * 4]

@@ -18,7 +18,9 @@ import training_runs
 from safetensors.torch import save_file
 from training_runs import CONFIG, make_batches, make_model, run
 
-from mini_musessl import training
+from mini_musessl import training, windows
+from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.objectives.next_frame import next_frame
 from mini_musessl.objectives.next_token import next_token
 from mini_musessl.training import loop
 from mini_musessl.training.optimization import step
@@ -31,16 +33,16 @@ class Stopped(Exception):
     """What stops a run in the middle of an update."""
 
 
-def interrupted_at(call: int):
+def interrupted_at(call: int, objective=next_token):
     """Return an objective that stops the run at one of its calls."""
     calls = itertools.count()
 
-    def objective(model, batch):
+    def stopping(model, batch):
         if next(calls) == call:
             raise Stopped
-        return next_token(model, batch)
+        return objective(model, batch)
 
-    return objective
+    return stopping
 
 
 def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
@@ -128,6 +130,24 @@ def test_without_averaging_and_best_the_file_holds_neither(tmp_path):
     model = make_model()
     run(model, config, folder=tmp_path)
     assert same(model, whole)
+
+
+def test_a_model_of_frames_goes_on_too_with_all_that_it_hides_and_drops(tmp_path):
+    def train(objective=next_frame, **settings):
+        pieces = [np.random.default_rng(5).integers(0, 11, (20, 4))]
+        batches = windows.random_frame_batches(pieces, 2, 6, np.random.default_rng(0), pitch_ids=range(1, 11))
+        model = FrameTransformer(
+            FrameConfig(vocabulary_size=11, context_length=12, d_model=20, n_layers=1, n_heads=2, d_voice=24)
+        )
+        assert model.config.dropout > 0 and model.config.hidden_share > 0
+        config = replace(CONFIG, n_updates=5, keep_best=False)
+        history = training.train(model, batches, config, objective=objective, report=None, **settings)
+        return model, history
+
+    with pytest.raises(Stopped):
+        train(interrupted_at(7, next_frame), folder=tmp_path, save_every=1)
+    (whole, history), (resumed, again) = train(), train(folder=tmp_path)
+    assert same(whole, resumed) and history == again
 
 
 @pytest.fixture
