@@ -1,0 +1,265 @@
+"""FrameTransformer: one position a step, the voices of the step predicted in turn.
+
+A token Transformer reads a chorale as soprano, alto, tenor, bass, soprano, ...: four positions a step. This network
+spends one position on the whole step, a *frame*. A stack of attention layers reads the frames before; a small head
+then predicts the voices of the new frame one after another, each knowing those above it. The probability of a piece
+is the product of the same conditional probabilities as before, so the two networks are measured on the same scale.
+
+Conventions:
+    frames: (batch, n_steps, n_voices) symbol ids, voices from the highest to the lowest; id 0 is a rest, the other ids
+        are consecutive pitches.
+    begin: the id ``vocabulary_size``, which stands before the first frame. It is read, never predicted.
+
+Chapter: 5d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mini_musessl.attention import KeysAndValues, causal_rule
+from mini_musessl.blocks import TransformerBlock, draw_first_weights
+from mini_musessl.dropout import PooledDropout
+from mini_musessl.frame_head import VoicesInTurn, by_voice
+from mini_musessl.frame_past import LONGEST_HOLD_STEP, Past, look_back
+from mini_musessl.music import whole_number
+from mini_musessl.positions import rotary_angles
+
+
+@dataclass(frozen=True)
+class FrameConfig:
+    """Size and shape of a FrameTransformer.
+
+    Attributes:
+        vocabulary_size: symbols that can be predicted; one more, the begin symbol, can only be read.
+        n_voices: voices of a frame, predicted in turn.
+        context_length: most frames the network reads at once.
+        d_model: width of the features of the stack.
+        n_layers: blocks in the stack.
+        n_heads: attention heads a block; divides ``d_model``.
+        d_feedforward: width inside the feed-forward layers.
+        d_voice: width of the head that predicts a voice.
+        dropout: share of features silenced while training, 0 up to but not 1.
+        hidden_share: share of the cells (one voice at one step) of the past that the stack cannot see while training,
+            0 up to but not 1. What is hidden is drawn anew for every window.
+        hears_holds: the network is told for how many steps each voice has held its note.
+        cycle_length: the network is told the index of the step it predicts modulo this; 1 tells nothing.
+        hears_intervals: the head is told the intervals between the new notes and those before them, beside their
+            pitches; then what it learns of an interval holds in every key.
+
+    Raises:
+        ValueError: a size that is not positive, or sizes that do not divide.
+        TypeError: a size that is not a whole number.
+
+    Chapter: 5d.
+    """
+
+    vocabulary_size: int = 47
+    n_voices: int = 4
+    context_length: int = 640
+    d_model: int = 160
+    n_layers: int = 3
+    n_heads: int = 5
+    d_feedforward: int = 480
+    d_voice: int = 320
+    dropout: float = 0.1
+    hidden_share: float = 0.15
+    hears_holds: bool = True
+    cycle_length: int = 16
+    hears_intervals: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("vocabulary_size", "n_voices", "context_length", "d_model", "n_layers", "n_heads"):
+            whole_number(name, getattr(self, name), lowest=1)
+        for name in ("d_feedforward", "d_voice", "cycle_length"):
+            whole_number(name, getattr(self, name), lowest=1)
+        if self.d_model % (2 * self.n_heads):
+            raise ValueError(
+                f"d_model must be a multiple of 2 * n_heads, because heads split it and rotation pairs features; found "
+                f"d_model={self.d_model} and n_heads={self.n_heads}."
+            )
+        for name in ("dropout", "hidden_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1; found {getattr(self, name)}.")
+
+    @property
+    def begin_id(self) -> int:
+        """The input id that stands before the first frame."""
+        return self.vocabulary_size
+
+
+@dataclass
+class FrameCache:
+    """What the network keeps of the frames it has read, so that it need not read them again.
+
+    Attributes:
+        layers: keys and values of each block.
+        frames: (batch, n_seen, n_voices), all frames read so far.
+
+    Chapter: 5d, 9a.
+    """
+
+    layers: list[KeysAndValues | None]
+    frames: Int[Tensor, "batch n_seen n_voices"]
+
+
+class FrameTransformer(nn.Module):
+    """A causal Transformer over frames: position t sees the frames before t and predicts the voices of frame t in turn.
+
+    The output layers begin at zero: the first prediction is uniform, and the first loss is ln(vocabulary_size).
+
+    Example:
+        >>> model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
+        >>> model(torch.zeros(2, 7, 4, dtype=torch.long)).shape
+        torch.Size([2, 7, 4, 47])
+
+    Chapter: 5d.
+    """
+
+    def __init__(self, config: FrameConfig, seed: int = 0) -> None:
+        """Make a network with fresh weights, drawn from ``seed`` alone."""
+        super().__init__()
+        self.config = config
+        # PyTorch fills new layers from its global state, which is not ours to move.
+        with torch.random.fork_rng(devices=[]):
+            self._make_layers(config)
+        draw_first_weights(self, config.n_layers, torch.Generator().manual_seed(seed))
+        for layer in (*self.head.to_logits, self.head.shortcut_table):
+            nn.init.zeros_(layer.weight)
+        for layer in self.head.to_logits:
+            nn.init.zeros_(layer.bias)
+
+    def _make_layers(self, config: FrameConfig) -> None:
+        """Make all parts, in the order in which ``forward`` uses them."""
+        n_voices, d_model = config.n_voices, config.d_model
+        self.symbol_table = nn.Embedding(n_voices * (config.vocabulary_size + 1), d_model)
+        self.hold_table = nn.Embedding(n_voices * (LONGEST_HOLD_STEP + 1), d_model) if config.hears_holds else None
+        self.cycle_table = nn.Embedding(config.cycle_length, d_model)
+        self.dropout = PooledDropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(d_model, config.n_heads, config.d_feedforward, config.dropout)
+            for _ in range(config.n_layers)
+        )
+        for block in self.blocks:
+            block.dropout = PooledDropout(config.dropout)
+        self.norm = nn.LayerNorm(d_model, bias=False)
+        self.head = VoicesInTurn(
+            config.vocabulary_size,
+            n_voices,
+            d_model,
+            config.d_voice,
+            config.dropout,
+            config.hears_holds,
+            config.hears_intervals,
+        )
+
+    def forward(
+        self, frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch n_steps n_voices vocabulary"]:
+        """Score every symbol for every voice of every step.
+
+        Args:
+            frames: symbol ids, 0..vocabulary_size - 1.
+            first_step: index in its piece of the first frame of each row; None for 0.
+
+        Returns:
+            Logits; those of voice v at step t depend on the frames before t and on the voices before v at t.
+
+        Raises:
+            ValueError: more frames than ``context_length``, none, another shape, or ids outside the vocabulary.
+            TypeError: the ids are not whole numbers.
+        """
+        self._check(frames)
+        past = look_back(frames, first_step, self.config.begin_id)
+        features, _ = self._read(past)
+        return self.head(features, past, frames)
+
+    def start_cache(self, n_rows: int) -> FrameCache:
+        """Return the cache of a network that has read nothing.
+
+        Args:
+            n_rows: sequences that are read side by side.
+        """
+        shape = (whole_number("n_rows", n_rows, lowest=1), 0, self.config.n_voices)
+        return FrameCache(
+            [None] * self.config.n_layers, torch.zeros(shape, dtype=torch.long, device=self.norm.weight.device)
+        )
+
+    def read_next(
+        self, cache: FrameCache, frames: Int[Tensor, "batch n_new n_voices"]
+    ) -> tuple[Float[Tensor, "batch 1 d_model"], Past]:
+        """Read frames that follow those in the cache; say what is then known about the step after them.
+
+        The cache may be empty and there may be no new frame: then the step is the first of a piece.
+
+        Args:
+            cache: from ``start_cache``; it is extended.
+            frames: symbol ids of the new frames, from the step where the cache ends.
+
+        Returns:
+            The features of the stack and the past for the next step, to give to ``head``.
+
+        Raises:
+            ValueError: the context would overflow, or ids outside the vocabulary.
+        """
+        n_read = 0 if cache.layers[0] is None else cache.layers[0][0].shape[2]
+        seen = torch.cat((cache.frames, frames), dim=1)
+        # One more column: the past of the step that follows needs a frame to stand for it; its content is not read.
+        padded = torch.cat((seen, seen.new_zeros(len(seen), 1, seen.shape[2])), dim=1)
+        self._check(padded)
+        past = Past(*(known[:, n_read:] for known in look_back(padded, None, self.config.begin_id)))
+        features, cache.layers = self._read(past, cache.layers, n_read)
+        cache.frames = seen
+        return features[:, -1:], Past(*(known[:, -1:] for known in past))
+
+    def _read(
+        self, past: Past, layers: list[KeysAndValues | None] | None = None, n_read: int = 0
+    ) -> tuple[Tensor, list[KeysAndValues | None]]:
+        """Return the features of the stack for each step, and keys and values of all steps so far."""
+        config, n_new = self.config, past.latest.shape[1]
+        features = self.dropout(self._embed(past))
+        may_attend = causal_rule(n_new, n_read + n_new, features.device)
+        angles = rotary_angles(n_read, n_new, config.d_model // config.n_heads, features.device)
+        present = []
+        for block, before in zip(self.blocks, layers or [None] * config.n_layers, strict=True):
+            features, keys_and_values = block(features, may_attend, angles, before)
+            present.append(keys_and_values)
+        return self.norm(features), present
+
+    def _embed(self, past: Past) -> Tensor:
+        """Add up what each voice sang last and for how long, and the place in the cycle."""
+        cells = self.symbol_table(by_voice(past.latest, self.config.vocabulary_size + 1))
+        if self.hold_table is not None:
+            cells = cells + self.hold_table(by_voice(past.held_step, LONGEST_HOLD_STEP + 1))
+        if self.training and self.config.hidden_share:
+            is_seen = torch.rand(cells.shape[:-1], device=cells.device) >= self.config.hidden_share
+            cells = cells * is_seen[..., None]
+        return cells.sum(dim=2) + self.cycle_table(past.step % self.config.cycle_length)
+
+    def _check(self, frames: Tensor) -> None:
+        """Refuse frames that the network cannot read."""
+        longest, n_voices, largest = self.config.context_length, self.config.n_voices, self.config.vocabulary_size - 1
+        if frames.dim() != 3 or frames.shape[2] != n_voices:
+            raise ValueError(
+                f"The network reads frames of the shape (batch, n_steps, {n_voices}); found {tuple(frames.shape)}. "
+                "For one piece, put it into a batch: frames[None]."
+            )
+        if frames.is_floating_point() or frames.dtype == torch.bool:
+            raise TypeError(
+                f"Frames must be whole numbers; found {frames.dtype}. Encode the music with a tokenizer first."
+            )
+        if not 0 < frames.shape[1] <= longest or len(frames) == 0:
+            raise ValueError(
+                f"The network reads at least one row, and 1 to context_length = {longest} steps; found "
+                f"{tuple(frames.shape[:2])}. Cut windows, or make a network with a longer context."
+            )
+        lowest, highest = int(frames.min()), int(frames.max())
+        if lowest < 0 or highest > largest:
+            raise ValueError(
+                f"Ids of symbols must lie in 0..{largest}; found {lowest}..{highest}. "
+                "Was the music encoded with another vocabulary?"
+            )

@@ -1,0 +1,220 @@
+"""FrameTransformer: what it may see, that the cached way equals the whole, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mini_musessl.dropout import PooledDropout
+from mini_musessl.frame_head import VoicesInTurn, interval_ids
+from mini_musessl.frame_past import LONGEST_HOLD_STEP, look_back
+from mini_musessl.frames import FrameConfig, FrameTransformer
+
+SMALL = {"d_model": 24, "n_layers": 2, "n_heads": 3, "d_feedforward": 40, "d_voice": 28, "context_length": 60}
+
+
+def make(**changes) -> FrameTransformer:
+    """Return a small network whose output depends on everything that it reads."""
+    model = FrameTransformer(FrameConfig(**{**SMALL, **changes}), seed=3).eval()
+    generator = torch.Generator().manual_seed(1)
+    for weight in model.parameters():
+        weight.data.copy_(0.3 * torch.randn(weight.shape, generator=generator))
+    return model
+
+
+@pytest.fixture
+def frames() -> torch.Tensor:
+    """Two rows of 37 frames with rests and held notes."""
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 47, (2, 37, 4), generator=generator)
+    frames[:, 5:25, 1] = frames[:, 5:6, 1]
+    return frames
+
+
+def test_the_first_prediction_is_uniform(frames):
+    model = FrameTransformer(FrameConfig(**SMALL)).eval()
+    log_probabilities = model(frames).log_softmax(-1)
+    assert log_probabilities.shape == (2, 37, 4, 47)
+    torch.testing.assert_close(log_probabilities, torch.full((2, 37, 4, 47), -math.log(47)))
+
+
+@pytest.mark.parametrize("voice", range(4))
+@torch.no_grad()
+def test_a_cell_changes_nothing_before_it_nor_its_own_prediction(frames, voice):
+    model, step = make(), 11
+    changed = frames.clone()
+    changed[:, step, voice] = (frames[:, step, voice] + 5) % 47
+    difference = (model(changed) - model(frames)).abs().amax(-1)
+    assert difference[:, :step].max() == 0
+    assert difference[:, step, : voice + 1].max() == 0
+    assert difference[:, step, voice + 1 :].gt(1e-4).all()
+    assert difference[:, step + 1].gt(1e-4).all()
+
+
+@torch.no_grad()
+def test_reading_with_a_cache_equals_reading_the_whole(frames):
+    model = make()
+    whole = model(frames)
+    cache = model.start_cache(2)
+    features, past = model.read_next(cache, frames[:, :0])
+    for step in range(frames.shape[1]):
+        for n_known in range(5):
+            scores = model.head(features, past, frames[:, step : step + 1, :n_known])
+            n_scored = min(n_known + 1, 4)
+            torch.testing.assert_close(scores[:, 0], whole[:, step, :n_scored], rtol=1e-4, atol=1e-4)
+        features, past = model.read_next(cache, frames[:, step : step + 1])
+
+
+@torch.no_grad()
+def test_a_prompt_may_be_read_at_once(frames):
+    model = make()
+    cache = model.start_cache(2)
+    features, past = model.read_next(cache, frames[:, :20])
+    scores = model.head(features, past, frames[:, 20:21])
+    torch.testing.assert_close(scores, model(frames)[:, 20:21], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_step_index_is_known_modulo_the_cycle_alone(frames):
+    model = make(cycle_length=16)
+    at_0, at_16, at_3 = (model(frames, torch.tensor([start, start])) for start in (0, 16, 3))
+    torch.testing.assert_close(at_0, at_16)
+    assert (at_0 - at_3).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_rows_do_not_see_each_other(frames):
+    model = make()
+    torch.testing.assert_close(model(frames)[1:], model(frames[1:]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("switch", ["hears_holds", "hears_intervals"])
+@torch.no_grad()
+def test_what_is_switched_off_is_not_in_the_network(frames, switch):
+    with_it, without = make(), make(**{switch: False})
+    assert sum(p.numel() for p in without.parameters()) < sum(p.numel() for p in with_it.parameters())
+    assert without(frames).isfinite().all()
+
+
+def test_the_hold_is_counted_from_the_step_at_which_the_symbol_was_new():
+    frames = torch.tensor([20, 20, 22, 22, 22, 0, 0]).view(1, 7, 1)
+    past = look_back(frames, torch.tensor([40]), begin_id=47)
+    assert past.latest.flatten().tolist() == [47, 20, 20, 22, 22, 22, 0]
+    assert past.earlier.flatten().tolist() == [47, 47, 20, 20, 22, 22, 22]
+    assert past.held_step.flatten().tolist() == [0, 0, 1, 0, 1, 2, 0]
+    assert past.step.flatten().tolist() == list(range(40, 47))
+
+
+def test_a_very_long_note_counts_as_the_longest():
+    past = look_back(torch.full((1, 60, 4), 20), None, begin_id=47)
+    assert past.held_step.max() == LONGEST_HOLD_STEP
+
+
+def test_intervals_are_the_same_in_every_key():
+    upper, lower = torch.tensor([30, 25, 46]), torch.tensor([26, 27, 1])
+    assert interval_ids(upper, lower, 47).tolist() == [50, 44, 91]
+    assert interval_ids(upper[:2] + 7, lower[:2] + 7, 47).tolist() == [50, 44]
+
+
+def test_hidden_cells_are_drawn_while_training_only(frames):
+    model = make(hidden_share=0.5, dropout=0.0)
+    assert torch.equal(model(frames), model(frames))
+    model.train()
+    assert not torch.equal(model(frames), model(frames))
+
+
+def test_one_batch_is_memorised(frames):
+    model = FrameTransformer(FrameConfig(**SMALL, dropout=0.0, hidden_share=0.0))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(model(frames).flatten(0, 2), frames.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state_alone():
+    state = torch.random.get_rng_state()
+    first, second, other = (FrameTransformer(FrameConfig(**SMALL), seed=seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["symbol_table.weight"], other["symbol_table.weight"])
+
+
+@pytest.mark.parametrize(
+    ("frames", "error", "sentence"),
+    [
+        (torch.zeros(5, 4, dtype=torch.long), ValueError, r"shape \(batch, n_steps, 4\); found \(5, 4\)"),
+        (torch.zeros(1, 5, 3, dtype=torch.long), ValueError, r"found \(1, 5, 3\)"),
+        (torch.zeros(1, 0, 4, dtype=torch.long), ValueError, "1 to context_length = 60 steps"),
+        (torch.zeros(0, 5, 4, dtype=torch.long), ValueError, "at least one row"),
+        (torch.zeros(1, 61, 4, dtype=torch.long), ValueError, "make a network with a longer context"),
+        (torch.full((1, 5, 4), 47), ValueError, r"must lie in 0..46; found 47..47"),
+        (torch.full((1, 5, 4), -1), ValueError, "another vocabulary"),
+        (torch.zeros(1, 5, 4), TypeError, "Frames must be whole numbers; found torch.float32"),
+    ],
+)
+def test_frames_that_cannot_be_read_are_refused(frames, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()(frames)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"d_model": 25}, ValueError, "multiple of 2 \\* n_heads"),
+        ({"n_layers": 0}, ValueError, "n_layers"),
+        ({"d_voice": 2.5}, TypeError, "d_voice"),
+        ({"dropout": 1.0}, ValueError, "dropout must be at least 0 and below 1; found 1.0"),
+        ({"hidden_share": -0.1}, ValueError, "hidden_share must be at least 0"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(changes, error, sentence):
+    with pytest.raises(error, match=sentence):
+        FrameConfig(**{**SMALL, **changes})
+
+
+def test_more_voices_than_the_network_has_are_refused(frames):
+    model = make()
+    features, past = model.read_next(model.start_cache(2), frames[:, :1])
+    with pytest.raises(ValueError, match="holds 4 voices; found 5"):
+        model.head(features, past, torch.zeros(2, 1, 5, dtype=torch.long))
+
+
+def test_a_head_may_serve_other_voices():
+    head = VoicesInTurn(vocabulary_size=9, n_voices=3, d_model=8, d_voice=10)
+    frames = torch.randint(0, 9, (2, 5, 3))
+    assert head(torch.randn(2, 5, 8), look_back(frames, None, 9), frames).shape == (2, 5, 3, 9)
+
+
+def test_pooled_dropout_silences_its_share_and_keeps_the_mean():
+    dropout, ones = PooledDropout(0.3), torch.ones(200, 500)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first, second = dropout(ones), dropout(ones)
+        torch.manual_seed(0)
+        again = dropout(ones)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert first.eq(0).float().mean() == pytest.approx(0.3, abs=0.01)
+    assert first.mean() == pytest.approx(1, abs=0.02)
+    assert torch.equal(dropout.eval()(ones), ones)
+
+
+def test_pooled_dropout_masks_the_gradient_like_the_features():
+    dropout, features = PooledDropout(0.5), torch.ones(4000, requires_grad=True)
+    silenced = dropout(features)
+    silenced.sum().backward()
+    assert torch.equal(features.grad, silenced.detach())
+
+
+def test_pooled_dropout_serves_more_features_than_its_first_pool():
+    assert PooledDropout(0.5)(torch.ones(5_000_000)).shape == (5_000_000,)
+
+
+def test_pooled_dropout_refuses_to_silence_everything():
+    with pytest.raises(ValueError, match="below 1; found 1"):
+        PooledDropout(1)
