@@ -17,33 +17,11 @@ import torch
 from provenance import RESULTS, write_result
 
 from mini_musessl import corpora, training, windows
-from mini_musessl.evaluation import likelihood
+from mini_musessl.evaluation import counting, likelihood
 from mini_musessl.tokenizers import VoiceGridTokens
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 SEEDS = (0, 1, 2)
-
-
-def same_again_nats(train: list[np.ndarray], pieces: list[np.ndarray], vocabulary_size: int) -> float:
-    """Return the loss of a model that repeats the step before with one probability, and else counts notes.
-
-    The first step of a piece, which has none before it, is scored by the counts alone.
-
-    Args:
-        train: token ids of the training pieces, four a step.
-        pieces: token ids of the pieces to score.
-        vocabulary_size: number of symbols.
-    """
-    table = likelihood.unigram_probabilities(train, vocabulary_size)
-    repeats = [ids.reshape(-1, 4)[1:] == ids.reshape(-1, 4)[:-1] for ids in train]
-    share = np.concatenate(repeats).mean()
-    nats = []
-    for ids in pieces:
-        steps = ids.reshape(-1, 4)
-        p = table[np.arange(4), steps]
-        p[1:] = (1 - share) * p[1:] + share * (steps[1:] == steps[:-1])
-        nats.append(-np.log(p).ravel())
-    return float(np.concatenate(nats).mean())
 
 
 def train_network(tokens: dict[str, list[np.ndarray]], vocabulary_size: int, seed: int, n_updates: int):
@@ -109,10 +87,12 @@ def main() -> None:
     known = corpora.shared_melodies(split)
     parts = ("valid", "test")
     uniform = likelihood.uniform_nats(size)
+    rule = counting.SameAgain(split["train"])
     rows = [
         {"model": "uniform"} | dict.fromkeys(parts, uniform),
         {"model": "unigram per voice"} | {p: likelihood.unigram_nats(tokens["train"], tokens[p], size) for p in parts},
-        {"model": "same again"} | {p: same_again_nats(tokens["train"], tokens[p], size) for p in parts},
+        {"model": "same again"}
+        | {p: likelihood.evaluate_likelihood(rule, split[p]).nats_per_token for p in parts},
     ]
     piece_nats = {part: [] for part in parts}
     for seed in SEEDS:

@@ -293,12 +293,12 @@ def test_results_on_other_pieces_are_not_compared():
 
 @pytest.mark.parametrize("pieces", [[], [np.zeros((0, 4), int)]])
 def test_no_chorale_is_refused(pieces):
-    with pytest.raises(ValueError, match="at least one piece, and a step in each; found none"):
+    with pytest.raises(ValueError, match="least one chorale is needed, and a step in each; found none"):
         likelihood.evaluate_likelihood(Uniform(), pieces)
 
 
 def test_one_grid_in_place_of_a_list_is_refused():
-    with pytest.raises(TypeError, match="a list of pieces; found one VoiceGrid"):
+    with pytest.raises(TypeError, match="in a list; found one VoiceGrid"):
         likelihood.evaluate_likelihood(Uniform(), voices.from_pitches(chorales_of(3)[0]))
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mini_musessl.evaluation.likelihood import TOKENS, evaluate_likelihood, token_log_probs
+from mini_musessl.evaluation.chorale_ids import TOKENS
+from mini_musessl.evaluation.likelihood import evaluate_likelihood, token_log_probs
 from mini_musessl.music import whole_number
 from mini_musessl.voices import REST, SATB
 

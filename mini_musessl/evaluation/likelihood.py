@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from mini_musessl import voices
+from mini_musessl.evaluation.chorale_ids import N_SYMBOLS, TOKENS, encode_chorales
 from mini_musessl.evaluation.marks import uniform_nats, unigram_nats, unigram_probabilities
 from mini_musessl.evaluation.scoring import (
     Scores,
@@ -33,7 +34,6 @@ from mini_musessl.evaluation.scoring import (
     scoring_stride,
     token_nats,
 )
-from mini_musessl.tokenizers import VoiceGridTokens
 from mini_musessl.transformer import MusicTransformer
 
 __all__ = [
@@ -49,9 +49,6 @@ __all__ = [
     "unigram_nats",
     "unigram_probabilities",
 ]
-
-#: The tokens of the benchmark: rest and pitches 36 to 81, four a step, four steps a quarter.
-TOKENS = VoiceGridTokens()
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +156,7 @@ def token_log_probs(model: object, grid: voices.VoiceGrid | ArrayLike) -> Float[
 
     Chapter: 2a, 8b.
     """
-    (scores,) = _score(model, _encode([grid]))
+    (scores,) = _score(model, encode_chorales([grid]))
     return -scores.nats
 
 
@@ -183,7 +180,7 @@ def evaluate_likelihood(model: object, pieces: Sequence[voices.VoiceGrid | Array
 
     Chapter: 2a, 8b.
     """
-    ids = _encode(pieces)
+    ids = encode_chorales(pieces)
     scored = _score(model, ids)
     is_change = tuple(np.vstack((np.zeros((1, 4), bool), each[1:] != each[:-1])) for each in ids)
     choices = tuple(scores.is_first_choice for scores in scored)
@@ -235,34 +232,13 @@ def compare(first: Likelihood, second: Likelihood, generator: np.random.Generato
     return Comparison(float(differences.sum() / n_tokens.sum()), float(low), float(high))
 
 
-def _encode(pieces: Sequence[voices.VoiceGrid | ArrayLike]) -> list[np.ndarray]:
-    """Return ids (n_steps, 4) of each piece, or refuse what is no chorale."""
-    if isinstance(pieces, voices.VoiceGrid):
-        raise TypeError("Likelihood is measured on a list of pieces; found one VoiceGrid. Put it into a list.")
-    grids = [piece if isinstance(piece, voices.VoiceGrid) else _as_grid(piece) for piece in pieces]
-    if not grids or not all(grid.n_steps for grid in grids):
-        raise ValueError("Likelihood needs at least one piece, and a step in each; found none. Is the split empty?")
-    return [TOKENS.encode(grid).astype(np.int64).reshape(-1, 4) for grid in grids]
-
-
-def _as_grid(pitch: ArrayLike) -> voices.VoiceGrid:
-    """Return MIDI pitches as a grid, or refuse another shape."""
-    array = np.asarray(pitch)
-    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "iu":
-        raise ValueError(
-            "A piece must be a VoiceGrid or MIDI pitches of the shape (n_steps, 4), -1 for a rest; found an array of "
-            f"shape {array.shape} and type {array.dtype}."
-        )
-    return voices.from_pitches(array)
-
-
 def _score(model: object, ids: list[np.ndarray]) -> list[Scores]:
     """Ask a model of any kind for the scores of all pieces."""
     if isinstance(model, MusicTransformer):
         size = model.config.vocabulary_size
-        if size != TOKENS.vocabulary.size:
+        if size != N_SYMBOLS:
             raise ValueError(
-                f"The benchmark has {TOKENS.vocabulary.size} symbols, rest and pitches 36 to 81; this network has "
+                f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81; this network has "
                 f"{size}. Measure it on its own tokens with nats_per_token."
             )
         scored = score_tokens(model, [each.reshape(-1) for each in ids])
@@ -289,7 +265,7 @@ def _ask(model: object, ids: np.ndarray) -> Scores:
         model.eval()
     if not hasattr(model, "symbol_log_probs"):
         return Scores(-_check_answer(model.token_log_probs(ids), ids.shape, "token_log_probs"), None)
-    answer = _check_answer(model.symbol_log_probs(ids), (*ids.shape, TOKENS.vocabulary.size), "symbol_log_probs")
+    answer = _check_answer(model.symbol_log_probs(ids), (*ids.shape, N_SYMBOLS), "symbol_log_probs")
     chosen = np.take_along_axis(answer, ids[..., None], axis=-1)[..., 0]
     return Scores(-chosen, answer.argmax(axis=-1) == ids)
 

@@ -1,0 +1,307 @@
+"""Models that count: from knowing nothing to knowing some music, without a network.
+
+Each model answers, for every token of a chorale, with the probabilities of all 47 symbols given the tokens before it.
+``likelihood`` scores it as it scores a network.
+
+The rule of backing off, by which all of them mix what they counted: a context that occurred ``n`` times, and was
+followed ``c`` times by a symbol, gives that symbol the probability ``(c + s * p) / (n + s)``, where ``p`` is the answer
+of the next shorter context. Witten and Bell's ``s`` is the number of different symbols that followed; it may be fixed.
+
+Chapter: 2a (counting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+
+from mini_musessl.evaluation.chorale_ids import N_SYMBOLS, encode_chorales
+from mini_musessl.evaluation.marks import unigram_probabilities
+from mini_musessl.evaluation.musical_facts import N_VALUES, musical_facts
+from mini_musessl.music import whole_number
+from mini_musessl.voices import VoiceGrid
+from mini_musessl.windows import allowed_intervals, transpose_ids
+
+#: Stands for the time before the first step; never predicted.
+BEGIN_ID = N_SYMBOLS
+#: Ids that are pitches.
+PITCH_IDS = range(1, N_SYMBOLS)
+
+Chorales = Sequence[VoiceGrid | ArrayLike]
+
+
+class CountingModel:
+    """What all counting models share: a model says the probabilities, this says the logarithms.
+
+    Chapter: 2a.
+    """
+
+    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+        """Return the probability of every symbol at every token, given the tokens before it."""
+        raise NotImplementedError
+
+    def symbol_log_probs(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+        """Return the natural logarithms of ``probabilities``."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.probabilities(ids))
+
+    def token_log_probs(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4"]:
+        """Return the natural logarithm of the probability of every token."""
+        return np.take_along_axis(self.symbol_log_probs(ids), ids[..., None], axis=-1)[..., 0]
+
+
+class Uniform(CountingModel):
+    """Every symbol alike.
+
+    Chapter: 2a.
+    """
+
+    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+        """Return 1 / 47 everywhere."""
+        return np.full((*ids.shape, N_SYMBOLS), 1 / N_SYMBOLS)
+
+
+class Unigram(CountingModel):
+    """How often each voice sings each symbol, and nothing of what came before.
+
+    Args:
+        chorales: where to count.
+
+    Chapter: 2a.
+    """
+
+    def __init__(self, chorales: Chorales) -> None:
+        self.table = unigram_probabilities([ids.reshape(-1) for ids in encode_chorales(chorales)], N_SYMBOLS)
+
+    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+        """Return the same table at each step."""
+        return np.repeat(self.table[None], len(ids), axis=0)
+
+
+class SameAgain(Unigram):
+    """The symbol of the step before with one probability, and else as ``Unigram`` says; at the first step that alone.
+
+    Args:
+        chorales: where to count, at least one of two steps.
+
+    Chapter: 00, 2a.
+    """
+
+    def __init__(self, chorales: Chorales) -> None:
+        super().__init__(chorales)
+        repeats = [(ids[1:] == ids[:-1]).reshape(-1) for ids in encode_chorales(chorales)]
+        self.repeat_share = float(np.concatenate(repeats).mean())
+
+    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+        """Mix the table with a certainty."""
+        answer = super().probabilities(ids)
+        is_before = np.arange(N_SYMBOLS) == ids[:-1, :, None]
+        answer[1:] = (1 - self.repeat_share) * answer[1:] + self.repeat_share * is_before
+        return answer
+
+
+class NGram(CountingModel):
+    """What followed the last ``order - 1`` tokens, whatever they mean; Witten and Bell's rule; counted in twelve keys.
+
+    Args:
+        chorales: where to count.
+        order: tokens in a count, the predicted one among them, 1 to 11.
+        semitones: transpositions to count in, as far as a piece stays within the vocabulary.
+
+    References:
+        Witten and Bell, "The zero-frequency problem" (1991), method C.
+
+    Chapter: 2a.
+    """
+
+    def __init__(self, chorales: Chorales, order: int = 8, semitones: range = range(-5, 7)) -> None:
+        self.order = whole_number("order", order, lowest=1, highest=11)
+        moved = [
+            transpose_ids(ids, interval, PITCH_IDS)
+            for ids in encode_chorales(chorales)
+            for interval in allowed_intervals(ids, PITCH_IDS, semitones).tolist()
+        ]
+        levels = zip(*map(self._contexts, moved), strict=True)
+        self.counts = BackoffCounts(
+            [np.concatenate(level) for level in levels],
+            np.concatenate([ids.reshape(-1) for ids in moved]),
+            N_SYMBOLS,
+        )
+
+    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+        """Back off from no token before to ``order - 1``."""
+        prior = np.full((ids.size, N_SYMBOLS), 1 / N_SYMBOLS)
+        return self.counts.probabilities(self._contexts(ids), prior).reshape(*ids.shape, N_SYMBOLS)
+
+    def _contexts(self, ids: np.ndarray) -> list[np.ndarray]:
+        """Return one number for the last 0, 1, ..., order - 1 tokens before each token."""
+        row = np.concatenate((np.full(self.order, BEGIN_ID), ids.reshape(-1)))
+        contexts = [np.zeros(ids.size, np.int64)]
+        for back in range(1, self.order):
+            contexts.append(contexts[-1] * (N_SYMBOLS + 1) + row[self.order - back : len(row) - back])
+        return contexts
+
+
+class MusicalCounts(CountingModel):
+    """Two questions with musical contexts: does the voice move? If so, by which interval?
+
+    Contexts are made of facts (``musical_facts``) that do not change when the music is transposed, so that all keys
+    share their counts. Each chain of facts goes from the general to the specific: the first answer knows the first
+    fact, the next one two, and so on.
+
+    Args:
+        chorales: where to count.
+        move_facts: what the first question knows, in order.
+        pitch_facts: what the second one knows.
+        strength: how many sightings the shorter context's answer counts for.
+
+    Raises:
+        ValueError: an unknown fact, or a strength that is not above 0.
+
+    Chapter: 2a.
+    """
+
+    #: Chosen on the validation part of the JSB chorales.
+    MOVE_FACTS = (
+        "voice", "beat", "moves_above", "hold", "stillness",
+        "above_1", "above_2", "below_1", "below_2", "scale",
+    )  # fmt: skip
+    PITCH_FACTS = ("voice", "scale", "distance_above_1", "distance_above_2", "last_leap", "distance_below_1", "hold")
+
+    def __init__(
+        self,
+        chorales: Chorales,
+        move_facts: Sequence[str] = MOVE_FACTS,
+        pitch_facts: Sequence[str] = PITCH_FACTS,
+        strength: float = 20.0,
+    ) -> None:
+        self.move_facts, self.pitch_facts = tuple(move_facts), tuple(pitch_facts)
+        _check_facts((*move_facts, *pitch_facts))
+        pieces = encode_chorales(chorales)
+        facts = [musical_facts(ids) for ids in pieces]
+        joined = {name: np.concatenate([each[name].reshape(-1) for each in facts]) for name in N_VALUES}
+        ids = np.concatenate([each.reshape(-1) for each in pieces])
+        before = np.concatenate([_before(each).reshape(-1) for each in pieces])
+        moves = ids != before
+        may_hold = before != BEGIN_ID
+        self.move_counts = BackoffCounts(
+            [level[may_hold] for level in _levels(joined, self.move_facts)], moves[may_hold].astype(int), 2, strength
+        )
+        self.pitch_counts = BackoffCounts(
+            [level[moves] for level in _levels(joined, self.pitch_facts)],
+            _as_intervals(ids, before)[moves],
+            N_INTERVALS,
+            strength,
+        )
+
+    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+        """Share the probability of moving among the notes to move to."""
+        facts = {name: values.reshape(-1) for name, values in musical_facts(ids).items()}
+        before = _before(ids).reshape(-1)
+        moves = self.move_counts.probabilities(_levels(facts, self.move_facts), np.full((ids.size, 2), 0.5))[:, 1]
+        moves[before == BEGIN_ID] = 1.0
+        symbols = np.arange(N_SYMBOLS)
+        intervals = _as_intervals(symbols, before[:, None])
+        prior = np.full((ids.size, N_INTERVALS), 1 / (N_SYMBOLS - 1))
+        answer = self.pitch_counts.probabilities(_levels(facts, self.pitch_facts), prior)
+        answer = np.take_along_axis(answer, intervals, axis=1)
+        is_hold = symbols == before[:, None]
+        answer[is_hold] = 0  # it moves; and some intervals would leave the vocabulary: share theirs among the rest
+        answer *= (moves / answer.sum(axis=1))[:, None]
+        answer[is_hold] = 1 - moves[before != BEGIN_ID]
+        return answer.reshape(*ids.shape, N_SYMBOLS)
+
+
+class BackoffCounts:
+    """How often each symbol followed each context, and what to expect from that.
+
+    Args:
+        levels: contexts as whole numbers, int64 (n_tokens,) each, from the general to the specific.
+        symbols: what followed, int (n_tokens,).
+        n_symbols: how many symbols there are.
+        strength: how many sightings the more general answer counts for; None for Witten and Bell's rule, the number of
+            different symbols seen after the context.
+
+    Example:
+        >>> counts = BackoffCounts([np.zeros(3, int)], np.array([0, 0, 1]), n_symbols=3)
+        >>> counts.probabilities([np.zeros(1, int)], np.full((1, 3), 1 / 3)).round(3).tolist()
+        [[0.533, 0.333, 0.133]]
+
+    Chapter: 2a.
+    """
+
+    def __init__(
+        self, levels: Sequence[np.ndarray], symbols: np.ndarray, n_symbols: int, strength: float | None = None
+    ) -> None:
+        if strength is not None and not strength > 0:
+            raise ValueError(f"strength must be above 0, or None for Witten and Bell's rule; found {strength}.")
+        self.n_symbols, self.strength = n_symbols, strength
+        self.levels = [self._count(contexts, symbols) for contexts in levels]
+
+    def probabilities(
+        self, levels: Sequence[np.ndarray], prior: Float[np.ndarray, "n_tokens n_symbols"]
+    ) -> Float[np.ndarray, "n_tokens n_symbols"]:
+        """Back off level by level.
+
+        Args:
+            levels: contexts of the tokens to predict, as for the counts.
+            prior: what to expect before any counting.
+
+        Returns:
+            The answer of the most specific context, mixed with the others.
+        """
+        answer = prior.copy()
+        for contexts, (known, first, symbols, counts) in zip(levels, self.levels, strict=True):
+            place = np.searchsorted(known, contexts).clip(max=len(known) - 1)
+            rows = np.flatnonzero(known[place] == contexts)  # a context never seen changes nothing
+            start, n_kinds = first[place[rows]], first[place[rows] + 1] - first[place[rows]]
+            strength = n_kinds if self.strength is None else np.full(len(rows), self.strength)
+            n_seen = np.add.reduceat(counts, first[:-1])[place[rows]]
+            answer[rows] *= (strength / (n_seen + strength))[:, None]
+            # One entry for each symbol that followed one of the contexts.
+            entry = np.repeat(start - np.concatenate(([0], np.cumsum(n_kinds)[:-1])), n_kinds) + np.arange(
+                n_kinds.sum()
+            )
+            share = counts[entry] / np.repeat(n_seen + strength, n_kinds)
+            answer[np.repeat(rows, n_kinds), symbols[entry]] += share
+        return answer
+
+    def _count(self, contexts: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the contexts in order, where each one's entries begin, and symbol and count of each entry."""
+        pairs, counts = np.unique(contexts * self.n_symbols + symbols, return_counts=True)
+        known, first = np.unique(pairs // self.n_symbols, return_index=True)
+        return known, np.append(first, len(pairs)), pairs % self.n_symbols, counts
+
+
+#: Ways to move: intervals -46 to 46, to a rest, and from silence or the beginning to each id.
+N_INTERVALS = 2 * N_SYMBOLS + N_SYMBOLS
+
+
+def _as_intervals(ids: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Number the moves from one id to another so that transposed moves have one number."""
+    is_interval = (ids > 0) & (before > 0) & (before != BEGIN_ID)
+    return np.where(is_interval, ids - before + N_SYMBOLS, 2 * N_SYMBOLS + ids)
+
+
+def _before(ids: np.ndarray) -> np.ndarray:
+    """Return the ids a step before; at the first step, the begin symbol."""
+    return np.vstack((np.full((1, 4), BEGIN_ID), ids[:-1]))
+
+
+def _levels(facts: dict[str, np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+    """Return one number for the first fact, the first two, and so on."""
+    levels, number = [], np.zeros(len(facts["voice"]), np.int64)
+    for name in names:
+        number = number * N_VALUES[name] + facts[name]
+        levels.append(number)
+    return levels
+
+
+def _check_facts(names: Sequence[str]) -> None:
+    """Refuse facts that nobody computes."""
+    unknown = [name for name in names if name not in N_VALUES]
+    if unknown:
+        raise ValueError(f"Facts must be among {', '.join(N_VALUES)}; found {unknown[0]!r}.")
