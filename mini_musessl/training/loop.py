@@ -167,7 +167,8 @@ class _Run:
 
         A batch's loss is a mean over its own targets, so batches are weighted by their number of targets.
         """
-        state.model.train()
+        if not state.model.training:
+            state.model.train()
         state.optimizer.zero_grad(set_to_none=True)
         mean, counts = torch.zeros((), device=self.device), []
         for index in self.processes.share(len(drawn)):
