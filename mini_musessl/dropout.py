@@ -44,16 +44,16 @@ class PooledDropout(nn.Module):
         if not self.training or self.share == 0:
             return features
         n_masks = features.numel()
-        pool = self._find_pool(n_masks, features)
-        start = int(torch.randint(len(pool) - n_masks + 1, ()))
-        return features * pool[start : start + n_masks].view(features.shape)
+        # From the features alone, not from what was asked before: a run that goes on draws what it would have drawn.
+        size = max(_POOL_SIZE, 1 << (2 * n_masks - 1).bit_length())
+        start = int(torch.randint(size - n_masks + 1, ()))
+        return features * self._find_pool(size, features)[start : start + n_masks].view(features.shape)
 
-    def _find_pool(self, n_masks: int, features: Tensor) -> Tensor:
-        """Return the pool, at least twice as long as is needed, on the device and in the type of the features."""
+    def _find_pool(self, size: int, features: Tensor) -> Tensor:
+        """Return a pool of at least this size, on the device and in the type of the features."""
         pool = self._pool
-        if pool is None or len(pool) < 2 * n_masks or pool.device != features.device or pool.dtype != features.dtype:
+        if pool is None or len(pool) < size or pool.device != features.device or pool.dtype != features.dtype:
             generator = torch.Generator().manual_seed(_POOL_SEED)
-            size = max(_POOL_SIZE, 1 << (2 * n_masks - 1).bit_length())
             is_kept = torch.rand(size, generator=generator) >= self.share
             self._pool = pool = (is_kept / (1 - self.share)).to(features)
         return pool

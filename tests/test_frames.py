@@ -218,3 +218,13 @@ def test_pooled_dropout_serves_more_features_than_its_first_pool():
 def test_pooled_dropout_refuses_to_silence_everything():
     with pytest.raises(ValueError, match="below 1; found 1"):
         PooledDropout(1)
+
+
+def test_a_longer_pool_begins_like_a_shorter_one():
+    short, long = PooledDropout(0.5), PooledDropout(0.5)
+    long(torch.ones(5_000_000))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first = short(torch.ones(1000))
+        torch.manual_seed(1)
+        assert torch.equal(first, long(torch.ones(1000)))

@@ -47,7 +47,8 @@ def random_frame_batches(
 ) -> Iterator[FrameBatch]:
     """Draw batches of stretches without end.
 
-    A piece is drawn in proportion to its length, then a start, each equally likely, at which a whole window fits. A
+    A piece is drawn in proportion to its length, then a step of it, each equally likely: the window's middle, or as near
+    to it as the ends of the piece allow. So every step of every piece is seen at least a third as often as any other. A
     piece shorter than a window is taken whole and padded at its end. Each window is transposed by an interval drawn
     from those that keep its own pitches inside the vocabulary, so that one high note does not bind the whole piece.
 
@@ -120,7 +121,10 @@ def _draw(
     first_steps = np.cumsum(lengths) - lengths
     while True:
         piece = generator.choice(len(arrays), size=n_windows, p=lengths / lengths.sum())
-        start = generator.integers(np.maximum(lengths[piece] - n_steps, 0) + 1)
+        # A window that would begin before the piece, or end after it, is pushed inside. Were each start that fits
+        # equally likely, the first and last steps of a piece would hardly ever be seen: only one start reaches each.
+        middle = generator.integers(lengths[piece])
+        start = np.clip(middle - n_steps // 2, 0, np.maximum(lengths[piece] - n_steps, 0))
         step = start[:, None] + np.arange(n_steps)
         is_padding = step >= lengths[piece][:, None]
         frames = np.where(is_padding[..., None], 0, all_steps[first_steps[piece][:, None] + step])
