@@ -11,6 +11,7 @@ Chapter: 5a (attention from scratch), 5b (positions).
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -211,7 +212,8 @@ class MultiHeadAttention(nn.Module):
             may_attend: (time, n_keys) or (batch, 1, time, n_keys), True where a position may look. It is not checked;
                 ``check_rule`` does that.
             angles: rotary angles of these positions; None for no rotation.
-            past: keys and values of earlier positions, from an earlier call.
+            past: keys and values of earlier positions, from an earlier call; or an object such as
+                ``frame_past.PastKeys`` whose ``extend`` adds new ones and returns all.
 
         Returns:
             The new features, and the keys and values of all positions so far.
@@ -239,15 +241,17 @@ class MultiHeadAttention(nn.Module):
         queries, keys, _ = self._split(features, angles, None)
         return self._weights(queries, keys, may_attend)
 
-    def _split(self, features: Tensor, angles: Tensor | None, past: KeysAndValues | None) -> tuple[Tensor, ...]:
+    def _split(self, features: Tensor, angles: Tensor | None, past: Any) -> tuple[Tensor, ...]:
         """Return queries, keys and values, each (batch, head, time, d_head), the past's keys and values in front."""
         batch, time, d_model = features.shape
         split = self.to_queries_keys_values(features).view(batch, time, 3, self.n_heads, d_model // self.n_heads)
         queries, keys, values = split.permute(2, 0, 3, 1, 4)
         if angles is not None:
             queries, keys = rotate(queries, angles), rotate(keys, angles)
-        if past is not None:
+        if isinstance(past, tuple):
             keys, values = torch.cat((past[0], keys), dim=2), torch.cat((past[1], values), dim=2)
+        elif past is not None:
+            keys, values = past.extend(keys, values)
         return queries, keys, values
 
     def _weights(self, queries: Tensor, keys: Tensor, may_attend: Tensor | None) -> Tensor:

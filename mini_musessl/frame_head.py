@@ -135,6 +135,38 @@ class VoicesInTurn(nn.Module):
         scores = torch.stack([self.to_logits[v](hidden[:, :, v]) for v in range(n_scored)], dim=2)
         return scores + self.shortcut_table(latest)
 
+    def score_next(
+        self,
+        features: Float[Tensor, "batch n_steps d_model"],
+        past: Past,
+        above: Int[Tensor, "batch n_steps n_known"],
+    ) -> Float[Tensor, "batch n_steps vocabulary"]:
+        """Score the next voice alone: what ``forward`` says of it, without scoring those above again.
+
+        Args:
+            features: what the stack says about each step.
+            past: what is known before each step.
+            above: the voices of each step that are known, from the highest; fewer than all.
+
+        Returns:
+            Logits of voice n_known.
+
+        Raises:
+            ValueError: all voices are known.
+        """
+        voice = above.shape[-1]
+        if voice >= self.n_voices:
+            raise ValueError(f"A frame of this network holds {self.n_voices} voices; {voice} are known already.")
+        weight, bias = (part.unflatten(0, (self.n_voices, -1))[voice] for part in self.to_voices.parameters())
+        latest = by_voice(past.latest, self.vocabulary_size + 1)[:, :, voice]
+        hidden = nn.functional.linear(features, weight, bias) + self.own_table(latest)
+        if self.hold_table is not None:
+            hidden = hidden + self.hold_table(by_voice(past.held_step, LONGEST_HOLD_STEP + 1)[:, :, voice])
+        if voice:
+            hidden = hidden + self._hear_above(past, above, voice)
+        hidden = self.dropout(nn.functional.gelu(hidden))
+        return self.to_logits[voice](hidden) + self.shortcut_table(latest)
+
     def _hear_above(self, past: Past, frames: Tensor, voice: int) -> Tensor:
         """Tell a voice the new symbols of the voices above it, how they moved, and how they meet its latest note."""
         above, size = frames[:, :, :voice], self.vocabulary_size

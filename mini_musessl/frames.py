@@ -21,11 +21,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mini_musessl.attention import KeysAndValues, causal_rule
+from mini_musessl.attention import causal_rule
 from mini_musessl.blocks import TransformerBlock
 from mini_musessl.dropout import PooledDropout
 from mini_musessl.frame_head import VoicesInTurn, by_voice
-from mini_musessl.frame_past import LONGEST_HOLD_STEP, Past, look_back
+from mini_musessl.frame_past import LONGEST_HOLD_STEP, FrameCache, Past, PastKeys, look_back, look_on
 from mini_musessl.music import whole_number
 from mini_musessl.positions import rotary_angles
 
@@ -95,25 +95,8 @@ class FrameConfig:
         return self.vocabulary_size
 
 
-@dataclass
-class FrameCache:
-    """What the network keeps of the frames it has read, so that it need not read them again.
-
-    Attributes:
-        layers: keys and values of each block.
-        frames: (batch, n_seen, n_voices), all frames read so far.
-
-    Chapter: 5d, 9a.
-    """
-
-    layers: list[KeysAndValues | None]
-    frames: Int[Tensor, "batch n_seen n_voices"]
-
-
 class FrameTransformer(nn.Module):
     """A causal Transformer over frames: position t sees the frames before t and predicts the voices of frame t in turn.
-
-    The output layers begin at zero: the first prediction is uniform, and the first loss is ln(vocabulary_size).
 
     Example:
         >>> model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
@@ -157,11 +140,15 @@ class FrameTransformer(nn.Module):
         )
 
     def _draw_first_weights(self, generator: torch.Generator) -> None:
-        """Draw weights that keep the size of what passes through them; the output layers begin at 0."""
+        """Draw weights that keep the size of what passes through them.
+
+        Beginning the output layers at 0, as MusicTransformer does, would make the first loss exact and cost a hundred
+        updates: until they have grown, no gradient reaches the layers below.
+        """
         for name, weight in self.named_parameters():
             if name.endswith("norm.weight"):
                 nn.init.ones_(weight)
-            elif weight.dim() < 2 or name.startswith(("head.to_logits", "head.shortcut_table")):
+            elif weight.dim() < 2 or name == "head.shortcut_table.weight":
                 nn.init.zeros_(weight)
             elif name.endswith("table.weight"):
                 nn.init.normal_(weight, std=TABLE_STD, generator=generator)
@@ -188,19 +175,19 @@ class FrameTransformer(nn.Module):
         """
         self._check(frames)
         past = look_back(frames, first_step, self.config.begin_id)
-        features, _ = self._read(past)
-        return self.head(features, past, frames)
+        return self.head(self._read(past), past, frames)
 
-    def start_cache(self, n_rows: int) -> FrameCache:
+    def start_cache(self, n_rows: int, first_step: Int[Tensor, " batch"] | None = None) -> FrameCache:
         """Return the cache of a network that has read nothing.
 
         Args:
             n_rows: sequences that are read side by side.
+            first_step: index in its piece of the first frame of each row; None for 0.
         """
-        shape = (whole_number("n_rows", n_rows, lowest=1), 0, self.config.n_voices)
-        return FrameCache(
-            [None] * self.config.n_layers, torch.zeros(shape, dtype=torch.long, device=self.norm.weight.device)
-        )
+        shape = (whole_number("n_rows", n_rows, lowest=1), 1, self.config.n_voices)
+        frame = torch.zeros(shape, dtype=torch.long, device=self.norm.weight.device)
+        past = look_back(frame, first_step, self.config.begin_id)
+        return FrameCache([PastKeys() for _ in self.blocks], past)
 
     def read_next(
         self, cache: FrameCache, frames: Int[Tensor, "batch n_new n_voices"]
@@ -217,31 +204,30 @@ class FrameTransformer(nn.Module):
             The features of the stack and the past for the next step, to give to ``head``.
 
         Raises:
-            ValueError: the context would overflow, or ids outside the vocabulary.
+            ValueError: the context would overflow, nothing is new, or ids outside the vocabulary.
         """
-        n_read = 0 if cache.layers[0] is None else cache.layers[0][0].shape[2]
-        seen = torch.cat((cache.frames, frames), dim=1)
-        # One more column: the past of the step that follows needs a frame to stand for it; its content is not read.
-        padded = torch.cat((seen, seen.new_zeros(len(seen), 1, seen.shape[2])), dim=1)
-        self._check(padded)
-        past = Past(*(known[:, n_read:] for known in look_back(padded, None, self.config.begin_id)))
-        features, cache.layers = self._read(past, cache.layers, n_read)
-        cache.frames = seen
-        return features[:, -1:], Past(*(known[:, -1:] for known in past))
+        self._check_form(frames)
+        n_read, n_new = cache.n_read, frames.shape[1] + cache.is_new
+        self._check_size(len(frames), n_read + n_new if n_new else 0)
+        past = look_on(cache.past, frames)
+        if cache.is_new:
+            past = Past(*(torch.cat(both, dim=1) for both in zip(cache.past, past, strict=True)))
+        if frames.numel():
+            self._check_ids(frames)
+        features = self._read(past, cache.layers, n_read)
+        cache.past, cache.is_new = Past(*(known[:, -1:] for known in past)), False
+        return features[:, -1:], cache.past
 
-    def _read(
-        self, past: Past, layers: list[KeysAndValues | None] | None = None, n_read: int = 0
-    ) -> tuple[Tensor, list[KeysAndValues | None]]:
-        """Return the features of the stack for each step, and keys and values of all steps so far."""
+    def _read(self, past: Past, layers: list[PastKeys] | None = None, n_read: int = 0) -> Tensor:
+        """Return the features of the stack for each step, and let ``layers`` keep the keys and values."""
         config, n_new = self.config, past.latest.shape[1]
         features = self.dropout(self._embed(past))
-        may_attend = causal_rule(n_new, n_read + n_new, features.device)
+        # One step alone may look at all that was read: it needs no rule.
+        may_attend = None if n_new == 1 else causal_rule(n_new, n_read + n_new, features.device)
         angles = rotary_angles(n_read, n_new, config.d_model // config.n_heads, features.device)
-        present = []
         for block, before in zip(self.blocks, layers or [None] * config.n_layers, strict=True):
-            features, keys_and_values = block(features, may_attend, angles, before)
-            present.append(keys_and_values)
-        return self.norm(features), present
+            features, _ = block(features, may_attend, angles, before)
+        return self.norm(features)
 
     def _embed(self, past: Past) -> Tensor:
         """Add up what each voice sang last and for how long, and the place in the cycle."""
@@ -255,7 +241,13 @@ class FrameTransformer(nn.Module):
 
     def _check(self, frames: Tensor) -> None:
         """Refuse frames that the network cannot read."""
-        longest, n_voices, largest = self.config.context_length, self.config.n_voices, self.config.vocabulary_size - 1
+        self._check_form(frames)
+        self._check_size(*frames.shape[:2])
+        self._check_ids(frames)
+
+    def _check_form(self, frames: Tensor) -> None:
+        """Refuse what is not rows of frames of whole numbers."""
+        n_voices = self.config.n_voices
         if frames.dim() != 3 or frames.shape[2] != n_voices:
             raise ValueError(
                 f"The network reads frames of the shape (batch, n_steps, {n_voices}); found {tuple(frames.shape)}. "
@@ -265,11 +257,19 @@ class FrameTransformer(nn.Module):
             raise TypeError(
                 f"Frames must be whole numbers; found {frames.dtype}. Encode the music with a tokenizer first."
             )
-        if not 0 < frames.shape[1] <= longest or len(frames) == 0:
+
+    def _check_size(self, n_rows: int, n_steps: int) -> None:
+        """Refuse more steps than the context holds, and nothing."""
+        longest = self.config.context_length
+        if not 0 < n_steps <= longest or n_rows == 0:
             raise ValueError(
                 f"The network reads at least one row, and 1 to context_length = {longest} steps; found "
-                f"{tuple(frames.shape[:2])}. Cut windows, or make a network with a longer context."
+                f"{(n_rows, n_steps)}. Cut windows, or make a network with a longer context."
             )
+
+    def _check_ids(self, frames: Tensor) -> None:
+        """Refuse ids of another vocabulary."""
+        largest = self.config.vocabulary_size - 1
         lowest, highest = int(frames.min()), int(frames.max())
         if lowest < 0 or highest > largest:
             raise ValueError(

@@ -9,7 +9,7 @@ import torch
 
 from mini_musessl.dropout import PooledDropout
 from mini_musessl.frame_head import VoicesInTurn, interval_ids
-from mini_musessl.frame_past import LONGEST_HOLD_STEP, look_back
+from mini_musessl.frame_past import LONGEST_HOLD_STEP, look_back, look_on
 from mini_musessl.frames import FrameConfig, FrameTransformer
 
 SMALL = {"d_model": 24, "n_layers": 2, "n_heads": 3, "d_feedforward": 40, "d_voice": 28, "context_length": 60}
@@ -33,11 +33,11 @@ def frames() -> torch.Tensor:
     return frames
 
 
-def test_the_first_prediction_is_uniform(frames):
-    model = FrameTransformer(FrameConfig(**SMALL)).eval()
-    log_probabilities = model(frames).log_softmax(-1)
-    assert log_probabilities.shape == (2, 37, 4, 47)
-    torch.testing.assert_close(log_probabilities, torch.full((2, 37, 4, 47), -math.log(47)))
+def test_the_first_loss_is_about_that_of_knowing_nothing(frames):
+    logits = FrameTransformer(FrameConfig(**SMALL)).eval()(frames)
+    assert logits.shape == (2, 37, 4, 47)
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 2), frames.flatten())
+    assert loss.item() == pytest.approx(math.log(47), abs=0.1)
 
 
 @pytest.mark.parametrize("voice", range(4))
@@ -228,3 +228,53 @@ def test_a_longer_pool_begins_like_a_shorter_one():
         first = short(torch.ones(1000))
         torch.manual_seed(1)
         assert torch.equal(first, long(torch.ones(1000)))
+
+
+@torch.no_grad()
+def test_the_next_voice_alone_is_scored_as_among_all(frames):
+    model = make()
+    features, past = model.read_next(model.start_cache(2), frames[:, :7])
+    together = model.head(features, past, frames[:, 7:8])
+    for voice in range(4):
+        alone = model.head.score_next(features, past, frames[:, 7:8, :voice])
+        torch.testing.assert_close(alone, together[:, :, voice], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="holds 4 voices; 4 are known already"):
+        model.head.score_next(features, past, frames[:, 7:8])
+
+
+@torch.no_grad()
+def test_a_cache_may_begin_later_in_the_piece_and_be_read_in_pieces(frames):
+    model, first_step = make(), torch.tensor([5, 18])
+    cache, whole = model.start_cache(2, first_step), model(frames, first_step)
+    model.read_next(cache, frames[:, :10])
+    features, past = model.read_next(cache, frames[:, 10:30])
+    torch.testing.assert_close(model.head(features, past, frames[:, 30:31])[:, 0], whole[:, 30], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_seen", [1, 2, 6, 20])
+def test_looking_on_equals_looking_back(frames, n_seen):
+    whole = look_back(frames, torch.tensor([3, 9]), begin_id=47)
+    on = look_on(type(whole)(*(known[:, : n_seen + 1] for known in whole)), frames[:, n_seen:-1])
+    for found, expected in zip(on, whole, strict=True):
+        assert torch.equal(found, expected[:, n_seen + 1 :])
+
+
+@torch.no_grad()
+def test_rows_of_a_cache_may_change_places(frames):
+    model, rows = make(), torch.tensor([1, 1])
+    cache, other = model.start_cache(2), model.start_cache(2)
+    model.read_next(cache, frames[:, :20])
+    cache.keep_rows(rows)
+    model.read_next(other, frames[rows, :20])
+    found, expected = (model.read_next(each, frames[:, 20:25])[0] for each in (cache, other))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_cache_refuses_nothing_new_and_more_than_the_context(frames):
+    model = make()
+    cache = model.start_cache(2)
+    model.read_next(cache, frames)
+    with pytest.raises(ValueError, match=r"1 to context_length = 60 steps; found \(2, 0\)"):
+        model.read_next(cache, frames[:, :0])
+    with pytest.raises(ValueError, match=r"1 to context_length = 60 steps; found \(2, 61\)"):
+        model.read_next(cache, frames[:, :23])
