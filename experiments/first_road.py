@@ -91,8 +91,7 @@ def main() -> None:
     rows = [
         {"model": "uniform"} | dict.fromkeys(parts, uniform),
         {"model": "unigram per voice"} | {p: likelihood.unigram_nats(tokens["train"], tokens[p], size) for p in parts},
-        {"model": "same again"}
-        | {p: likelihood.evaluate_likelihood(rule, split[p]).nats_per_token for p in parts},
+        {"model": "same again"} | {p: likelihood.evaluate_likelihood(rule, split[p]).nats_per_token for p in parts},
     ]
     piece_nats = {part: [] for part in parts}
     for seed in SEEDS:

@@ -1,0 +1,208 @@
+"""The chorale benchmark JSB-16-SATB: counting, a GRU, token Transformers, frame Transformers, and what each idea gave.
+
+python experiments/jsb.py                                # every run that is not there yet; hours on one core
+python experiments/jsb.py --only "frames, best" --seeds 0 1 2
+python experiments/jsb.py --updates 20 --folder /tmp/try # a quick look at everything; writes its result there
+
+Each run is kept in build/jsb: its state while it trains, so that it goes on when it was stopped, and then its row and
+its weights. The result, mini_musessl/results/jsb.json, is made of all rows that are there. Settings were chosen by the
+validation part; each run scores the test part once, when it has ended.
+
+The data is downloaded on the first run, or read from the file that MUSESSL_JSB names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jsb_settings import SETTINGS, Setting
+from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
+
+from mini_musessl import checkpoints, corpora, training, windows
+from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.objectives.next_frame import next_frame
+from mini_musessl.objectives.next_token import next_token
+from mini_musessl.tokenizers import VoiceGridTokens
+
+PARTS = ("train", "valid", "test")
+RUNS = ROOT / "build" / "jsb"
+LADDER = {
+    "uniform": lambda chorales: counting.Uniform(),
+    "unigram per voice": counting.Unigram,
+    "same again": counting.SameAgain,
+    "8-gram in twelve keys": counting.NGram,
+    "counts that know music": counting.MusicalCounts,
+}
+
+
+def load_data(name: str) -> dict[str, list]:
+    """Return the chorales of a split by part.
+
+    Args:
+        name: "JSB", "rebuilt" or "melody-disjoint".
+    """
+    loaders = {
+        "JSB": corpora.load_jsb,
+        "rebuilt": corpora.rebuilt_split,
+        "melody-disjoint": corpora.melody_disjoint_split,
+    }
+    return loaders[name]()
+
+
+def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator[Any]:
+    """Draw batches for a setting without end.
+
+    Args:
+        setting: sizes of windows, and whether to transpose.
+        ids: training pieces, each (n_steps, 4).
+        seed: source of the order.
+    """
+    generator, semitones = np.random.default_rng(seed), range(-5, 7) if setting.transposes else range(1)
+    if setting.reads_frames:
+        return windows.random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones)
+    return windows.random_batches(
+        [piece.ravel() for piece in ids],
+        setting.n_windows,
+        4 * setting.n_steps,
+        generator,
+        begin_id=47,
+        stride_token=64,
+        pitch_ids=range(1, 47),
+        semitones=semitones,
+    )
+
+
+def describe_score(score: likelihood.Likelihood) -> dict[str, Any]:
+    """Return the numbers that the protocol asks for, and the nats of each piece."""
+    return {
+        "nats": round(score.nats_per_token, 5),
+        "nats_per_frame": round(score.nats_per_frame, 4),
+        "bits_per_quarter": round(score.bits_per_quarter, 3),
+        "voices": [round(float(nats), 4) for nats in score.voice_nats],
+        "piece_mean": round(score.mean_of_piece_means, 4),
+        "change_accuracy": round(float(score.change_accuracy), 4),
+        "pieces": [round(float(nats), 4) for nats in score.piece_nats],
+    }
+
+
+def score_parts(model: object, split: dict[str, list]) -> dict[str, Any]:
+    """Score the validation and the test part."""
+    return {part: describe_score(likelihood.evaluate_likelihood(model, split[part])) for part in PARTS[1:]}
+
+
+def count(data: str) -> list[dict[str, Any]]:
+    """Return the rows of the counting ladder."""
+    split, rows = load_data(data), []
+    for name, make in LADDER.items():
+        began = time.process_time()
+        model = make(split["train"])
+        seconds = time.process_time() - began
+        rows.append(
+            {"model": name, "group": "counting", "data": data, "seconds": round(seconds, 1)} | score_parts(model, split)
+        )
+    return rows
+
+
+def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
+    """Train and score one model, or read the row of the run that has ended.
+
+    Args:
+        setting: what to train.
+        seed: of the first weights, the order of the data and dropout.
+        folder: where runs are kept.
+        n_updates: fewer updates than the setting says, for a quick look.
+
+    Returns:
+        The row of the result.
+    """
+    place = folder / f"{setting.file_name}-{seed}"
+    if place.with_suffix(".json").exists():
+        return json.loads(place.with_suffix(".json").read_text("utf-8"))
+    split, tokenizer = load_data(setting.data), VoiceGridTokens()
+    ids = [tokenizer.encode(piece).reshape(-1, 4) for piece in split["train"]]
+    model = setting.make_model(seed)
+    config = dataclasses.replace(setting.training, seed=seed)
+    if n_updates is not None:
+        config = dataclasses.replace(config, n_updates=n_updates, n_warmup_updates=1, report_every=n_updates)
+
+    def evaluate(network: torch.nn.Module) -> float:
+        with torch.autocast("cpu", training.choose_precision("auto", torch.device("cpu"))):
+            return likelihood.evaluate_likelihood(network, split["valid"]).nats_per_token
+
+    print(f"{setting.name}, seed {seed}", flush=True)
+    history = training.train(
+        model,
+        make_batches(setting, ids, seed),
+        config,
+        evaluate,
+        next_frame if setting.reads_frames else next_token,
+        report=lambda line: print(line, flush=True),
+        folder=place,
+    )
+    row = {
+        "model": setting.name,
+        "group": setting.group,
+        "data": setting.data,
+        "seed": seed,
+        "n_weights": sum(weight.numel() for weight in model.parameters()),
+        "updates": config.n_updates,
+        "seconds": round(history.seconds[-1], 1),
+        **score_parts(model, split),
+        "history": {"seconds": [round(s, 1) for s in history.seconds], "targets": history.n_targets}
+        | {name: [round(nats, 4) for nats in getattr(history, f"{name}_nats")] for name in ("train", "valid")},
+        "commit": COMMIT_AT_START,
+        "command": describe_command(),
+        "processor": find_processor(),
+    }
+    if setting.is_kept:
+        card = {"data": setting.data, "seed": seed, **{name: row[name] for name in ("seconds", "commit", "command")}}
+        checkpoints.save_checkpoint(model, place.with_suffix(".safetensors"), card)
+    place.with_suffix(".json").write_text(json.dumps(row), "utf-8")
+    print(f"{setting.name}, seed {seed}: valid {row['valid']['nats']}, test {row['test']['nats']}", flush=True)
+    return row
+
+
+def main() -> None:
+    """Run what is asked for, and write the result of all runs that are there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=[setting.name for setting in SETTINGS], metavar="NAME")
+    parser.add_argument("--seeds", nargs="*", type=int, help="of those that the setting names")
+    parser.add_argument("--updates", type=int, help="for a quick look")
+    parser.add_argument("--folder", type=Path, help="where a quick look writes")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    runs = RUNS if arguments.folder is None else arguments.folder / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    for setting in SETTINGS:
+        for seed in setting.seeds if setting.name in arguments.only else ():
+            if arguments.seeds is None or seed in arguments.seeds:
+                run(setting, seed, runs, arguments.updates)
+    rows = [*count("JSB"), *count("rebuilt")]
+    for setting in SETTINGS:
+        rows += [
+            run(setting, seed, runs) for seed in setting.seeds if (runs / f"{setting.file_name}-{seed}.json").exists()
+        ]
+    trained = sum(row["seconds"] for row in rows)
+    path = write_result(
+        "jsb",
+        rows,
+        seeds=sorted({row["seed"] for row in rows if "seed" in row}),
+        seconds=max(trained, time.perf_counter() - start),
+        folder=RESULTS if arguments.folder is None else arguments.folder,
+        unit="nats a token",
+        settings={setting.name: setting.describe() for setting in SETTINGS},
+    )
+    print(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

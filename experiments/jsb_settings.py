@@ -1,0 +1,140 @@
+"""What the chorale benchmark trains: every setting of experiments/jsb.py.
+
+The settings of frames differ from one, ``BASE``, in one thing each; their names say in which.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+from token_gru import GruConfig, TokenGru
+
+from mini_musessl import positions
+from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.training import TrainingConfig
+from mini_musessl.transformer import MusicTransformer, TransformerConfig
+
+N_SYMBOLS = 47
+MODELS = {FrameConfig: FrameTransformer, TransformerConfig: MusicTransformer, GruConfig: TokenGru}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One model and how it is trained.
+
+    Attributes:
+        name: what the row of the result is called.
+        group: which table it belongs to.
+        model: sizes of the network.
+        training: how it is trained; the seed is set for each run.
+        seeds: one run each.
+        data: "JSB", "rebuilt" or "melody-disjoint".
+        n_windows: windows in a batch.
+        n_steps: steps of sixteenth notes in a window.
+        transposes: whether windows are moved to other keys.
+        is_kept: whether the weights are kept after the run.
+    """
+
+    name: str
+    group: str
+    model: FrameConfig | TransformerConfig | GruConfig
+    training: TrainingConfig
+    seeds: tuple[int, ...] = (0,)
+    data: str = "JSB"
+    n_windows: int = 7
+    n_steps: int = 192
+    transposes: bool = True
+    is_kept: bool = False
+
+    @property
+    def reads_frames(self) -> bool:
+        """Whether the network spends one position on a step."""
+        return isinstance(self.model, FrameConfig)
+
+    @property
+    def file_name(self) -> str:
+        """The name as a name of files."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    def make_model(self, seed: int) -> torch.nn.Module:
+        """Make the network with fresh weights."""
+        return MODELS[type(self.model)](self.model, seed=seed)
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything that was chosen, as JSON can hold it."""
+        about = asdict(self)
+        for name in ("name", "group", "seeds", "is_kept"):
+            del about[name]
+        return about
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """Schedules of three lengths that differ in nothing else."""
+
+    base: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(
+            learning_rate=2e-3,
+            n_warmup_updates=100,
+            schedule="trapezoid",
+            decay_share=0.8,
+            weight_decay=0.1,
+            betas=(0.9, 0.98),
+            keep_best=True,
+            device="cpu",
+            precision="auto",
+        )
+    )
+
+    def of(self, n_updates: int, averaging: float = 0.998) -> TrainingConfig:
+        """Return the schedule of this many updates."""
+        return replace(self.base, n_updates=n_updates, report_every=n_updates // 10, averaging=averaging)
+
+
+BUDGET = _Budget()
+SHORT = BUDGET.of(1500)
+BASE = FrameConfig(d_voice=320, dropout=0.1, hidden_share=0.15)
+
+
+def _tokens(kind: str) -> Setting:
+    """A token Transformer of the size of BASE's stack, told positions of one kind."""
+    model = TransformerConfig(N_SYMBOLS, 768, 160, 3, 5, 480, dropout=0.1, positions=kind)
+    training = replace(SHORT, n_updates=1000, report_every=100)
+    return Setting(f"token Transformer, positions: {kind}", "positions", model, training)
+
+
+def _idea(name: str, **changes: Any) -> Setting:
+    """BASE without, or with more of, one idea."""
+    model = {key: value for key, value in changes.items() if key in FrameConfig.__dataclass_fields__}
+    others = {key: value for key, value in changes.items() if key not in model}
+    return Setting(name, "ideas", replace(BASE, **model), **({"training": SHORT} | others))
+
+
+SETTINGS = (
+    Setting(
+        "frames, best",
+        "frames",
+        replace(BASE, dropout=0.15, hidden_share=0.2),
+        BUDGET.of(9000, 0.999),
+        (0, 1, 2),
+        is_kept=True,
+    ),
+    Setting("frames, ten minutes", "frames", BASE, BUDGET.of(3600), (0, 1, 2), is_kept=True),
+    Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
+    _idea("no transposition", transposes=False),
+    _idea("no hold lengths", hears_holds=False),
+    _idea("no step index", cycle_length=1),
+    _idea("no intervals", hears_intervals=False),
+    _idea("no dropout", dropout=0.0),
+    _idea("no hidden cells", hidden_share=0.0),
+    _idea("no averaging", training=replace(SHORT, averaging=0.0)),
+    _idea("half the width", d_model=80, d_feedforward=240, d_voice=160),
+    _idea("windows of 64 steps", n_steps=64, n_windows=21),
+    *(_tokens(kind) for kind in positions.KINDS),
+    Setting("token GRU", "recurrent", GruConfig(), replace(SHORT, n_updates=1000, report_every=100)),
+    Setting("frames, short, rebuilt", "splits", BASE, SHORT, (0, 1, 2), data="rebuilt"),
+    Setting("frames, short, melody-disjoint", "splits", BASE, SHORT, (0, 1, 2), data="melody-disjoint"),
+)
