@@ -109,6 +109,14 @@ def test_an_n_gram_is_the_slow_version():
     np.testing.assert_allclose(found.reshape(-1), expected)
 
 
+def test_a_shortened_n_gram_is_the_shorter_one(chorales):
+    ids = random_ids(9, 4)
+    short, long = (NGram(chorales, order=order, semitones=range(1)) for order in (2, 5))
+    np.testing.assert_array_equal(long.shorten(2).token_log_probs(ids), short.token_log_probs(ids))
+    with pytest.raises(ValueError, match=r"order must lie in 1\.\.5; found 6"):
+        long.shorten(6)
+
+
 def test_twelve_keys_are_the_same_music_moved():
     train = [random_ids(9, 5).clip(min=20, max=27)]
     moved = [pitches(ids + interval) for ids in train for interval in range(-5, 7)]

@@ -13,6 +13,7 @@ Chapter: 2a (counting).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -112,7 +113,7 @@ class NGram(CountingModel):
         semitones: transpositions to count in, as far as a piece stays within the vocabulary.
 
     References:
-        Witten and Bell, "The zero-frequency problem" (1991), method C.
+        Witten and Bell, "The zero-frequency problem" (1991), for the rule.
 
     Chapter: 2a.
     """
@@ -130,6 +131,12 @@ class NGram(CountingModel):
             np.concatenate([ids.reshape(-1) for ids in moved]),
             N_SYMBOLS,
         )
+
+    def shorten(self, order: int) -> NGram:
+        """Return the n-gram of a lower order, with the same counts."""
+        shorter = copy(self)
+        shorter.order = whole_number("order", order, lowest=1, highest=self.order)
+        return shorter
 
     def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
         """Back off from no token before to ``order - 1``."""
@@ -149,8 +156,8 @@ class MusicalCounts(CountingModel):
     """Two questions with musical contexts: does the voice move? If so, by which interval?
 
     Contexts are made of facts (``musical_facts``) that do not change when the music is transposed, so that all keys
-    share their counts. Each chain of facts goes from the general to the specific: the first answer knows the first
-    fact, the next one two, and so on.
+    share their counts: the idea of Conklin and Witten's viewpoints. Each chain of facts goes from the general to the
+    specific: the first answer knows the first fact, the next one two, and so on.
 
     Args:
         chorales: where to count.
@@ -160,6 +167,10 @@ class MusicalCounts(CountingModel):
 
     Raises:
         ValueError: an unknown fact, or a strength that is not above 0.
+
+    References:
+        Conklin and Witten, "Multiple Viewpoint Systems for Music Prediction" (1995). They combine many models; here the
+        facts of one model stand in a row.
 
     Chapter: 2a.
     """
@@ -247,19 +258,19 @@ class BackoffCounts:
         """Back off level by level.
 
         Args:
-            levels: contexts of the tokens to predict, as for the counts.
+            levels: contexts of the tokens to predict, as for the counts; fewer levels stop at a more general answer.
             prior: what to expect before any counting.
 
         Returns:
             The answer of the most specific context, mixed with the others.
         """
         answer = prior.copy()
-        for contexts, (known, first, symbols, counts) in zip(levels, self.levels, strict=True):
+        for contexts, (known, first, total, symbols, counts) in zip(levels, self.levels, strict=False):
             place = np.searchsorted(known, contexts).clip(max=len(known) - 1)
             rows = np.flatnonzero(known[place] == contexts)  # a context never seen changes nothing
             start, n_kinds = first[place[rows]], first[place[rows] + 1] - first[place[rows]]
             strength = n_kinds if self.strength is None else np.full(len(rows), self.strength)
-            n_seen = np.add.reduceat(counts, first[:-1])[place[rows]]
+            n_seen = total[place[rows]]
             answer[rows] *= (strength / (n_seen + strength))[:, None]
             # One entry for each symbol that followed one of the contexts.
             entry = np.repeat(start - np.concatenate(([0], np.cumsum(n_kinds)[:-1])), n_kinds) + np.arange(
@@ -270,10 +281,11 @@ class BackoffCounts:
         return answer
 
     def _count(self, contexts: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the contexts in order, where each one's entries begin, and symbol and count of each entry."""
+        """Return the contexts, where each one's entries begin, its total, and symbol and count of each entry."""
         pairs, counts = np.unique(contexts * self.n_symbols + symbols, return_counts=True)
         known, first = np.unique(pairs // self.n_symbols, return_index=True)
-        return known, np.append(first, len(pairs)), pairs % self.n_symbols, counts
+        total = np.add.reduceat(counts, first)
+        return known, np.append(first, len(pairs)), total, pairs % self.n_symbols, counts
 
 
 #: Ways to move: intervals -46 to 46, to a rest, and from silence or the beginning to each id.
