@@ -8,6 +8,7 @@ import torch
 from frame_reader import FrameReader
 
 from mini_musessl.evaluation.conformance import check_conformance
+from mini_musessl.frames import FrameConfig, FrameTransformer
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 N_SYMBOLS = 47
@@ -62,11 +63,20 @@ def lively_transformer():
     return model
 
 
+def lively_frames(context_length):
+    config = FrameConfig(context_length=context_length, d_model=12, n_layers=1, n_heads=2, d_feedforward=8, d_voice=8)
+    model, generator = FrameTransformer(config, seed=0), torch.Generator().manual_seed(1)
+    for weight in model.parameters():
+        weight.data.normal_(std=0.3, generator=generator)
+    return model
+
+
 HONEST = {
     "rule": Repeats,
     "tokens": lively_transformer,
-    "frames in windows": lambda: FrameReader(12),
-    "frames": lambda: FrameReader(64),
+    "frames in windows": lambda: lively_frames(12),
+    "frames": lambda: lively_frames(64),
+    "another network over frames": lambda: FrameReader(12),
 }
 
 

@@ -13,6 +13,7 @@ from frame_reader import FrameReader
 
 from mini_musessl import voices
 from mini_musessl.evaluation import likelihood
+from mini_musessl.frames import FrameConfig, FrameTransformer
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 CONFIG = TransformerConfig(
@@ -313,9 +314,10 @@ def test_ids_in_place_of_pitches_are_refused():
         likelihood.token_log_probs(Uniform(), [[37, 37, 37, 13]])
 
 
-def test_a_network_of_another_vocabulary_is_refused():
+@pytest.mark.parametrize("make", [lambda: MusicTransformer(CONFIG), lambda: FrameTransformer(FrameConfig(11))])
+def test_a_network_of_another_vocabulary_is_refused(make):
     with pytest.raises(ValueError, match="The benchmark has 47 symbols.*this network has 11"):
-        likelihood.token_log_probs(MusicTransformer(CONFIG), chorales_of(3)[0])
+        likelihood.token_log_probs(make(), chorales_of(3)[0])
 
 
 def test_a_model_of_another_kind_is_refused():

@@ -234,13 +234,13 @@ def compare(first: Likelihood, second: Likelihood, generator: np.random.Generato
 
 def _score(model: object, ids: list[np.ndarray]) -> list[Scores]:
     """Ask a model of any kind for the scores of all pieces."""
+    size = getattr(getattr(model, "config", None), "vocabulary_size", N_SYMBOLS)
+    if size != N_SYMBOLS:
+        raise ValueError(
+            f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81; this network has {size}. Measure a "
+            "MusicTransformer over other tokens with nats_per_token."
+        )
     if isinstance(model, MusicTransformer):
-        size = model.config.vocabulary_size
-        if size != N_SYMBOLS:
-            raise ValueError(
-                f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81; this network has "
-                f"{size}. Measure it on its own tokens with nats_per_token."
-            )
         scored = score_tokens(model, [each.reshape(-1) for each in ids])
         return [Scores(each.nats.reshape(-1, 4), each.is_first_choice.reshape(-1, 4)) for each in scored]
     if _reads_frames(model):
