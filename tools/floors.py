@@ -74,7 +74,8 @@ FLOORS: dict[str, Floor] = {
         {
             "checkpoints": "safetensors and JSON; anything else is refused",
             "training": "one loop, schedules, averages, history; stopped at any moment, it goes on",
-            "generation": "sampling with temperature and top-p, continuation",
+            "generation": "sampling by temperature, top-k, top-p; continue a piece, harmonise a melody",
+            "pretrained": "the shipped models: load, describe",
         },
     ),
     "8": Floor("judgement", {"evaluation": "likelihood, voice leading and other measures of music"}),

@@ -1,0 +1,216 @@
+"""Grids: continue a piece, or set a melody for four voices.
+
+Chapter: 00 (used), 9b (continuing and harmonising).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from mini_musessl import voices
+from mini_musessl.frames import FrameTransformer
+from mini_musessl.generation.drawing import sample_frames
+from mini_musessl.music import whole_number
+from mini_musessl.tokenizers import VoiceGridTokens
+from mini_musessl.transformer import MusicTransformer
+from mini_musessl.voices import VoiceGrid
+
+
+def continue_piece(
+    model: FrameTransformer | MusicTransformer,
+    opening: VoiceGrid,
+    n_steps: int,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    tokenizer: VoiceGridTokens | None = None,
+) -> VoiceGrid:
+    """Let a model go on where an opening ends.
+
+    Args:
+        model: trained on the tokens of ``tokenizer``.
+        opening: the first steps of a piece.
+        n_steps: how many steps to add.
+        generator: source of chance.
+        temperature: see ``apply_temperature``.
+        top_p: see ``keep_top_p``.
+        top_k: see ``keep_top_k``.
+        tokenizer: between grids and ids; None for ``VoiceGridTokens()``, the 47 symbols of the chorale benchmark.
+
+    Returns:
+        The opening and its continuation, in the meter and speed of the opening. Title, name and key are left out:
+        they are not those of the new music.
+
+    Raises:
+        ValueError: the model was made for another vocabulary, n_steps is not positive, or the opening is empty or
+            longer than the context.
+
+    Chapter: 00, 9b.
+    """
+    tokenizer = _check_tokenizer(model, tokenizer)
+    whole_number("n_steps", n_steps, lowest=1)
+    if opening.n_steps == 0:
+        raise ValueError("An opening must hold at least 1 step; found none. To begin from nothing, use sample_frames.")
+    prompt = tokenizer.as_steps(tokenizer.encode(opening))
+    added = sample_frames(model, prompt[None], n_steps, generator, temperature, top_p, top_k)
+    grid = tokenizer.decode(np.concatenate((prompt, added[0].numpy())))
+    is_onset = grid.is_onset.copy()
+    is_onset[: opening.n_steps] = opening.is_onset
+    later = (int(opening.bar_position_step[-1]) + 1 + np.arange(n_steps)) % _bar_step(opening)
+    return replace(
+        opening,
+        title="",
+        name="",
+        fifths=None,
+        mode=None,
+        pitch=grid.pitch,
+        is_onset=is_onset,
+        is_fermata=np.concatenate((opening.is_fermata, np.zeros(n_steps, bool))),
+        bar_position_step=np.concatenate((opening.bar_position_step, later)),
+    )
+
+
+def continue_grid(
+    model: FrameTransformer | MusicTransformer,
+    tokenizer: VoiceGridTokens,
+    opening: VoiceGrid,
+    n_steps: int,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> VoiceGrid:
+    """Do what ``continue_piece`` does: the older name, which notebooks still use.
+
+    Args:
+        model: see ``continue_piece``.
+        tokenizer: see ``continue_piece``.
+        opening: see ``continue_piece``.
+        n_steps: see ``continue_piece``.
+        generator: see ``continue_piece``.
+        temperature: see ``continue_piece``.
+        top_p: see ``continue_piece``.
+
+    Returns:
+        The opening and its continuation.
+
+    Chapter: 00.
+    """
+    return continue_piece(model, opening, n_steps, generator, temperature, top_p, tokenizer=tokenizer)
+
+
+def harmonise(
+    model: FrameTransformer | MusicTransformer,
+    soprano: VoiceGrid | ArrayLike,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    n_candidates: int = 1,
+    tokenizer: VoiceGridTokens | None = None,
+) -> VoiceGrid:
+    """Write alto, tenor and bass under a given soprano.
+
+    The soprano of each step is given and the other voices are drawn, step after step. A network that writes from left
+    to right does not look ahead while it does so: with one candidate, each chord is chosen without knowing the notes of
+    the melody that follow, and a cadence that the melody prepares may be missed. With more candidates, drafts in which
+    the melody comes as expected are preferred; see ``sample_frames``.
+
+    Args:
+        model: trained on the tokens of ``tokenizer``.
+        soprano: a VoiceGrid, whose first voice is taken and whose other voices are not looked at; or MIDI pitches
+            (n_steps,), -1 for a rest.
+        generator: source of chance.
+        temperature: see ``apply_temperature``.
+        top_p: see ``keep_top_p``.
+        top_k: see ``keep_top_k``.
+        n_candidates: drafts that are written side by side, at least 1.
+        tokenizer: between grids and ids; None for ``VoiceGridTokens()``.
+
+    Returns:
+        Four voices, the first of which is the soprano as it was given. Meter, key, fermatas and bar lines are those of
+        a given grid; its title and name are left out.
+
+    Raises:
+        ValueError: a soprano of another shape, without steps, or with pitches outside the vocabulary; a model of
+            another vocabulary; numbers out of range.
+
+    Example:
+        >>> from mini_musessl.frames import FrameConfig
+        >>> model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
+        >>> grid = harmonise(model, [72, 72, 74, 76], torch.Generator().manual_seed(0))
+        >>> grid.pitch.shape, grid.pitch[:, 0].tolist()
+        ((4, 4), [72, 72, 74, 76])
+
+    Chapter: 9b.
+    """
+    tokenizer = _check_tokenizer(model, tokenizer)
+    melody = _melody(soprano, tokenizer)
+    clamp = np.full((melody.n_steps, tokenizer.n_voices), -1)
+    clamp[:, 0] = tokenizer.as_steps(tokenizer.encode(melody))[:, 0]
+    empty = np.zeros((1, 0, tokenizer.n_voices), int)
+    drawn = sample_frames(
+        model,
+        empty,
+        melody.n_steps,
+        generator,
+        temperature,
+        top_p,
+        top_k,
+        clamp=clamp,
+        n_candidates=n_candidates,
+    )
+    grid = tokenizer.decode(drawn[0].numpy())
+    is_onset = grid.is_onset.copy()
+    is_onset[:, 0] = melody.is_onset[:, 0]
+    return replace(melody, pitch=grid.pitch, is_onset=is_onset)
+
+
+def _check_tokenizer(model: Any, tokenizer: VoiceGridTokens | None) -> VoiceGridTokens:
+    """Return the tokenizer, or refuse one that the model was not trained with."""
+    tokenizer = VoiceGridTokens() if tokenizer is None else tokenizer
+    if model.config.vocabulary_size != tokenizer.vocabulary.size:
+        raise ValueError(
+            f"Model and tokenizer must share a vocabulary; the model has {model.config.vocabulary_size} symbols and "
+            f"the tokenizer {tokenizer.vocabulary.size}. Use the tokenizer the model was trained with."
+        )
+    return tokenizer
+
+
+def _bar_step(grid: VoiceGrid) -> int:
+    """Return the steps of a bar."""
+    return grid.meter[0] * 4 * grid.steps_per_quarter // grid.meter[1]
+
+
+def _melody(soprano: VoiceGrid | ArrayLike, tokenizer: VoiceGridTokens) -> VoiceGrid:
+    """Return the soprano as a grid whose other voices rest, or refuse it."""
+    is_grid = isinstance(soprano, VoiceGrid)
+    try:
+        pitch = soprano.pitch[:, 0] if is_grid else np.asarray(soprano)
+    except ValueError:
+        pitch = np.empty((0, 0))
+    if pitch.ndim != 1 or len(pitch) == 0 or pitch.dtype.kind not in "iu":
+        raise ValueError(
+            "A soprano must be a VoiceGrid or whole numbers, one MIDI pitch a step, (n_steps,) with at least one; "
+            f"found {pitch.dtype} of the shape {pitch.shape}. For a grid of pitches, take its first column."
+        )
+    lowest, highest = tokenizer.lowest_pitch, tokenizer.highest_pitch
+    outside = pitch[(pitch != voices.REST) & ((pitch < lowest) | (pitch > highest))]
+    if len(outside):
+        raise ValueError(
+            f"The pitches of a soprano must lie in {lowest}..{highest}, or be {voices.REST} for a rest; found "
+            f"{outside[0]}. Transpose the melody."
+        )
+    cells = np.full((len(pitch), tokenizer.n_voices), voices.REST)
+    cells[:, 0] = pitch
+    names = {"voice_names": tokenizer.voice_names}
+    if not is_grid:
+        return voices.from_pitches(cells, steps_per_quarter=tokenizer.steps_per_quarter, **names)
+    is_onset = np.zeros(cells.shape, bool)
+    is_onset[:, 0] = soprano.is_onset[:, 0]
+    return replace(soprano, pitch=cells, is_onset=is_onset, title="", name="", **names)

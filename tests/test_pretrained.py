@@ -1,0 +1,80 @@
+"""The shipped models: what is in the folder can be loaded and says what it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mini_musessl import pretrained
+from mini_musessl.checkpoints import save_checkpoint
+from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.transformer import MusicTransformer, TransformerConfig
+
+CARD = {
+    "data": "chorales",
+    "licence": "CC BY 4.0",
+    "seeds": [1, 2, 3],
+    "command": "python experiments/jsb.py",
+    "seconds": 600.0,
+    "scores": {"valid": 0.34567, "test": 0.35},
+    "rounded to": "bfloat16",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    frame = FrameTransformer(FrameConfig(d_model=12, n_layers=1, n_heads=2, d_feedforward=20, d_voice=10), seed=3)
+    token = MusicTransformer(TransformerConfig(vocabulary_size=47, d_model=12, n_layers=1, n_heads=2))
+    save_checkpoint(frame, tmp_path / "tiny-frame.safetensors", CARD, dtype=torch.bfloat16)
+    save_checkpoint(token, tmp_path / "tiny-token.safetensors", {"data": "tunes"})
+    (tmp_path / "notes.txt").write_text("no model")
+    return tmp_path
+
+
+def test_names_are_what_is_in_the_folder(folder, tmp_path_factory):
+    assert pretrained.names(folder) == ["tiny-frame", "tiny-token"]
+    assert pretrained.names(tmp_path_factory.mktemp("empty")) == []
+
+
+def test_a_model_is_loaded_with_its_card(folder):
+    model, card = pretrained.load("tiny-frame", folder)
+    assert isinstance(model, FrameTransformer) and not model.training
+    assert card == CARD
+    frames = torch.randint(0, 47, (1, 5, 4), generator=torch.Generator().manual_seed(0))
+    again, _ = pretrained.load("tiny-frame", folder)
+    assert torch.equal(model(frames), again(frames))
+    assert isinstance(pretrained.load("tiny-token", folder).model, MusicTransformer)
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known(folder, tmp_path_factory):
+    with pytest.raises(ValueError, match="must be one of tiny-frame, tiny-token; found 'chorale'"):
+        pretrained.load("chorale", folder)
+    with pytest.raises(ValueError, match="must be one of tiny-frame, tiny-token; found '../tiny-frame'"):
+        pretrained.describe("../tiny-frame", folder)
+    with pytest.raises(ValueError, match="none, for the folder is empty; found 'chorale'"):
+        pretrained.load("chorale", tmp_path_factory.mktemp("empty"))
+
+
+def test_the_card_is_shown_line_by_line(folder):
+    lines = dict(line.split("  ", 1) for line in pretrained.describe("tiny-frame", folder).splitlines())
+    said = {field: value.strip() for field, value in lines.items()}
+    assert said["kind"] == "FrameTransformer"
+    assert (said["data"], said["licence"], said["seeds"]) == ("chorales", "CC BY 4.0", "1, 2, 3")
+    assert (said["seconds"], said["command"]) == ("600", "python experiments/jsb.py")
+    assert (said["scores, valid"], said["scores, test"]) == ("0.3457", "0.35")
+    assert said["rounded to"] == "bfloat16"
+    assert "seed" not in said and "cost" not in said
+    n_weights = sum(weight.numel() for weight in pretrained.load("tiny-frame", folder).model.parameters())
+    assert said["size"].startswith(f"{n_weights:,} weights, ")
+
+
+def test_what_a_card_leaves_out_is_said(folder):
+    text = pretrained.describe("tiny-token", folder)
+    for field in ("licence", "seed", "command", "cost", "scores"):
+        assert any(line.split("  ")[0] == field and line.endswith("not stated") for line in text.splitlines())
+
+
+def test_every_shipped_model_is_small_and_says_what_it_is():
+    for name in pretrained.names():
+        assert (pretrained.FOLDER / f"{name}.safetensors").stat().st_size < 10_000_000
+        assert "not stated" not in pretrained.describe(name)
