@@ -12,13 +12,33 @@ Chapter: every notebook; first in 3a.
 
 from __future__ import annotations
 
-from mini_musessl.exercises import data_sets, first_road, mathematics, pitch_rhythm_harmony, repair, tokens
+from mini_musessl.exercises import (
+    attention,
+    counting,
+    data_sets,
+    first_road,
+    mathematics,
+    pitch_rhythm_harmony,
+    positions,
+    repair,
+    tokens,
+)
 from mini_musessl.exercises.checking import Exercise, Mistake, Verdict, judge
 
 #: Every exercise by its number. A chapter's module is added to the tuple when the chapter is written.
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
-    for chapter in (first_road, pitch_rhythm_harmony, tokens, data_sets, mathematics, repair)
+    for chapter in (
+        first_road,
+        counting,
+        pitch_rhythm_harmony,
+        tokens,
+        data_sets,
+        attention,
+        positions,
+        mathematics,
+        repair,
+    )
     for exercise in chapter.EXERCISES
 }
 
