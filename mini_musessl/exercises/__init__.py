@@ -18,6 +18,7 @@ from mini_musessl.exercises import (
     data_sets,
     first_road,
     mathematics,
+    music_transformer,
     pitch_rhythm_harmony,
     positions,
     repair,
@@ -36,6 +37,7 @@ EXERCISES: dict[str, Exercise] = {
         data_sets,
         attention,
         positions,
+        music_transformer,
         mathematics,
         repair,
     )
