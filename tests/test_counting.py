@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from mini_musessl import corpora
 from mini_musessl.evaluation import likelihood
+from mini_musessl.evaluation.backoff import BackoffCounts
 from mini_musessl.evaluation.chorale_ids import encode_chorales
 from mini_musessl.evaluation.conformance import check_conformance
-from mini_musessl.evaluation.counting import BackoffCounts, MusicalCounts, NGram, SameAgain, Uniform, Unigram
+from mini_musessl.evaluation.counting import MusicalCounts, NGram, SameAgain, Uniform, Unigram
 from mini_musessl.evaluation.musical_facts import N_VALUES, musical_facts
 
 MODELS = {

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.evaluation.backoff import BackoffCounts
 from mini_musessl.evaluation.musical_facts import musical_facts
 from mini_musessl.exercises import counting as chapter_2a
 
@@ -24,7 +25,7 @@ def test_witten_bell_is_one_level_of_backing_off(symbols, weights):
     prior = np.array(weights) / sum(weights)
     # A context that is another one when nothing was seen.
     seen, asked = np.array([*symbols, 0]), np.array([7] * len(symbols) + [8])
-    found = counting.BackoffCounts([asked], seen, n_symbols=5).probabilities([np.array([7])], prior[None])[0]
+    found = BackoffCounts([asked], seen, n_symbols=5).probabilities([np.array([7])], prior[None])[0]
     np.testing.assert_allclose(chapter_2a.witten_bell(np.bincount(symbols, minlength=5), prior), found)
 
 

@@ -3,9 +3,7 @@
 Each model answers, for every token of a chorale, with the probabilities of all 47 symbols given the tokens before it.
 ``likelihood`` scores it as it scores a network.
 
-The rule of backing off, by which all of them mix what they counted: a context that occurred ``n`` times, and was
-followed ``c`` times by a symbol, gives that symbol the probability ``(c + s * p) / (n + s)``, where ``p`` is the answer
-of the next shorter context. Witten and Bell's ``s`` is the number of different symbols that followed; it may be fixed.
+The n-gram and the musical counts mix short and long contexts by the rule of ``backoff``.
 
 Chapter: 2a (counting).
 """
@@ -19,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from mini_musessl.evaluation.backoff import BackoffCounts
 from mini_musessl.evaluation.chorale_ids import N_SYMBOLS, encode_chorales
 from mini_musessl.evaluation.marks import unigram_probabilities
 from mini_musessl.evaluation.musical_facts import N_VALUES, musical_facts
@@ -224,68 +223,6 @@ class MusicalCounts(CountingModel):
         answer *= (moves / answer.sum(axis=1))[:, None]
         answer[is_hold] = 1 - moves[before != BEGIN_ID]
         return answer.reshape(*ids.shape, N_SYMBOLS)
-
-
-class BackoffCounts:
-    """How often each symbol followed each context, and what to expect from that.
-
-    Args:
-        levels: contexts as whole numbers, int64 (n_tokens,) each, from the general to the specific.
-        symbols: what followed, int (n_tokens,).
-        n_symbols: how many symbols there are.
-        strength: how many sightings the more general answer counts for; None for Witten and Bell's rule, the number of
-            different symbols seen after the context.
-
-    Example:
-        >>> counts = BackoffCounts([np.zeros(3, int)], np.array([0, 0, 1]), n_symbols=3)
-        >>> counts.probabilities([np.zeros(1, int)], np.full((1, 3), 1 / 3)).round(3).tolist()
-        [[0.533, 0.333, 0.133]]
-
-    Chapter: 2a.
-    """
-
-    def __init__(
-        self, levels: Sequence[np.ndarray], symbols: np.ndarray, n_symbols: int, strength: float | None = None
-    ) -> None:
-        if strength is not None and not strength > 0:
-            raise ValueError(f"strength must be above 0, or None for Witten and Bell's rule; found {strength}.")
-        self.n_symbols, self.strength = n_symbols, strength
-        self.levels = [self._count(contexts, symbols) for contexts in levels]
-
-    def probabilities(
-        self, levels: Sequence[np.ndarray], prior: Float[np.ndarray, "n_tokens n_symbols"]
-    ) -> Float[np.ndarray, "n_tokens n_symbols"]:
-        """Back off level by level.
-
-        Args:
-            levels: contexts of the tokens to predict, as for the counts; fewer levels stop at a more general answer.
-            prior: what to expect before any counting.
-
-        Returns:
-            The answer of the most specific context, mixed with the others.
-        """
-        answer = prior.copy()
-        for contexts, (known, first, total, symbols, counts) in zip(levels, self.levels, strict=False):
-            place = np.searchsorted(known, contexts).clip(max=len(known) - 1)
-            rows = np.flatnonzero(known[place] == contexts)  # a context never seen changes nothing
-            start, n_kinds = first[place[rows]], first[place[rows] + 1] - first[place[rows]]
-            strength = n_kinds if self.strength is None else np.full(len(rows), self.strength)
-            n_seen = total[place[rows]]
-            answer[rows] *= (strength / (n_seen + strength))[:, None]
-            # One entry for each symbol that followed one of the contexts.
-            entry = np.repeat(start - np.concatenate(([0], np.cumsum(n_kinds)[:-1])), n_kinds) + np.arange(
-                n_kinds.sum()
-            )
-            share = counts[entry] / np.repeat(n_seen + strength, n_kinds)
-            answer[np.repeat(rows, n_kinds), symbols[entry]] += share
-        return answer
-
-    def _count(self, contexts: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the contexts, where each one's entries begin, its total, and symbol and count of each entry."""
-        pairs, counts = np.unique(contexts * self.n_symbols + symbols, return_counts=True)
-        known, first = np.unique(pairs // self.n_symbols, return_index=True)
-        total = np.add.reduceat(counts, first)
-        return known, np.append(first, len(pairs)), total, pairs % self.n_symbols, counts
 
 
 #: Ways to move: intervals -46 to 46, to a rest, and from silence or the beginning to each id.
