@@ -17,6 +17,7 @@ from mini_musessl.exercises import (
     counting,
     data_sets,
     first_road,
+    frames,
     mathematics,
     music_transformer,
     pitch_rhythm_harmony,
@@ -38,6 +39,7 @@ EXERCISES: dict[str, Exercise] = {
         attention,
         positions,
         music_transformer,
+        frames,
         mathematics,
         repair,
     )
