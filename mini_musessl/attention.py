@@ -11,13 +11,13 @@ Chapter: 5a (attention from scratch), 5b (positions).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mini_musessl.music import whole_number
+from mini_musessl.past_keys import PastKeys
 from mini_musessl.positions import relative_scores, rotate
 
 KeysAndValues = tuple[Tensor, Tensor]
@@ -43,7 +43,8 @@ def scaled_dot_product(
         One mixed value a query.
 
     Raises:
-        ValueError: the rule hides every key from a query.
+        ValueError: the rule hides every key from a query, or there is no key.
+        TypeError: the rule is not of True and False.
 
     Example:
         >>> same = torch.ones(1, 3, 2)
@@ -55,6 +56,8 @@ def scaled_dot_product(
 
     Chapter: 5a.
     """
+    if keys.shape[-2] == 0:
+        raise ValueError("Each query needs at least one key that it may look at; found no keys at all.")
     if may_attend is not None:
         check_rule(may_attend)
     return attention_weights(queries, keys, may_attend) @ values
@@ -137,12 +140,16 @@ def padding_rule(is_padding: Bool[Tensor, "batch n_keys"]) -> Bool[Tensor, "batc
     Returns:
         True where a key may be looked at, with an axis for the heads and one for the queries.
 
+    Raises:
+        TypeError: not True and False.
+
     Example:
         >>> (causal_rule(3, 3) & padding_rule(torch.tensor([[False, False, True]]))).int().tolist()
         [[[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]]
 
     Chapter: 5a.
     """
+    _check_truth("is_padding", is_padding, "is filler")
     return ~is_padding[:, None, None, :]
 
 
@@ -154,18 +161,29 @@ def check_rule(may_attend: Bool[Tensor, "*heads n_queries n_keys"]) -> None:
 
     Raises:
         ValueError: a query may look nowhere.
+        TypeError: the rule is not of True and False.
 
     Example:
         >>> check_rule(torch.eye(3, dtype=torch.bool))
 
     Chapter: 5a.
     """
+    _check_truth("may_attend", may_attend, "may be looked at")
     is_blind = ~may_attend.any(dim=-1)
     if is_blind.any():
         raise ValueError(
             f"Each query needs at least one key that it may look at; found {int(is_blind.sum())} of "
             f"{is_blind.numel()} queries with none, the first at {tuple(is_blind.nonzero()[0].tolist())}. Is "
             "may_attend upside down (True means look), or does a row begin with padding? Pad at the end."
+        )
+
+
+def _check_truth(name: str, values: Tensor, meaning: str) -> None:
+    """Refuse weights, or numbers to add, where True and False are needed."""
+    if values.dtype != torch.bool:
+        raise TypeError(
+            f"{name} must be True where a position {meaning}, and False elsewhere; found {values.dtype}. Compare "
+            "first: a mask of zeros and minus infinities says `== 0`."
         )
 
 
@@ -203,7 +221,7 @@ class MultiHeadAttention(nn.Module):
         features: Float[Tensor, "batch time d_model"],
         may_attend: Bool[Tensor, "*rule"] | None = None,
         angles: Float[Tensor, "time half"] | None = None,
-        past: KeysAndValues | None = None,
+        past: PastKeys | None = None,
     ) -> tuple[Float[Tensor, "batch time d_model"], KeysAndValues]:
         """Let each position look at the positions that its rule allows.
 
@@ -212,8 +230,7 @@ class MultiHeadAttention(nn.Module):
             may_attend: (time, n_keys) or (batch, 1, time, n_keys), True where a position may look. It is not checked;
                 ``check_rule`` does that.
             angles: rotary angles of these positions; None for no rotation.
-            past: keys and values of earlier positions, from an earlier call; or an object such as
-                ``frame_past.PastKeys`` whose ``extend`` adds new ones and returns all.
+            past: keys and values of earlier positions; it is extended by those of these positions.
 
         Returns:
             The new features, and the keys and values of all positions so far.
@@ -241,16 +258,14 @@ class MultiHeadAttention(nn.Module):
         queries, keys, _ = self._split(features, angles, None)
         return self._weights(queries, keys, may_attend)
 
-    def _split(self, features: Tensor, angles: Tensor | None, past: Any) -> tuple[Tensor, ...]:
+    def _split(self, features: Tensor, angles: Tensor | None, past: PastKeys | None) -> tuple[Tensor, ...]:
         """Return queries, keys and values, each (batch, head, time, d_head), the past's keys and values in front."""
         batch, time, d_model = features.shape
         split = self.to_queries_keys_values(features).view(batch, time, 3, self.n_heads, d_model // self.n_heads)
         queries, keys, values = split.permute(2, 0, 3, 1, 4)
         if angles is not None:
             queries, keys = rotate(queries, angles), rotate(keys, angles)
-        if isinstance(past, tuple):
-            keys, values = torch.cat((past[0], keys), dim=2), torch.cat((past[1], values), dim=2)
-        elif past is not None:
+        if past is not None:
             keys, values = past.extend(keys, values)
         return queries, keys, values
 

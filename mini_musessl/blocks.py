@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mini_musessl.attention import KeysAndValues, MultiHeadAttention
+from mini_musessl.past_keys import PastKeys
 
 #: Standard deviation of the first weights.
 FIRST_STD = 0.02
@@ -52,7 +53,7 @@ class TransformerBlock(nn.Module):
         features: Float[Tensor, "batch time d_model"],
         may_attend: Tensor | None = None,
         angles: Tensor | None = None,
-        past: KeysAndValues | None = None,
+        past: PastKeys | None = None,
     ) -> tuple[Float[Tensor, "batch time d_model"], KeysAndValues]:
         """Pass features through the block.
 
@@ -60,7 +61,7 @@ class TransformerBlock(nn.Module):
             features: one vector a position.
             may_attend: True where a position may look; None lets all look at all.
             angles: rotary angles of these positions; None for no rotation.
-            past: keys and values of earlier positions, from an earlier call.
+            past: keys and values of earlier positions; it is extended by those of these positions.
 
         Returns:
             The new features, and the keys and values of all positions so far.

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from mini_musessl.past_keys import PastKeys, check_same_rows
+
 #: Held notes are told apart up to this many steps, two bars of sixteenths; longer ones count as this.
 LONGEST_HOLD_STEP = 31
 
@@ -45,6 +47,10 @@ def look_back(frames: Tensor, first_step: Tensor | None, begin_id: int) -> Past:
     Returns:
         The past of every step; that of the first is empty, wherever in its piece the row begins.
 
+    Raises:
+        ValueError: not one index a row.
+        TypeError: the indices are not whole numbers.
+
     Example:
         >>> frames = torch.tensor([[[20], [20], [22]]])
         >>> past = look_back(frames, None, begin_id=47)
@@ -54,6 +60,8 @@ def look_back(frames: Tensor, first_step: Tensor | None, begin_id: int) -> Past:
     Chapter: 5d.
     """
     n_rows, n_steps, n_voices = frames.shape
+    if first_step is not None:
+        _check_first_step(first_step, n_rows)
     begin = frames.new_full((n_rows, 1, n_voices), begin_id)
     latest = torch.cat((begin, frames[:, :-1]), dim=1)
     earlier = torch.cat((begin, latest[:, :-1]), dim=1)
@@ -75,6 +83,9 @@ def look_on(past: Past, frames: Tensor) -> Past:
     Returns:
         The past of the steps after each of the frames: as many as there are frames, equal to what ``look_back`` says.
 
+    Raises:
+        ValueError: other rows than those of the past.
+
     Example:
         >>> nothing = look_back(torch.tensor([[[20]]]), None, begin_id=47)
         >>> past = look_on(nothing, torch.tensor([[[20], [20], [22]]]))
@@ -83,6 +94,7 @@ def look_on(past: Past, frames: Tensor) -> Past:
 
     Chapter: 9a (sampling).
     """
+    check_same_rows(len(past.latest), len(frames))
     n_new = frames.shape[1]
     earlier = torch.cat((past.latest[:, -1:], frames[:, :-1]), dim=1)[:, :n_new]
     index = torch.arange(1, n_new + 1, device=frames.device)
@@ -92,57 +104,16 @@ def look_on(past: Past, frames: Tensor) -> Past:
     return Past(frames, earlier, held_step, past.step[:, -1:] + index)
 
 
-class PastKeys:
-    """Keys and values of what one block has read, kept in room that doubles when it is full.
-
-    Joining the old and the new anew at each step would copy everything each time; this copies only what is new.
-
-    Example:
-        >>> past = PastKeys()
-        >>> new = torch.ones(2, 3, 1, 4)  # batch, head, time, d_head
-        >>> [tuple(past.extend(new, new)[0].shape) for _ in range(2)]
-        [(2, 3, 1, 4), (2, 3, 2, 4)]
-
-    Chapter: 9a (sampling).
-    """
-
-    def __init__(self) -> None:
-        self.n_read = 0
-        self._rooms: list[Tensor] = []  # keys, values: (batch, head, room, d_head)
-
-    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add what is new and return all.
-
-        Args:
-            keys: (batch, head, n_new, d_head).
-            values: of the same shape.
-
-        Returns:
-            Keys and values of all positions so far.
-        """
-        n_all = self.n_read + keys.shape[2]
-        if not self._rooms or n_all > self._rooms[0].shape[2]:
-            self._grow(keys, max(64, 2 * n_all))
-        for room, new in zip(self._rooms, (keys, values), strict=True):
-            room[:, :, self.n_read : n_all] = new
-        self.n_read = n_all
-        return self._rooms[0][:, :, :n_all], self._rooms[1][:, :, :n_all]
-
-    def keep_rows(self, rows: Tensor) -> None:
-        """Let row i of the batch go on as a copy of what row ``rows[i]`` was.
-
-        Args:
-            rows: (n_rows,) indices.
-        """
-        for room in self._rooms:
-            room[:, :, : self.n_read] = room[rows, :, : self.n_read]
-
-    def _grow(self, like: Tensor, n_room: int) -> None:
-        """Move to larger rooms."""
-        rooms = [like.new_empty((*like.shape[:2], n_room, like.shape[3])) for _ in range(2)]
-        for new, old in zip(rooms, self._rooms):  # noqa: B905 -- there are none yet at the start
-            new[:, :, : self.n_read] = old[:, :, : self.n_read]
-        self._rooms = rooms
+def _check_first_step(first_step: Tensor, n_rows: int) -> None:
+    """Refuse what is not one index a row."""
+    if not isinstance(first_step, Tensor) or first_step.is_floating_point():
+        found = first_step.dtype if isinstance(first_step, Tensor) else type(first_step).__name__
+        raise TypeError(f"first_step must be a tensor of whole numbers, one a row; found {found}.")
+    if first_step.shape != (n_rows,):
+        raise ValueError(
+            f"first_step must hold the index of the first frame of each row, ({n_rows},); found "
+            f"{tuple(first_step.shape)}. For rows that begin alike, use torch.full(({n_rows},), index)."
+        )
 
 
 @dataclass

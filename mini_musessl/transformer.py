@@ -13,9 +13,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mini_musessl import positions
-from mini_musessl.attention import KeysAndValues, causal_rule, check_rule, padding_rule
+from mini_musessl.attention import causal_rule, check_rule, padding_rule
 from mini_musessl.blocks import FIRST_STD, TransformerBlock, draw_first_weights
 from mini_musessl.music import whole_number
+from mini_musessl.past_keys import PastKeys, check_same_rows
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,21 @@ class Cache:
         layers: keys and values of each block.
         token_ids: (batch, n_seen), all tokens read so far.
 
-    Chapter: 9a (sampling).
+    Chapter: 5c, 9a (sampling).
     """
 
-    layers: list[KeysAndValues]
+    layers: list[PastKeys]
     token_ids: Int[Tensor, "batch n_seen"]
+
+    def keep_rows(self, rows: Int[Tensor, " n_rows"]) -> None:
+        """Let row i of the batch go on as a copy of what row ``rows[i]`` was.
+
+        Args:
+            rows: indices, as many as there are rows.
+        """
+        self.token_ids = self.token_ids[rows]
+        for layer in self.layers:
+            layer.keep_rows(rows)
 
 
 class MusicTransformer(nn.Module):
@@ -168,7 +179,8 @@ class MusicTransformer(nn.Module):
 
         Args:
             token_ids: 0..vocabulary_size; the largest is the begin symbol.
-            cache: what was read before, from ``start_cache``; it is extended by these tokens.
+            cache: what was read before, from ``start_cache``; it is extended by these tokens. For use without
+                gradients.
             is_padding: True where a row holds filler, at which nobody shall look; with a cache, for all that was read
                 so far. A causal network whose rows are padded at the end can do without.
 
@@ -176,13 +188,15 @@ class MusicTransformer(nn.Module):
             Logits: ``softmax`` over the last axis gives the probabilities of the symbols.
 
         Raises:
-            ValueError: more tokens than ``context_length``, no tokens, another shape, ids outside the vocabulary,
-                padding of another shape or that leaves a token nothing to look at, a cache for a bidirectional network.
+            ValueError: more tokens than ``context_length``, no tokens, no rows, another shape, ids outside the
+                vocabulary, padding of another shape or that leaves a token nothing to look at, a cache for a
+                bidirectional network or of another number of rows.
             TypeError: the ids are not whole numbers.
         """
         self._check_form(token_ids)
         if cache is not None:
             self._check_cache_serves()
+            check_same_rows(len(cache.token_ids), len(token_ids))
         first = 0 if cache is None else cache.token_ids.shape[1]
         self._check_ids(token_ids, first)
         may_attend = self._rule(token_ids, first, is_padding)
@@ -190,10 +204,7 @@ class MusicTransformer(nn.Module):
         features = self.dropout(self._embed(seen, first))
         angles = self._angles(first, token_ids)
         for index, block in enumerate(self.blocks):
-            past = cache.layers[index] if cache is not None and first else None
-            features, present = block(features, may_attend, angles, past)
-            if cache is not None:
-                cache.layers[index : index + 1] = [present]
+            features, _ = block(features, may_attend, angles, None if cache is None else cache.layers[index])
         if cache is not None:
             cache.token_ids = seen
         return self.to_logits(self.norm(features))
@@ -201,7 +212,8 @@ class MusicTransformer(nn.Module):
     def start_cache(self, batch: int) -> Cache:
         """Return an empty cache for ``batch`` sequences; a bidirectional network refuses."""
         self._check_cache_serves()
-        return Cache([], torch.empty(batch, 0, dtype=torch.long, device=self.to_logits.weight.device))
+        none = torch.empty(whole_number("batch", batch, lowest=1), 0, dtype=torch.long)
+        return Cache([PastKeys() for _ in self.blocks], none.to(self.to_logits.weight.device))
 
     def attention_maps(self, token_ids: Int[Tensor, "batch time"]) -> list[Float[Tensor, "batch n_heads time time"]]:
         """Return how much each position looks at each other, block by block: what a figure of attention shows.
@@ -224,7 +236,9 @@ class MusicTransformer(nn.Module):
     def _rule(self, token_ids: Tensor, first: int, is_padding: Tensor | None = None) -> Tensor | None:
         """Return who may look at whom; None lets all look at all."""
         batch, time = token_ids.shape
-        causal = causal_rule(time, first + time, token_ids.device) if self.config.is_causal else None
+        # One token alone may look at all that was read: it needs no rule.
+        is_ruled = self.config.is_causal and time > 1
+        causal = causal_rule(time, first + time, token_ids.device) if is_ruled else None
         if is_padding is None:
             return causal
         if is_padding.shape != (batch, first + time) or is_padding.dtype != torch.bool:
@@ -284,8 +298,11 @@ class MusicTransformer(nn.Module):
     def _check_ids(self, token_ids: Tensor, first: int) -> None:
         """Refuse ids and lengths that the network cannot read."""
         longest, n_read = self.config.context_length, first + token_ids.shape[1]
-        if token_ids.shape[1] == 0:
-            raise ValueError("The network must read at least one token; found none. Begin with config.begin_id.")
+        if token_ids.numel() == 0:
+            raise ValueError(
+                "The network must read at least one token; found none, in "
+                f"{len(token_ids)} rows. Is the batch empty? A piece begins with config.begin_id."
+            )
         if n_read > longest:
             raise ValueError(
                 f"The network reads at most context_length = {longest} tokens; found {n_read}. "

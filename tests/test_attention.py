@@ -149,3 +149,17 @@ def test_a_sequence_beyond_the_table_of_distances_is_refused():
         attention.MultiHeadAttention(12, 3, reach=(3, 3))(torch.ones(1, 5, 12))
     with pytest.raises(ValueError, match="Each number of reach must be at least 0; found -1"):
         attention.MultiHeadAttention(12, 3, reach=(-1, 0))
+
+
+@pytest.mark.parametrize("rule", [torch.zeros(2, 2), torch.full((2, 2), -math.inf), torch.ones(2, 2).int()])
+def test_a_rule_of_numbers_is_refused(rule):
+    same = torch.ones(1, 2, 3)
+    with pytest.raises(TypeError, match="may_attend must be True where a position may be looked at, .*; found torch"):
+        attention.scaled_dot_product(same, same, same, rule)
+    with pytest.raises(TypeError, match="is_padding must be True where a position is filler, .*; found torch"):
+        attention.padding_rule(rule)
+
+
+def test_nothing_to_look_at_is_refused():
+    with pytest.raises(ValueError, match="at least one key that it may look at; found no keys at all"):
+        attention.scaled_dot_product(torch.ones(1, 2, 3), torch.ones(1, 0, 3), torch.ones(1, 0, 3))

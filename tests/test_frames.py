@@ -278,3 +278,24 @@ def test_a_cache_refuses_nothing_new_and_more_than_the_context(frames):
         model.read_next(cache, frames[:, :0])
     with pytest.raises(ValueError, match=r"1 to context_length = 60 steps; found \(2, 61\)"):
         model.read_next(cache, frames[:, :23])
+
+
+@pytest.mark.parametrize(
+    "first_step, error, sentence",
+    [
+        (torch.tensor([0, 4, 8]), ValueError, r"of each row, \(2,\); found \(3,\)"),
+        (torch.tensor([4]), ValueError, r"of each row, \(2,\); found \(1,\)"),  # it would serve for both rows
+        (torch.tensor([0.0, 4.0]), TypeError, "tensor of whole numbers, one a row; found torch.float32"),
+        (4, TypeError, "tensor of whole numbers, one a row; found int"),
+    ],
+)
+def test_first_steps_that_are_not_one_a_row_are_refused(frames, first_step, error, sentence):
+    with pytest.raises(error, match=sentence):
+        look_back(frames[:2], first_step, begin_id=47)
+
+
+def test_a_cache_goes_on_with_its_own_rows_alone(frames):
+    model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30, n_layers=1))
+    cache = model.start_cache(1)
+    with pytest.raises(ValueError, match="rows that it holds, 1; found 2"):
+        model.read_next(cache, frames[:2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -318,3 +319,51 @@ def test_old_configurations_mean_rotary_and_causal():
     old = {name: getattr(CONFIG, name) for name in (*names, "cycle_lengths", "n_previous")}
     assert TransformerConfig(**old) == replace(CONFIG, positions="rotary", is_causal=True)
     assert not any("position" in name or "distance" in name for name in MusicTransformer(CONFIG).state_dict())
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="at least one token; found none, in 0 rows. Is the batch empty"):
+        MusicTransformer(CONFIG)(torch.zeros(0, 5, dtype=torch.long))
+
+
+def test_a_cache_goes_on_with_its_own_rows_alone():
+    model = lively_model()
+    cache = model.start_cache(2)
+    with pytest.raises(ValueError, match=r"rows that it holds, 2; found 3. Begin with start_cache\(3\)"):
+        model(ids_of(3, 4), cache)
+    with pytest.raises(ValueError, match="batch must be at least 1; found 0"):
+        model.start_cache(0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_a_cache_that_outgrows_its_first_room_says_the_same_as_joined_keys_to_the_bit(kind):
+    config = replace(CONFIG, context_length=150, positions=kind)
+    model, ids = lively_model(config), ids_of(2, 150)
+    cache, joined = model.start_cache(2), model.start_cache(2)
+    joined.layers = [JoinedKeys() for _ in model.blocks]
+    for start, stop in itertools.pairwise((0, 1, 60, *range(61, 151))):
+        assert torch.equal(model(ids[:, start:stop], cache), model(ids[:, start:stop], joined))
+    assert [tuple(kept.shape) for kept in cache.layers[1]] == [(2, 3, 150, 4)] * 2
+
+
+class JoinedKeys:
+    """Keys and values, joined anew at each step: the plain form of past_keys.PastKeys."""
+
+    def __init__(self):
+        self.kept = None
+
+    def extend(self, *new):
+        self.kept = new if self.kept is None else [torch.cat(pair, 2) for pair in zip(self.kept, new, strict=True)]
+        return self.kept
+
+
+@torch.no_grad()
+def test_rows_of_a_cache_may_change_places():
+    model, ids, rows = lively_model(), ids_of(3, 9), torch.tensor([2, 0, 0])
+    cache = model.start_cache(3)
+    model(ids[:, :5], cache)
+    cache.keep_rows(rows)
+    found = model(ids[:, 5:], cache)
+    expected = model(torch.cat((ids[rows, :5], ids[:, 5:]), dim=1))[:, 5:]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

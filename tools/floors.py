@@ -59,6 +59,7 @@ FLOORS: dict[str, Floor] = {
         "network",
         {
             "positions": "what stands where: sinusoidal, learned, relative (naive and skewed), rotary",
+            "past_keys": "keys and values of what attention has read",
             "attention": "scaled dot product, heads, causal and padding rules",
             "blocks": "the block that every network stacks",
             "dropout": "dropout from a pool of random numbers",

@@ -88,9 +88,7 @@ class TokenReader:
         """
         self._sequence = self._sequence[rows]
         if self._cache is not None:
-            rows = rows.to(self._cache.token_ids.device)
-            self._cache.token_ids = self._cache.token_ids[rows]
-            self._cache.layers = [(keys[rows], values[rows]) for keys, values in self._cache.layers]
+            self._cache.keep_rows(rows.to(self._cache.token_ids.device))
 
     def cells(self) -> Int[Tensor, "n_rows n_cells"]:
         """Return all tokens so far but the begin symbol."""
