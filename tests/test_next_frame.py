@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from mini_musessl import windows
 from mini_musessl.objectives.next_frame import next_frame, next_frame_loss
-from mini_musessl.objectives.next_token import next_token_loss
+from mini_musessl.objectives.next_token import next_token, next_token_loss
 from mini_musessl.windows import random_frame_batches
 
 N_SYMBOLS = 47
@@ -87,3 +88,26 @@ def test_ids_of_another_vocabulary_are_refused(batch):
 def test_swapped_axes_are_refused():
     with pytest.raises(ValueError, match=r"found \(2, 4, 3, 7\), \(2, 3, 4\) and \(2, 3\)"):
         next_frame_loss(torch.zeros(2, 4, 3, 7), torch.ones(2, 3, 4).long(), torch.zeros(2, 3).bool())
+
+
+def test_a_batch_of_tokens_is_refused(batch):
+    tokens = windows.cut_windows([[1, 2, 3]], 3, begin_id=47)
+    with pytest.raises(TypeError, match="next_frame needs a FrameBatch, .*; found Batch"):
+        next_frame(Table(), tokens)
+    with pytest.raises(TypeError, match="next_token needs a Batch, .*; found FrameBatch"):
+        next_token(Table(), batch)
+
+
+def test_the_loss_refuses_a_mean_over_nothing_and_ids_that_are_none():
+    logits, ids = torch.zeros(1, 3, 4, 47), torch.ones(1, 3, 4, dtype=torch.long)
+    is_padding = torch.zeros(1, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match="at least one target; found only padding"):
+        next_frame_loss(logits, ids, ~is_padding)
+    with pytest.raises(ValueError, match=r"must lie in 0\.\.46; found -100\.\.-100"):
+        next_frame_loss(logits, -100 * ids, is_padding)  # PyTorch would leave them out
+    with pytest.raises(ValueError, match=r"must lie in 0\.\.46; found 47\.\.47"):
+        next_frame_loss(logits, 47 * ids, is_padding)
+    with pytest.raises(TypeError, match="whole numbers; found torch.float32"):
+        next_frame_loss(logits, ids.float(), is_padding)
+    with pytest.raises(TypeError, match="True or False at every position; found torch.float32"):
+        next_frame_loss(logits, ids, is_padding.float())

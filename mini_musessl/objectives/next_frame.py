@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mini_musessl.objectives.checks import check_range, check_some, check_types
 from mini_musessl.objectives.devices import to_device_of
 from mini_musessl.windows import FrameBatch
 
@@ -29,23 +30,24 @@ def next_frame(model: nn.Module, batch: FrameBatch) -> tuple[Float[Tensor, ""], 
         The mean loss over the cells that are no padding, with its gradient, and how many those are: four a step.
 
     Raises:
-        ValueError: nothing but padding, or ids outside the vocabulary of the logits.
+        ValueError: nothing but padding, ids outside the vocabulary of the logits, or logits of another shape.
+        TypeError: a batch of another kind.
 
     Chapter: 5d.
     """
+    if not isinstance(batch, FrameBatch):
+        raise TypeError(
+            f"next_frame needs a FrameBatch, such as windows.random_frame_batches draws; found {type(batch).__name__}. "
+            "For batches of tokens, train with objective=next_token."
+        )
     frames, first_step, is_padding = to_device_of(model, batch.frames, batch.start_step, batch.is_padding)
     n_targets = int((~batch.is_padding).sum()) * batch.frames.shape[-1]
-    if n_targets == 0:
-        raise ValueError("The loss needs at least one target; found only padding. Is the batch empty?")
+    check_some(n_targets)
     logits = model(frames, first_step)
     # In NumPy: a look at numbers on a GPU would wait for all that it has still to do.
-    lowest, highest = int(batch.frames.min()), int(batch.frames.max())
-    if lowest < 0 or highest >= logits.shape[-1]:
-        raise ValueError(
-            f"Targets must lie in 0..{logits.shape[-1] - 1}; found {lowest}..{highest}. "
-            "Was the music encoded with another vocabulary?"
-        )
-    return next_frame_loss(logits, frames, is_padding), n_targets
+    check_range(int(batch.frames.min()), int(batch.frames.max()), logits.shape[-1])
+    _check_shapes(logits, frames, is_padding)
+    return _mean_nats(logits, frames, is_padding), n_targets
 
 
 def next_frame_loss(
@@ -65,7 +67,8 @@ def next_frame_loss(
         One number in nats, 0 or more; ln(vocabulary) for a model that knows nothing.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, ids outside the vocabulary, or nothing but padding.
+        TypeError: ids that are not whole numbers, or padding that is not True and False.
 
     Example:
         >>> import torch
@@ -75,11 +78,24 @@ def next_frame_loss(
 
     Chapter: 5d, 7a.
     """
+    check_types(frames, is_padding)
+    _check_shapes(logits, frames, is_padding)
+    check_some(int((~is_padding).sum()))
+    check_range(int(frames.min()), int(frames.max()), logits.shape[-1])
+    return _mean_nats(logits, frames, is_padding)
+
+
+def _mean_nats(logits: Tensor, frames: Tensor, is_padding: Tensor) -> Tensor:
+    """Return the loss of what was checked."""
+    targets = frames.masked_fill(is_padding[..., None], _NOT_COUNTED).flatten()
+    return functional.cross_entropy(logits.flatten(0, -2).float(), targets.long(), ignore_index=_NOT_COUNTED)
+
+
+def _check_shapes(logits: Tensor, frames: Tensor, is_padding: Tensor) -> None:
+    """Refuse tensors whose axes are not the same."""
     if frames.shape != logits.shape[:-1] or is_padding.shape != frames.shape[:-1]:
         raise ValueError(
             "The loss of frames needs logits (batch, n_steps, n_voices, vocabulary), frames without the last of these "
             f"axes and is_padding without the last two; found {tuple(logits.shape)}, {tuple(frames.shape)} and "
             f"{tuple(is_padding.shape)}."
         )
-    targets = frames.masked_fill(is_padding[..., None], _NOT_COUNTED).flatten()
-    return functional.cross_entropy(logits.flatten(0, -2).float(), targets, ignore_index=_NOT_COUNTED)

@@ -5,11 +5,11 @@ Chapter: 4a (next token), 7a (the loss by hand).
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mini_musessl.objectives.checks import check_range, check_some, check_types
 from mini_musessl.objectives.devices import to_device_of
 from mini_musessl.windows import Batch
 
@@ -26,11 +26,18 @@ def next_token(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], int]:
 
     Raises:
         ValueError: nothing but padding, or targets outside the vocabulary of the logits.
+        TypeError: a batch of another kind.
 
     Chapter: 4a.
     """
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"next_token needs a Batch, such as windows.random_batches draws; found {type(batch).__name__}. For "
+            "batches of frames, train with objective=next_frame."
+        )
     token_ids, targets, is_padding = to_device_of(model, batch.token_ids, batch.targets, batch.is_padding)
     n_targets = int((~batch.is_padding).sum())
+    check_some(n_targets)
     has_padding = n_targets < batch.is_padding.size
     return next_token_loss(model(token_ids), targets, is_padding if has_padding else None), n_targets
 
@@ -58,31 +65,20 @@ def next_token_loss(
         TypeError: targets that are not whole numbers, or padding that is not True and False.
 
     Example:
+        >>> import torch
         >>> round(next_token_loss(torch.zeros(1, 2, 47), torch.tensor([[3, 4]])).item(), 4)
         3.8501
 
     Chapter: 4a.
     """
-    _check_types(targets, is_padding)
+    check_types(targets, is_padding)
     _check_shapes(logits, targets, is_padding)
     is_counted = None if is_padding is None else ~is_padding
     if is_counted is not None:
-        if not is_counted.any():
-            raise ValueError("The loss needs at least one target; found only padding. Is the batch empty?")
+        check_some(int(is_counted.sum()))
         logits, targets = logits[is_counted], targets[is_counted]
-    _check_range(targets, logits.shape[-1])
+    check_range(int(targets.min()), int(targets.max()), logits.shape[-1])
     return functional.cross_entropy(logits.flatten(0, -2).float(), targets.flatten().long())
-
-
-def _check_types(targets: Tensor, is_padding: Tensor | None) -> None:
-    """Refuse what PyTorch would take for indices or weights."""
-    if targets.is_floating_point() or targets.dtype == torch.bool:
-        raise TypeError(f"targets must be token ids, whole numbers; found {targets.dtype}. Are they probabilities?")
-    if is_padding is not None and is_padding.dtype != torch.bool:
-        raise TypeError(
-            f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
-            "weights == 0."
-        )
 
 
 def _check_shapes(logits: Tensor, targets: Tensor, is_padding: Tensor | None) -> None:
@@ -95,13 +91,3 @@ def _check_shapes(logits: Tensor, targets: Tensor, is_padding: Tensor | None) ->
             )
     if targets.numel() == 0:
         raise ValueError("The loss needs at least one target; found none. Is the batch empty?")
-
-
-def _check_range(targets: Tensor, vocabulary_size: int) -> None:
-    """Refuse targets that the model cannot predict."""
-    lowest, highest = int(targets.min()), int(targets.max())
-    if lowest < 0 or highest >= vocabulary_size:
-        raise ValueError(
-            f"Targets must lie in 0..{vocabulary_size - 1}; found {lowest}..{highest}. "
-            "Was the music encoded with another vocabulary, or is padding unmarked?"
-        )
