@@ -3,8 +3,8 @@
 ``train`` draws batches, hands each to an *objective* (what the network is asked to predict) and changes the weights.
 Each idea has a module: ``settings`` (what can be chosen), ``schedules`` (the step size from update to update),
 ``optimization`` (AdamW, gradients, the average of the weights), ``history`` (what happened), ``resuming`` (the state
-of a run in one file), ``processes`` (several processes under torchrun), ``devices``, and ``loop``, where reading
-begins.
+of a run in one file), ``processes`` (several processes under torchrun), ``devices``, ``requests`` (what is refused),
+and ``loop``, where reading begins.
 
 Chapter: 00 (used), 6a (built).
 """

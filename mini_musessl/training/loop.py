@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mini_musessl.music import whole_number
 from mini_musessl.objectives.next_token import next_token
 from mini_musessl.training.devices import choose_device, choose_precision
 from mini_musessl.training.history import History
 from mini_musessl.training.optimization import WeightAverage, make_optimizer, step
 from mini_musessl.training.processes import Processes, join_processes
+from mini_musessl.training.requests import check_can_learn, check_loss, check_request
 from mini_musessl.training.resuming import RunFolder, batch_digest
 from mini_musessl.training.schedules import learning_rate_at
 from mini_musessl.training.settings import TrainingConfig
@@ -66,18 +66,24 @@ def train(
 
     Raises:
         ValueError: the batches end too early or hold no target, "cuda" is asked for where there is none, the folder
-            holds another run, or something that needs ``evaluate`` or ``folder`` is asked for without it.
+            holds another run, something that needs ``evaluate`` or ``folder`` is asked for without it, or every weight
+            is frozen.
+        TypeError: the config is no TrainingConfig, or the objective returns no loss with a gradient.
+        RuntimeError: called where PyTorch keeps no gradients, such as under ``torch.no_grad()``.
         FloatingPointError: the loss, the gradient or a weight is no longer a finite number.
 
     Chapter: 00, 6a.
     """
-    _check_request(config, evaluate, folder, save_every)
+    check_request(config, evaluate, folder, save_every)
+    check_can_learn(model)
     device = choose_device(config.device)
     processes = join_processes(config.n_batches, device)
     model.to(device)
     processes.copy_first(model)
     precision = choose_precision(config.precision, device)
-    run = _Run(config, objective, evaluate, report if processes.is_first else None, processes, device, precision)
+    advice = "Nothing was kept; to keep the state, give train a folder." if folder is None else ""
+    report = report if processes.is_first else None
+    run = _Run(config, objective, evaluate, report, processes, device, precision, advice)
     kept = None if folder is None else RunFolder(folder, config, model)
     state = TrainingState(
         model, make_optimizer(model, config), WeightAverage(model, config.averaging) if config.averaging else None
@@ -192,8 +198,7 @@ class _Run:
         is_full = self.precision == torch.float32
         with nullcontext() if is_full else torch.autocast(self.device.type, self.precision):
             loss, n_targets = self.objective(model, batch)
-        if n_targets < 1:
-            raise ValueError(f"A batch must have at least one target; found {n_targets}. Is it empty or all padding?")
+        check_loss(loss, n_targets)
         return loss, n_targets
 
     def _record(self, state: TrainingState, train_nats: float, rate: float) -> None:
@@ -222,24 +227,6 @@ class _Run:
         state.model.eval()
         with torch.no_grad(), averaged:
             return float(self.evaluate(state.model))
-
-
-def _check_request(
-    config: TrainingConfig,
-    evaluate: Callable[[nn.Module], float] | None,
-    folder: str | os.PathLike[str] | None,
-    save_every: int | None,
-) -> None:
-    """Refuse what is asked for without the thing that it needs."""
-    if evaluate is None and (config.keep_best or config.patience is not None):
-        raise ValueError(
-            "keep_best and patience need a validation loss to go by; found no `evaluate`. Give train a function that "
-            "scores the model, or leave both out of the config."
-        )
-    if save_every is not None:
-        whole_number("save_every", save_every, lowest=1)
-        if folder is None:
-            raise ValueError(f"save_every needs a folder to save to; found save_every={save_every} and no `folder`.")
 
 
 def _check_finite(name: str, value: float, update: int, advice: str) -> None:

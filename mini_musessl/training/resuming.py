@@ -37,12 +37,21 @@ class RunFolder:
         config: of the run.
         model: with its first weights, by which another start is recognised.
 
+    Raises:
+        OSError: the folder cannot be made.
+
     Chapter: 6a.
     """
 
     def __init__(self, folder: str | os.PathLike[str], config: TrainingConfig, model: nn.Module) -> None:
         self.path = Path(folder) / FILE_NAME
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"The state of a run needs a folder; {folder} cannot be made one ({error.strerror or error}). Choose "
+                "another."
+            ) from None
         model_config = getattr(model, "config", None)
         described = {"class": type(model).__name__} | (asdict(model_config) if is_dataclass(model_config) else {})
         # Through JSON, which has no tuples: what is compared later comes from there.
