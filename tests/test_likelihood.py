@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -337,3 +338,27 @@ def test_answers_that_are_no_logarithms_of_probabilities_are_refused(answer, sen
     model = SimpleNamespace(token_log_probs=answer)
     with pytest.raises(ValueError, match=sentence):
         likelihood.token_log_probs(model, chorales_of(3)[0])
+
+
+def test_a_network_that_sees_what_comes_after_is_refused():
+    config = TransformerConfig(vocabulary_size=47, context_length=16, d_model=8, n_heads=2, cycle_lengths=(4,))
+    model = MusicTransformer(replace(config, is_causal=False))
+    with pytest.raises(ValueError, match="found is_causal=False, a network that sees those after it too"):
+        likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]]])
+    with pytest.raises(ValueError, match="found is_causal=False"):
+        likelihood.nats_per_token(model, [[1, 2, 3]])
+
+
+@pytest.mark.parametrize("network", [MusicTransformer, FrameTransformer])
+def test_a_network_that_diverged_is_refused(network):
+    config = FrameConfig if network is FrameTransformer else partial(TransformerConfig, 47)
+    model = network(config(d_model=20, n_layers=1, n_heads=2, d_feedforward=8))
+    for weight in model.parameters():
+        weight.data.fill_(np.nan)
+    with pytest.raises(FloatingPointError, match="must be finite numbers; found some that are not. Did training div"):
+        likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]]])
+
+
+def test_where_nothing_changes_there_is_no_accuracy():
+    model = FrameTransformer(FrameConfig(d_model=20, n_layers=1, n_heads=2, d_feedforward=8, d_voice=9))
+    assert likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]] * 3]).change_accuracy is None

@@ -109,10 +109,11 @@ class Likelihood:
 
     @property
     def change_accuracy(self) -> float | None:
-        """Share of the changing tokens that were the model's likeliest; None where the model does not say."""
-        if self.is_first_choice is None:
+        """Share of the changing tokens that were the model's likeliest; None if it does not say or nothing changes."""
+        is_change = np.concatenate(self.is_change)
+        if self.is_first_choice is None or not is_change.any():
             return None
-        return float(np.concatenate(self.is_first_choice)[np.concatenate(self.is_change)].mean())
+        return float(np.concatenate(self.is_first_choice)[is_change].mean())
 
     @property
     def change_share(self) -> float:
@@ -150,9 +151,10 @@ def token_log_probs(model: object, grid: voices.VoiceGrid | ArrayLike) -> Float[
         float64, in the order soprano, alto, tenor, bass.
 
     Raises:
-        ValueError: pitches outside 36..81, another shape or grid, a network of another vocabulary, or answers of the
-            model that are no logarithms of probabilities.
+        ValueError: pitches outside 36..81, another shape or grid, a network of another vocabulary or one that sees
+            what comes after, or answers of the model that are no logarithms of probabilities.
         TypeError: a model of another kind.
+        FloatingPointError: the scores of a network are not numbers.
 
     Chapter: 2a, 8b.
     """
@@ -174,6 +176,7 @@ def evaluate_likelihood(model: object, pieces: Sequence[voices.VoiceGrid | Array
     Raises:
         ValueError: no pieces, and as for ``token_log_probs``.
         TypeError: a model of another kind.
+        FloatingPointError: as for ``token_log_probs``.
 
     References:
         The data and the count of four tokens a step are those of Huang et al., "Music Transformer" (2019), section 4.1.

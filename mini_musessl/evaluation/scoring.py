@@ -123,11 +123,17 @@ def score_tokens(model: MusicTransformer, pieces: Sequence[ArrayLike], n_windows
         Scores of the shape (n_tokens,) for each piece.
 
     Raises:
-        ValueError: no pieces, or ids outside the vocabulary.
+        ValueError: no pieces, ids outside the vocabulary, or a network that sees what comes after.
+        FloatingPointError: the network's scores are not numbers.
 
     Chapter: 8b.
     """
     whole_number("n_windows", n_windows, lowest=1)
+    if not model.config.is_causal:
+        raise ValueError(
+            "Likelihood is the product of what a network says of each token from those before it; found "
+            "is_causal=False, a network that sees those after it too. Use a causal one."
+        )
     arrays = check_rows(pieces, model.config.vocabulary_size)
     context_length = model.config.context_length
     stride = scoring_stride(context_length, model.config.stride_token)
@@ -156,6 +162,9 @@ def score_frames(model: torch.nn.Module, pieces: Sequence[np.ndarray], n_windows
 
     Returns:
         Scores of the shape (n_steps, n_voices) for each piece.
+
+    Raises:
+        FloatingPointError: the network's scores are not numbers.
 
     Chapter: 5d, 8b.
     """
@@ -225,4 +234,10 @@ def _score_batch(model: torch.nn.Module, inputs: tuple[np.ndarray, ...], targets
     logits = model(*(torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in inputs)).float()
     chosen = logits.log_softmax(dim=-1).gather(-1, targets.to(device)[..., None])[..., 0]
     is_first_choice = logits.argmax(dim=-1) == targets.to(device)
-    return Scores(-chosen.cpu().double().numpy(), is_first_choice.cpu().numpy())
+    nats = -chosen.cpu().double().numpy()
+    if np.isnan(nats).any():
+        raise FloatingPointError(
+            "The scores of a network must be finite numbers; found some that are not. Did training diverge? Train "
+            "again with a smaller learning_rate."
+        )
+    return Scores(nats, is_first_choice.cpu().numpy())
