@@ -505,3 +505,39 @@ def test_sixteen_bars_take_seconds_and_a_batch_many_times_less_a_piece():
     one_sec, batch_sec = map(float, done.stdout.split())
     assert one_sec < 3
     assert 64 * one_sec / batch_sec > 8
+
+
+def test_models_that_write_no_music_are_refused(model):
+    opening = voices.from_pitches([[72, 67, 64, 48]])
+    other = torch.nn.Linear(2, 2)
+    for draw in (
+        lambda: generation.sample(other, [[3]], 2, from_seed()),
+        lambda: generation.harmonise(other, [72], from_seed()),
+        lambda: generation.continue_piece(other, opening, 2, from_seed()),
+    ):
+        with pytest.raises(TypeError, match="drawn from a FrameTransformer or MusicTransformer; found Linear"):
+            draw()
+    with pytest.raises(TypeError, match="drawn from a MusicTransformer; found FrameTransformer. Use sample_frames"):
+        generation.sample(make_frame_model(), [[3]], 2, from_seed())
+    with pytest.raises(ValueError, match="sees what came before and nothing else; found is_causal=False"):
+        generation.sample(MusicTransformer(replace(CONFIG, is_causal=False)), [[3]], 2, from_seed())
+
+
+def test_an_opening_of_pitches_is_refused():
+    with pytest.raises(TypeError, match=r"opening must be a VoiceGrid; found list. Make one with voices\.from_pitches"):
+        generation.continue_piece(make_frame_model(), [[72, 67, 64, 48]], 2, from_seed())
+
+
+def test_a_soprano_in_rows_of_different_lengths_is_refused():
+    with pytest.raises(ValueError, match="one MIDI pitch a step; these have no common shape"):
+        generation.harmonise(make_frame_model(), [[72, 67], [72]], from_seed())
+
+
+@pytest.mark.parametrize("n_candidates", [1, 3])
+def test_scores_that_are_no_numbers_are_refused_where_everything_is_given_too(n_candidates):
+    model = make_frame_model()
+    for weight in model.parameters():
+        weight.data.fill_(math.nan)
+    clamp = [[1, 1, 1, 1]] * 2
+    with pytest.raises(FloatingPointError, match="must be finite numbers; .* Did training diverge"):
+        generation.sample_frames(model, empty(), 2, from_seed(), clamp=clamp, n_candidates=n_candidates)

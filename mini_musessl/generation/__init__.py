@@ -11,12 +11,11 @@ Chapter: 00 (used), 9a (sampling), 9b (continuing, harmonising).
 from __future__ import annotations
 
 from mini_musessl.generation.drawing import sample, sample_frames
-from mini_musessl.generation.grids import continue_grid, continue_piece, harmonise
+from mini_musessl.generation.grids import continue_piece, harmonise
 from mini_musessl.generation.rules import apply_temperature, keep_top_k, keep_top_p
 
 __all__ = [
     "apply_temperature",
-    "continue_grid",
     "continue_piece",
     "harmonise",
     "keep_top_k",

@@ -19,9 +19,10 @@ from mini_musessl.generation.requests import (
     check_clamp,
     check_first_step,
     check_generator,
+    check_model,
     check_prompt_frames,
 )
-from mini_musessl.generation.rules import Rules
+from mini_musessl.generation.rules import Rules, apply_temperature, check_scores
 from mini_musessl.music import whole_number
 from mini_musessl.transformer import MusicTransformer
 
@@ -56,7 +57,8 @@ def sample(
 
     Raises:
         ValueError: ids outside the vocabulary, numbers out of range, or a generator on a GPU.
-        TypeError: the generator is not a torch.Generator, or n_tokens or top_k is not a whole number.
+        TypeError: the generator is not a torch.Generator, n_tokens or top_k is not a whole number, or the model is no
+            MusicTransformer.
         FloatingPointError: the model's scores are not numbers.
 
     Example:
@@ -69,6 +71,9 @@ def sample(
     """
     check_generator("sample", generator)
     whole_number("n_tokens", n_tokens, lowest=1)
+    check_model(model)
+    if not isinstance(model, MusicTransformer):
+        raise TypeError(f"Tokens are drawn from a MusicTransformer; found {type(model).__name__}. Use sample_frames.")
     prompt = as_ids("prompt_ids", prompt_ids, model.config.vocabulary_size, "n_prompt")
     check_can_go_on(model.config, prompt.shape[1] + n_tokens)
     rules = Rules(temperature, top_k, top_p)
@@ -185,7 +190,9 @@ def _take_given(
     wanted = given.repeat_interleave(len(logits) // len(given))
     is_given = wanted >= 0
     ids = wanted if is_given.all() else torch.where(is_given, wanted, rules.draw(logits, generator))
-    rows = particles.weigh(logits / rules.temperature, wanted, is_given)
+    scores = apply_temperature(logits, rules.temperature)
+    check_scores(scores)
+    rows = particles.weigh(scores, wanted, is_given)
     if rows is not None:
         reader.keep_rows(rows)
     return ids

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from mini_musessl import voices
 from mini_musessl.frames import FrameTransformer
 from mini_musessl.generation.drawing import sample_frames
+from mini_musessl.generation.requests import check_model
 from mini_musessl.music import whole_number
 from mini_musessl.tokenizers import VoiceGridTokens
 from mini_musessl.transformer import MusicTransformer
@@ -50,11 +51,16 @@ def continue_piece(
     Raises:
         ValueError: the model was made for another vocabulary, n_steps is not positive, or the opening is empty or
             longer than the context.
+        TypeError: the opening is no VoiceGrid, or the model is of another kind.
 
     Chapter: 00, 9b.
     """
     tokenizer = _check_tokenizer(model, tokenizer)
     whole_number("n_steps", n_steps, lowest=1)
+    if not isinstance(opening, VoiceGrid):
+        raise TypeError(
+            f"An opening must be a VoiceGrid; found {type(opening).__name__}. Make one with voices.from_pitches."
+        )
     if opening.n_steps == 0:
         raise ValueError("An opening must hold at least 1 step; found none. To begin from nothing, use sample_frames.")
     prompt = tokenizer.as_steps(tokenizer.encode(opening))
@@ -74,34 +80,6 @@ def continue_piece(
         is_fermata=np.concatenate((opening.is_fermata, np.zeros(n_steps, bool))),
         bar_position_step=np.concatenate((opening.bar_position_step, later)),
     )
-
-
-def continue_grid(
-    model: FrameTransformer | MusicTransformer,
-    tokenizer: VoiceGridTokens,
-    opening: VoiceGrid,
-    n_steps: int,
-    generator: torch.Generator,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-) -> VoiceGrid:
-    """Do what ``continue_piece`` does: the older name, which notebooks still use.
-
-    Args:
-        model: see ``continue_piece``.
-        tokenizer: see ``continue_piece``.
-        opening: see ``continue_piece``.
-        n_steps: see ``continue_piece``.
-        generator: see ``continue_piece``.
-        temperature: see ``continue_piece``.
-        top_p: see ``continue_piece``.
-
-    Returns:
-        The opening and its continuation.
-
-    Chapter: 00.
-    """
-    return continue_piece(model, opening, n_steps, generator, temperature, top_p, tokenizer=tokenizer)
 
 
 def harmonise(
@@ -139,6 +117,7 @@ def harmonise(
     Raises:
         ValueError: a soprano of another shape, without steps, or with pitches outside the vocabulary; a model of
             another vocabulary; numbers out of range.
+        TypeError: the model is of another kind.
 
     Example:
         >>> from mini_musessl.frames import FrameConfig
@@ -173,6 +152,7 @@ def harmonise(
 
 def _check_tokenizer(model: Any, tokenizer: VoiceGridTokens | None) -> VoiceGridTokens:
     """Return the tokenizer, or refuse one that the model was not trained with."""
+    check_model(model)
     tokenizer = VoiceGridTokens() if tokenizer is None else tokenizer
     if model.config.vocabulary_size != tokenizer.vocabulary.size:
         raise ValueError(
@@ -193,7 +173,10 @@ def _melody(soprano: VoiceGrid | ArrayLike, tokenizer: VoiceGridTokens) -> Voice
     try:
         pitch = soprano.pitch[:, 0] if is_grid else np.asarray(soprano)
     except ValueError:
-        pitch = np.empty((0, 0))
+        raise ValueError(
+            "A soprano must be a VoiceGrid or whole numbers, one MIDI pitch a step; these have no common shape. For a "
+            "grid of pitches, take its first column."
+        ) from None
     if pitch.ndim != 1 or len(pitch) == 0 or pitch.dtype.kind not in "iu":
         raise ValueError(
             "A soprano must be a VoiceGrid or whole numbers, one MIDI pitch a step, (n_steps,) with at least one; "

@@ -88,7 +88,7 @@ def check_ids(name: str, ids: Tensor, lowest: int, highest: int) -> None:
     if ids.numel() and (not is_whole or int(ids.min()) < lowest or int(ids.max()) > highest):
         raise ValueError(
             f"{name} must be whole numbers in {lowest}..{highest}; found {ids.dtype} from {ids.min().item()} to "
-            f"{ids.max().item()}. Was the prompt encoded with another vocabulary?"
+            f"{ids.max().item()}. Was the music encoded with another vocabulary?"
         )
 
 
@@ -111,6 +111,25 @@ def check_can_go_on(config: TransformerConfig, n_tokens: int) -> None:
         )
 
 
+def check_model(model: object) -> None:
+    """Refuse what does not write music cell by cell.
+
+    Args:
+        model: what the caller gave.
+
+    Raises:
+        TypeError: the model is of another kind.
+        ValueError: it sees what comes after.
+    """
+    if not isinstance(model, FrameTransformer | MusicTransformer):
+        raise TypeError(f"Music is drawn from a FrameTransformer or MusicTransformer; found {type(model).__name__}.")
+    if isinstance(model, MusicTransformer) and not model.config.is_causal:
+        raise ValueError(
+            "Music is drawn from a network that sees what came before and nothing else; found is_causal=False. Use a "
+            "causal MusicTransformer."
+        )
+
+
 def check_prompt_frames(model: object, frames: ArrayLike | Tensor) -> Int[Tensor, "batch n_prompt n_voices"]:
     """Return a prompt of frames, or refuse a model or a prompt that does not serve.
 
@@ -123,10 +142,10 @@ def check_prompt_frames(model: object, frames: ArrayLike | Tensor) -> Int[Tensor
 
     Raises:
         TypeError: the model is of another kind.
-        ValueError: another shape, more frames than the context holds, or no ids of the vocabulary.
+        ValueError: the model sees what comes after, another shape, more frames than the context holds, or no ids of the
+            vocabulary.
     """
-    if not isinstance(model, FrameTransformer | MusicTransformer):
-        raise TypeError(f"Music is drawn from a FrameTransformer or MusicTransformer; found {type(model).__name__}.")
+    check_model(model)
     prompt = as_ids("prompt_frames", frames, model.config.vocabulary_size, "n_prompt, n_voices", n_axes=3)
     n_steps, n_voices = prompt.shape[1:]
     if isinstance(model, FrameTransformer) and n_voices != model.config.n_voices:
