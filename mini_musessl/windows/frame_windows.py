@@ -47,10 +47,11 @@ def random_frame_batches(
 ) -> Iterator[FrameBatch]:
     """Draw batches of stretches without end.
 
-    A piece is drawn in proportion to its length, then a step of it, each equally likely: the window's middle, or as near
-    to it as the ends of the piece allow. So every step of every piece is seen at least a third as often as any other. A
-    piece shorter than a window is taken whole and padded at its end. Each window is transposed by an interval drawn
-    from those that keep its own pitches inside the vocabulary, so that one high note does not bind the whole piece.
+    A piece is drawn in proportion to its length, then a step of it, each equally likely: the window's middle, or as
+    near to it as the ends of the piece allow. So every step of every piece is seen at least a third as often as any
+    other. A piece shorter than a window is taken whole and padded at its end. Each window is transposed by an interval
+    drawn from those that keep its own pitches inside the vocabulary, so that one high note does not bind the whole
+    piece.
 
     Args:
         pieces: ids, one array (n_steps, 4) a piece.
