@@ -213,3 +213,18 @@ def test_the_rows_of_the_protocol_on_the_jsb_chorales():
     assert [round(found.nats_per_token, 3) for found in unigram] == [2.611, 2.639]
     musical = likelihood.evaluate_likelihood(MusicalCounts(split["train"]), split["valid"])
     assert musical.nats_per_token == pytest.approx(0.4805, abs=0.0005)  # the protocol's own count model: 0.490
+
+
+def test_more_facts_than_can_be_numbered_are_refused():
+    with pytest.raises(ValueError, match=r"numbered in 64 bits; found 19 facts with .*e\+26 combinations"):
+        MusicalCounts([[[60, 55, 52, 48]] * 2], move_facts=tuple(N_VALUES))
+    with pytest.raises(ValueError, match="numbered in 64 bits; found 10 facts"):
+        MusicalCounts([[[60, 55, 52, 48]] * 2], pitch_facts=("distance_above_1",) * 10)
+
+
+@pytest.mark.parametrize("model", [SameAgain, MusicalCounts])
+def test_chorales_of_one_step_are_refused(model):
+    with pytest.raises(
+        ValueError, match="chorale must have two steps, to count what follows what; found one step at most"
+    ):
+        model([[[60, 55, 52, 48]]])

@@ -10,6 +10,7 @@ Chapter: 2a (counting).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import copy
 
@@ -87,12 +88,17 @@ class SameAgain(Unigram):
     Args:
         chorales: where to count, at least one of two steps.
 
+    Raises:
+        ValueError: no chorale has two steps.
+
     Chapter: 00, 2a.
     """
 
     def __init__(self, chorales: Chorales) -> None:
         super().__init__(chorales)
-        repeats = [(ids[1:] == ids[:-1]).reshape(-1) for ids in encode_chorales(chorales)]
+        pieces = encode_chorales(chorales)
+        _check_has_steps(pieces)
+        repeats = [(ids[1:] == ids[:-1]).reshape(-1) for ids in pieces]
         self.repeat_share = float(np.concatenate(repeats).mean())
 
     def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
@@ -159,13 +165,14 @@ class MusicalCounts(CountingModel):
     specific: the first answer knows the first fact, the next one two, and so on.
 
     Args:
-        chorales: where to count.
+        chorales: where to count, at least one of two steps.
         move_facts: what the first question knows, in order.
         pitch_facts: what the second one knows.
         strength: how many sightings the shorter context's answer counts for.
 
     Raises:
-        ValueError: an unknown fact, or a strength that is not above 0.
+        ValueError: an unknown fact, more facts than a whole number of 64 bits can tell apart, a strength that is not
+            above 0, or no chorale of two steps.
 
     References:
         Conklin and Witten, "Multiple Viewpoint Systems for Music Prediction" (1995). They combine many models; here the
@@ -189,8 +196,10 @@ class MusicalCounts(CountingModel):
         strength: float = 20.0,
     ) -> None:
         self.move_facts, self.pitch_facts = tuple(move_facts), tuple(pitch_facts)
-        _check_facts((*move_facts, *pitch_facts))
+        _check_facts(self.move_facts, n_outcomes=2)
+        _check_facts(self.pitch_facts, n_outcomes=N_INTERVALS)
         pieces = encode_chorales(chorales)
+        _check_has_steps(pieces)
         facts = [musical_facts(ids) for ids in pieces]
         joined = {name: np.concatenate([each[name].reshape(-1) for each in facts]) for name in N_VALUES}
         ids = np.concatenate([each.reshape(-1) for each in pieces])
@@ -249,8 +258,22 @@ def _levels(facts: dict[str, np.ndarray], names: Sequence[str]) -> list[np.ndarr
     return levels
 
 
-def _check_facts(names: Sequence[str]) -> None:
-    """Refuse facts that nobody computes."""
+def _check_facts(names: Sequence[str], n_outcomes: int) -> None:
+    """Refuse facts that nobody computes, and so many that the numbers of their contexts would overflow."""
     unknown = [name for name in names if name not in N_VALUES]
     if unknown:
         raise ValueError(f"Facts must be among {', '.join(N_VALUES)}; found {unknown[0]!r}.")
+    n_contexts = math.prod(N_VALUES[name] for name in names)
+    if n_contexts * n_outcomes >= 2**63:
+        raise ValueError(
+            f"All values of the facts together must be numbered in 64 bits; found {len(names)} facts with "
+            f"{n_contexts:.1e} combinations. Leave some out."
+        )
+
+
+def _check_has_steps(pieces: Sequence[np.ndarray]) -> None:
+    """Refuse chorales in which nothing follows anything."""
+    if max(len(ids) for ids in pieces) < 2:
+        raise ValueError(
+            "At least one chorale must have two steps, to count what follows what; found one step at most."
+        )
