@@ -2,11 +2,11 @@
 
 python experiments/jsb.py                                # every run that is not there yet; hours on one core
 python experiments/jsb.py --only "frames, best" --seeds 0 1 2
-python experiments/jsb.py --updates 20 --folder /tmp/try # a quick look at everything; writes its result there
+python experiments/jsb.py --updates 20 --folder try   # a quick look at everything; writes its result there
 
-Each run is kept in build/jsb: its state while it trains, so that it goes on when it was stopped, and then its row and
-its weights. The result, mini_musessl/results/jsb.json, is made of all rows that are there. Settings were chosen by the
-validation part; each run scores the test part once, when it has ended.
+Each run is kept in experiments/runs: its state while it trains, so that it goes on when it was stopped, and then its
+row and its weights. The result, mini_musessl/results/jsb.json, is made of all rows that are there. Settings were chosen
+by the validation part; each run scores the test part once, when it has ended.
 
 The data is downloaded on the first run, or read from the file that MUSESSL_JSB names.
 """
@@ -33,7 +33,7 @@ from mini_musessl.objectives.next_token import next_token
 from mini_musessl.tokenizers import VoiceGridTokens
 
 PARTS = ("train", "valid", "test")
-RUNS = ROOT / "build" / "jsb"
+RUNS = ROOT / "experiments" / "runs"
 LADDER = {
     "uniform": lambda chorales: counting.Uniform(),
     "unigram per voice": counting.Unigram,
