@@ -96,7 +96,7 @@ class _Budget:
 
 BUDGET = _Budget()
 SHORT = BUDGET.of(1500)
-BASE = FrameConfig(d_voice=320, dropout=0.1, hidden_share=0.15)
+BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=192)
 
 
 def _tokens(kind: str) -> Setting:
@@ -115,14 +115,9 @@ def _idea(name: str, **changes: Any) -> Setting:
 
 SETTINGS = (
     Setting(
-        "frames, best",
-        "frames",
-        replace(BASE, dropout=0.15, hidden_share=0.2),
-        BUDGET.of(9000, 0.999),
-        (0, 1, 2),
-        is_kept=True,
+        "frames, best", "frames", replace(BASE, dropout=0.3), BUDGET.of(8000, 0.999), seeds=(0, 1, 2), is_kept=True
     ),
-    Setting("frames, ten minutes", "frames", BASE, BUDGET.of(3600), (0, 1, 2), is_kept=True),
+    Setting("frames, ten minutes", "frames", BASE, BUDGET.of(3600), seeds=(0, 1, 2), is_kept=True),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", hears_holds=False),
@@ -132,7 +127,7 @@ SETTINGS = (
     _idea("no hidden cells", hidden_share=0.0),
     _idea("no averaging", training=replace(SHORT, averaging=0.0)),
     _idea("half the width", d_model=80, d_feedforward=240, d_voice=160),
-    _idea("windows of 64 steps", n_steps=64, n_windows=21),
+    _idea("windows of 64 steps", n_steps=64, n_windows=21, context_length=64),
     *(_tokens(kind) for kind in positions.KINDS),
     Setting("token GRU", "recurrent", GruConfig(), replace(SHORT, n_updates=1000, report_every=100)),
     Setting("frames, short, rebuilt", "splits", BASE, SHORT, (0, 1, 2), data="rebuilt"),
