@@ -13,10 +13,6 @@ from mini_musessl.exercises.checking import Exercise, Mistake
 
 Scorer = Callable[[list[int]], np.ndarray]
 
-#: Notes of the vocabulary are the ids 1 to this; 0 is a rest.
-_LAST_PITCH_ID = 46
-_NO_INTERVAL = 93
-
 
 def latest_frames(frames: np.ndarray, begin_id: int) -> np.ndarray:
     """Return for each step the frame before it.
@@ -117,19 +113,19 @@ def interval_number(upper: int, lower: int) -> int:
 
     Chapter: 5d.
     """
-    if not (1 <= upper <= _LAST_PITCH_ID and 1 <= lower <= _LAST_PITCH_ID):
-        return _NO_INTERVAL
-    return upper - lower + _LAST_PITCH_ID
+    if not (1 <= upper <= 46 and 1 <= lower <= 46):
+        return 93
+    return upper - lower + 46
 
 
 def _interval_with_rests(upper: int, lower: int) -> int:
     """Mistake: subtract whatever comes."""
-    return upper - lower + _LAST_PITCH_ID
+    return upper - lower + 46
 
 
 def _interval_with_begin(upper: int, lower: int) -> int:
     """Mistake: know the rest and forget the begin symbol."""
-    return _NO_INTERVAL if 0 in (upper, lower) else upper - lower + _LAST_PITCH_ID
+    return 93 if 0 in (upper, lower) else upper - lower + 46
 
 
 def _interval_downwards(upper: int, lower: int) -> int:
@@ -145,7 +141,7 @@ def _interval_without_direction(upper: int, lower: int) -> int:
 def _interval_within_octave(upper: int, lower: int) -> int:
     """Mistake: an octave is a unison."""
     found = interval_number(upper, lower)
-    return found if found == _NO_INTERVAL else (upper - lower) % 12 + _LAST_PITCH_ID
+    return found if found == 93 else (upper - lower) % 12 + 46
 
 
 def sing_in_turn(score: Scorer, n_voices: int) -> list[int]:
