@@ -20,6 +20,7 @@ class PastKeys:
     Iterating gives the keys and the values of all positions so far.
 
     Example:
+        >>> import torch
         >>> past = PastKeys()
         >>> new = torch.ones(2, 3, 1, 4)  # batch, head, time, d_head
         >>> [tuple(past.extend(new, new)[0].shape) for _ in range(2)]
