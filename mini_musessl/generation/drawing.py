@@ -22,7 +22,7 @@ from mini_musessl.generation.requests import (
     check_model,
     check_prompt_frames,
 )
-from mini_musessl.generation.rules import Rules, apply_temperature, check_scores
+from mini_musessl.generation.rules import Rules, apply_temperature, probabilities_of
 from mini_musessl.music import whole_number
 from mini_musessl.transformer import MusicTransformer
 
@@ -191,7 +191,7 @@ def _take_given(
     is_given = wanted >= 0
     ids = wanted if is_given.all() else torch.where(is_given, wanted, rules.draw(logits, generator))
     scores = apply_temperature(logits, rules.temperature)
-    check_scores(scores)
+    probabilities_of(scores)  # refuses what are no numbers, also where nothing is drawn
     rows = particles.weigh(scores, wanted, is_given)
     if rows is not None:
         reader.keep_rows(rows)

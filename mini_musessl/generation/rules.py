@@ -55,11 +55,10 @@ class Rules:
             FloatingPointError: the scores are not numbers.
         """
         allowed = apply_temperature(logits, self.temperature)
-        check_scores(allowed)
         if self.top_k is not None:
             allowed = keep_top_k(allowed, self.top_k)
         allowed = keep_top_p(allowed, self.top_p)
-        return torch.multinomial(allowed.softmax(dim=-1), 1, generator=generator)[:, 0]
+        return torch.multinomial(probabilities_of(allowed), 1, generator=generator)[:, 0]
 
 
 def apply_temperature(
@@ -154,22 +153,27 @@ def keep_top_p(logits: Float[Tensor, "*batch vocabulary"], p: float) -> Float[Te
     return logits.masked_fill(is_dropped, -math.inf)
 
 
-def check_scores(logits: Float[Tensor, "n_rows vocabulary"]) -> None:
-    """Refuse scores that give no probabilities.
+def probabilities_of(logits: Float[Tensor, "*batch vocabulary"]) -> Float[Tensor, "*batch vocabulary"]:
+    """Return the softmax, or say that there is none.
 
     Args:
-        logits: scores, divided by the temperature.
+        logits: scores, divided by the temperature; minus infinity where a symbol is impossible.
+
+    Returns:
+        Probabilities of the symbols.
 
     Raises:
-        FloatingPointError: some of them, or of the probabilities, are not numbers.
+        FloatingPointError: some of them are not numbers.
 
     Chapter: 9a.
     """
-    if logits.softmax(dim=-1).isnan().any():
+    shares = logits.softmax(dim=-1)
+    if shares.isnan().any():
         raise FloatingPointError(
             "The scores of the next token must be finite numbers; found some that are not. Did training diverge, or is "
             "the temperature next to 0? Train again with a smaller learning_rate, or use a temperature such as 0.01."
         )
+    return shares
 
 
 def _check_temperature(temperature: float) -> None:
