@@ -134,3 +134,10 @@ def test_a_seed_in_place_of_a_generator_is_refused_at_once():
 def test_pitch_ids_that_are_not_consecutive_are_refused():
     with pytest.raises(ValueError, match="pitch_ids must be consecutive ids, one a semitone"):
         draw(numbered(5), 1, 2, pitch_ids=range(1, 47, 2))
+
+
+def test_padding_is_no_pitch_even_where_0_is_one():
+    batches = random_frame_batches([np.full((3, 4), 5)], 8, 6, np.random.default_rng(0), range(-2, 3), range(12))
+    drawn = [next(batches) for _ in range(20)]
+    assert all((batch.frames[batch.is_padding] == 0).all() for batch in drawn)
+    assert {int(batch.frames[row, 0, 0]) for batch in drawn for row in range(8)} == {3, 4, 5, 6, 7}
