@@ -83,7 +83,6 @@ class _Budget:
             decay_share=0.8,
             weight_decay=0.1,
             betas=(0.9, 0.98),
-            keep_best=True,
             device="cpu",
             precision="auto",
         )
@@ -114,10 +113,7 @@ def _idea(name: str, **changes: Any) -> Setting:
 
 
 SETTINGS = (
-    Setting(
-        "frames, best", "frames", replace(BASE, dropout=0.3), BUDGET.of(8000, 0.999), seeds=(0, 1, 2), is_kept=True
-    ),
-    Setting("frames, ten minutes", "frames", BASE, BUDGET.of(3600), seeds=(0, 1, 2), is_kept=True),
+    Setting("frames, best", "frames", BASE, BUDGET.of(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", hears_holds=False),

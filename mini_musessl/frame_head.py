@@ -69,6 +69,7 @@ class VoicesInTurn(nn.Module):
         dropout: share of the hidden layer silenced while training.
         hears_holds: whether a voice is told how long it has held its note.
         hears_intervals: whether it is told intervals beside pitches.
+        temperature: outside training, all logits are divided by this.
 
     References:
         The voices in turn are those of RNN-NADE: Boulanger-Lewandowski, Bengio and Vincent, "Modeling Temporal
@@ -87,9 +88,10 @@ class VoicesInTurn(nn.Module):
         dropout: float = 0.0,
         hears_holds: bool = True,
         hears_intervals: bool = True,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        self.n_voices, self.vocabulary_size = n_voices, vocabulary_size
+        self.n_voices, self.vocabulary_size, self.temperature = n_voices, vocabulary_size, temperature
         n_symbols, n_intervals = vocabulary_size + 1, 2 * vocabulary_size
         n_pairs = n_voices * (n_voices - 1) // 2  # a voice and one of those above it
         self.to_voices = nn.Linear(d_model, n_voices * d_voice)
@@ -133,7 +135,7 @@ class VoicesInTurn(nn.Module):
         above = [torch.zeros_like(hidden[:, :, 0]), *(self._hear_above(past, frames, v) for v in range(1, n_scored))]
         hidden = self.dropout(nn.functional.gelu(hidden + torch.stack(above, dim=2)))
         scores = torch.stack([self.to_logits[v](hidden[:, :, v]) for v in range(n_scored)], dim=2)
-        return scores + self.shortcut_table(latest)
+        return self._soften(scores + self.shortcut_table(latest))
 
     def score_next(
         self,
@@ -165,7 +167,11 @@ class VoicesInTurn(nn.Module):
         if voice:
             hidden = hidden + self._hear_above(past, above, voice)
         hidden = self.dropout(nn.functional.gelu(hidden))
-        return self.to_logits[voice](hidden) + self.shortcut_table(latest)
+        return self._soften(self.to_logits[voice](hidden) + self.shortcut_table(latest))
+
+    def _soften(self, scores: Tensor) -> Tensor:
+        """Divide by the temperature, outside training."""
+        return scores if self.training or self.temperature == 1 else scores / self.temperature
 
     def _hear_above(self, past: Past, frames: Tensor, voice: int) -> Tensor:
         """Tell a voice the new symbols of the voices above it, how they moved, and how they meet its latest note."""

@@ -15,7 +15,8 @@ Chapter: 5d.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -53,6 +54,8 @@ class FrameConfig:
         cycle_length: the network is told the index of the step it predicts modulo this; 1 tells nothing.
         hears_intervals: the head is told the intervals between the new notes and those before them, beside their
             pitches; then what it learns of an interval holds in every key.
+        temperature: outside training, all logits are divided by this, above 0. A network that has learned its pieces
+            by heart is too sure of itself on others; ``evaluation.calibration`` finds the number that mends it.
 
     Raises:
         ValueError: a size that is not positive, or sizes that do not divide.
@@ -74,6 +77,7 @@ class FrameConfig:
     hears_holds: bool = True
     cycle_length: int = 16
     hears_intervals: bool = True
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("vocabulary_size", "n_voices", "context_length", "d_model", "n_layers", "n_heads"):
@@ -85,6 +89,8 @@ class FrameConfig:
                 f"d_model must be a multiple of 2 * n_heads, because heads split it and rotation pairs features; found "
                 f"d_model={self.d_model} and n_heads={self.n_heads}."
             )
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be a finite number above 0; found {self.temperature}.")
         for name in ("dropout", "hidden_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1; found {getattr(self, name)}.")
@@ -137,6 +143,7 @@ class FrameTransformer(nn.Module):
             config.dropout,
             config.hears_holds,
             config.hears_intervals,
+            config.temperature,
         )
 
     def _draw_first_weights(self, generator: torch.Generator) -> None:
@@ -156,6 +163,18 @@ class FrameTransformer(nn.Module):
                 adds_to_sum = name.endswith(("to_output.weight", "narrow.weight"))
                 n_writers = 2 * self.config.n_layers if adds_to_sum else 1
                 nn.init.normal_(weight, std=0.5 * (n_writers * weight.shape[1]) ** -0.5, generator=generator)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Divide all logits by this from now on, outside training; it is saved with the configuration.
+
+        Args:
+            temperature: a finite number above 0; 1 changes nothing.
+
+        Raises:
+            ValueError: the temperature is no such number.
+        """
+        self.config = replace(self.config, temperature=temperature)
+        self.head.temperature = temperature
 
     def forward(
         self, frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None = None

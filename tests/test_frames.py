@@ -299,3 +299,23 @@ def test_a_cache_goes_on_with_its_own_rows_alone(frames):
     cache = model.start_cache(1)
     with pytest.raises(ValueError, match="rows that it holds, 1; found 2"):
         model.read_next(cache, frames[:2])
+
+
+@torch.no_grad()
+def test_a_temperature_divides_the_logits_outside_training(frames):
+    model = make(dropout=0.0, hidden_share=0.0)
+    logits, in_training = model(frames), model.train()(frames)
+    model.eval().set_temperature(1.25)
+    assert model.config.temperature == 1.25
+    torch.testing.assert_close(model(frames), logits / 1.25)
+    torch.testing.assert_close(model.train()(frames), in_training)
+    features, past = model.eval().read_next(model.start_cache(2), frames[:, :3])
+    torch.testing.assert_close(
+        model.head.score_next(features, past, frames[:, 3:4, :2])[:, 0], logits[:, 3, 2] / 1.25, rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_a_temperature_that_divides_nothing_well_is_refused(temperature):
+    with pytest.raises(ValueError, match="temperature must be a finite number above 0"):
+        make().set_temperature(temperature)
