@@ -27,7 +27,8 @@ from jsb_settings import SETTINGS, Setting
 from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
 
 from mini_musessl import checkpoints, corpora, training, windows
-from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.evaluation import calibration, counting, likelihood
+from mini_musessl.frames import FrameTransformer
 from mini_musessl.objectives.next_frame import next_frame
 from mini_musessl.objectives.next_token import next_token
 from mini_musessl.tokenizers import VoiceGridTokens
@@ -94,8 +95,14 @@ def describe_score(score: likelihood.Likelihood) -> dict[str, Any]:
 
 
 def score_parts(model: object, split: dict[str, list]) -> dict[str, Any]:
-    """Score the validation and the test part."""
-    return {part: describe_score(likelihood.evaluate_likelihood(model, split[part])) for part in PARTS[1:]}
+    """Score validation and test; a network over frames first gets the temperature that suits validation."""
+    scores = {}
+    if isinstance(model, FrameTransformer):
+        before = {part: likelihood.evaluate_likelihood(model, split[part]).nats_per_token for part in PARTS[1:]}
+        model.set_temperature(round(calibration.find_temperature(model, split["valid"]), 3))
+        scores = {"temperature": model.config.temperature}
+        scores["before_temperature"] = {part: round(nats, 5) for part, nats in before.items()}
+    return scores | {part: describe_score(likelihood.evaluate_likelihood(model, split[part])) for part in PARTS[1:]}
 
 
 def count(data: str) -> list[dict[str, Any]]:

@@ -100,9 +100,8 @@ BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=1
 
 def _tokens(kind: str) -> Setting:
     """A token Transformer of the size of BASE's stack, told positions of one kind."""
-    model = TransformerConfig(N_SYMBOLS, 768, 160, 3, 5, 480, dropout=0.1, positions=kind)
-    training = replace(SHORT, n_updates=1000, report_every=100)
-    return Setting(f"token Transformer, positions: {kind}", "positions", model, training)
+    model = TransformerConfig(N_SYMBOLS, 384, 160, 3, 5, 480, dropout=0.1, positions=kind)
+    return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96)
 
 
 def _idea(name: str, **changes: Any) -> Setting:
@@ -125,7 +124,7 @@ SETTINGS = (
     _idea("half the width", d_model=80, d_feedforward=240, d_voice=160),
     _idea("windows of 64 steps", n_steps=64, n_windows=21, context_length=64),
     *(_tokens(kind) for kind in positions.KINDS),
-    Setting("token GRU", "recurrent", GruConfig(), replace(SHORT, n_updates=1000, report_every=100)),
+    Setting("token GRU", "recurrent", GruConfig(), SHORT, n_windows=4, n_steps=96),
     Setting("frames, short, rebuilt", "splits", BASE, SHORT, (0, 1, 2), data="rebuilt"),
     Setting("frames, short, melody-disjoint", "splits", BASE, SHORT, (0, 1, 2), data="melody-disjoint"),
 )

@@ -20,8 +20,7 @@ from mini_musessl.evaluation import likelihood
 
 #: Name of the shipped model -> (setting, what it is).
 SHIPPED = {
-    "chorale-frame": ("frames, best", "the best model of the chorale benchmark"),
-    "chorale-frame-small": ("frames, ten minutes", "the model that a reader trains in ten minutes"),
+    "chorale-frame": ("frames, best", "the best model of the chorale benchmark, one position a step"),
 }
 
 
@@ -52,6 +51,7 @@ def ship(name: str, setting_name: str, about: str) -> None:
         "data": "JSB-16-SATB, the training part: 229 chorales of J. S. Bach, transposed by -5 to 6 semitones",
         "licence": "weights MIT; the music is in the public domain; the file of the data states no licence",
         "seed": best["seed"],
+        "temperature": f"{model.config.temperature}, the one that suits the validation part",
         "choice": f"lowest validation loss of {len(rows)} seeds, whose mean is {spread}",
         "command": f'python experiments/jsb.py --only "{setting_name}" --seeds {best["seed"]}',
         "commit": best["commit"][:10],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import benchmark_tables
 import chapters
 import floors
 import result_tables
@@ -41,6 +42,12 @@ def readme(root: Path = ROOT) -> str:
 
 #: Pages of the book with tables of results, and the function that makes each table.
 RESULT_PAGES = {
+    "chapter_08": {
+        "jsb_table": benchmark_tables.headline,
+        "jsb details": benchmark_tables.details,
+        "jsb ideas": benchmark_tables.ideas,
+        "jsb splits": benchmark_tables.splits,
+    },
     "scoreboard": {"scoreboard": result_tables.scoreboard, "known tunes": result_tables.known_tunes},
     "reproducibility": {"provenance": result_tables.provenance},
 }

@@ -1,0 +1,125 @@
+"""The chorale benchmark: its settings, a run from end to end with two updates, and the models that are shipped."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mini_musessl import corpora, pretrained
+from mini_musessl.evaluation import likelihood
+from mini_musessl.evaluation.conformance import check_conformance
+from mini_musessl.results import FOLDER, load_result
+from mini_musessl.voices import from_pitches
+
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+NAMES = pretrained.names()
+
+
+@pytest.fixture(name="load")
+def load_experiment(monkeypatch):
+    """Return a function that imports a file of experiments/, which is no part of the package."""
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    names = ("jsb", "jsb_settings", "token_gru", "provenance")
+    yield importlib.import_module
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_every_setting_has_a_name_of_its_own_and_says_what_it_chose(load):
+    settings = load("jsb_settings").SETTINGS
+    assert len({setting.name for setting in settings}) == len({setting.file_name for setting in settings})
+    for setting in settings:
+        assert json.loads(json.dumps(setting.describe()))["n_steps"] == setting.n_steps
+        assert not {"name", "seeds"} & set(setting.describe())
+
+
+def test_settings_of_one_table_differ_in_one_thing(load):
+    settings = {setting.name: setting for setting in load("jsb_settings").SETTINGS}
+    base = settings["frames, short"].describe()
+    changed = {
+        name: [key for key in base["model"] if setting.describe()["model"][key] != base["model"][key]]
+        for name, setting in settings.items()
+        if setting.group == "ideas" and name != "half the width"
+    }
+    assert max(map(len, changed.values())) == 1
+    assert changed["no hidden cells"] == ["hidden_share"]
+
+
+def test_the_recurrent_network_keeps_the_rules(load):
+    module = load("token_gru")
+    model = module.TokenGru(module.GruConfig(d_model=16, n_layers=1), seed=1)
+    check_conformance(model, np.random.default_rng(0), n_steps=12, n_places=2)
+
+
+@torch.no_grad()
+def test_the_recurrent_network_scores_a_window_as_it_scores_a_piece(load):
+    module = load("token_gru")
+    model = module.TokenGru(module.GruConfig(d_model=16, n_layers=1), seed=1).eval()
+    ids = np.random.default_rng(0).integers(0, 47, (9, 4))
+    inputs = torch.from_numpy(np.concatenate(([47], ids.ravel()[:-1])))
+    log_probs = model(inputs[None]).log_softmax(-1)[0].numpy().reshape(9, 4, 47)
+    np.testing.assert_allclose(model.symbol_log_probs(ids), log_probs, atol=1e-6)
+
+
+def test_a_run_is_trained_once_scored_and_kept(load, tmp_path, monkeypatch):
+    jsb, settings = load("jsb"), load("jsb_settings")
+    generator = np.random.default_rng(0)
+    pieces = [generator.integers(50, 70, (20 + n, 4)) for n in range(6)]
+    split = {part: [from_pitches(pitch) for pitch in pieces] for part in ("train", "valid", "test")}
+    monkeypatch.setattr(jsb, "load_data", lambda name: split)
+    setting = next(setting for setting in settings.SETTINGS if setting.name == "frames, best")
+    row = jsb.run(setting, 0, tmp_path, n_updates=2)
+    assert row["valid"]["nats"] == pytest.approx(np.log(47), abs=1)
+    assert len(row["valid"]["pieces"]) == 6
+    batches = jsb.make_batches(setting, [pitch - 35 for pitch in pieces], 0)
+    drawn = np.concatenate([next(batches).piece_index for _ in range(2)])
+    assert row["history"]["targets"][-1] == sum(pieces[index].size for index in drawn)
+    assert (tmp_path / "frames-best-0.safetensors").is_file()
+    monkeypatch.setattr(jsb.training, "train", None)  # a second call must not train
+    assert jsb.run(setting, 0, tmp_path, n_updates=2) == row
+
+
+@pytest.mark.skipif("jsb" not in {path.stem for path in FOLDER.glob("*.json")}, reason="the benchmark was not run")
+def test_rows_agree_with_the_histories_of_their_runs():
+    for row in load_result("jsb")["rows"]:
+        if "history" in row:
+            before = row.get("before_temperature", {"valid": row["valid"]["nats"]})["valid"]
+            # The history is measured in 16 bits, the row in 32.
+            assert before == pytest.approx(row["history"]["valid"][-1], abs=0.005)
+            assert row["valid"]["nats"] <= before
+
+
+def test_models_are_shipped():
+    assert "chorale-frame" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_keeps_the_rules(name):
+    check_conformance(pretrained.load(name).model, np.random.default_rng(0), n_steps=24)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_file_is_small(name):
+    assert (pretrained.FOLDER / f"{name}.safetensors").stat().st_size < 10_000_000
+
+
+@pytest.mark.skipif("MUSESSL_JSB" not in os.environ, reason="the JSB file is not here; it is not ours to give")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_scores_what_its_card_says(name):
+    model, card = pretrained.load(name)
+    score = likelihood.evaluate_likelihood(model, corpora.load_jsb()["valid"])
+    assert score.n_tokens == 73_632
+    assert score.nats_per_token == pytest.approx(card["scores"]["valid, nats a token"], abs=2e-4)
+
+
+@pytest.mark.skipif("MUSESSL_JSB" not in os.environ, reason="the JSB file is not here; it is not ours to give")
+def test_the_best_shipped_model_is_below_the_published_number():
+    score = likelihood.evaluate_likelihood(pretrained.load("chorale-frame").model, corpora.load_jsb()["valid"])
+    assert score.nats_per_token < 0.335
