@@ -47,7 +47,8 @@ class TokenGru(nn.Module):
             self.token_tables = nn.ModuleList(nn.Embedding(n_inputs, width) for _ in range(config.n_previous + 1))
             self.cycle_tables = nn.ModuleList(nn.Embedding(length, width) for length in config.cycle_lengths)
             self.dropout = nn.Dropout(config.dropout)
-            self.layers = nn.GRU(width, width, config.n_layers, batch_first=True, dropout=config.dropout)
+            between = config.dropout if config.n_layers > 1 else 0.0  # PyTorch warns where there is no between
+            self.layers = nn.GRU(width, width, config.n_layers, batch_first=True, dropout=between)
             self.to_logits = nn.Linear(width, config.vocabulary_size)
 
     def forward(self, token_ids: Tensor) -> Tensor:
