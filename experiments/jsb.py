@@ -1,7 +1,7 @@
 """The chorale benchmark JSB-16-SATB: counting, a GRU, token Transformers, frame Transformers, and what each idea gave.
 
 python experiments/jsb.py                                # every run that is not there yet; hours on one core
-python experiments/jsb.py --only "frames, best" --seeds 0 1 2
+python experiments/jsb.py --only "frames" --seeds 0 1 2
 python experiments/jsb.py --updates 20 --folder try   # a quick look at everything; writes its result there
 
 Each run is kept in experiments/runs: its state while it trains, so that it goes on when it was stopped, and then its

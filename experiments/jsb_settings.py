@@ -112,7 +112,7 @@ def _idea(name: str, **changes: Any) -> Setting:
 
 
 SETTINGS = (
-    Setting("frames, best", "frames", BASE, BUDGET.of(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
+    Setting("frames", "frames", BASE, BUDGET.of(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", hears_holds=False),

@@ -20,7 +20,7 @@ from mini_musessl.evaluation import likelihood
 
 #: Name of the shipped model -> (setting, what it is).
 SHIPPED = {
-    "chorale-frame": ("frames, best", "the best model of the chorale benchmark, one position a step"),
+    "chorale-frame": ("frames", "the best model of the chorale benchmark, one position a step"),
 }
 
 

@@ -74,14 +74,14 @@ def test_a_run_is_trained_once_scored_and_kept(load, tmp_path, monkeypatch):
     pieces = [generator.integers(50, 70, (20 + n, 4)) for n in range(6)]
     split = {part: [from_pitches(pitch) for pitch in pieces] for part in ("train", "valid", "test")}
     monkeypatch.setattr(jsb, "load_data", lambda name: split)
-    setting = next(setting for setting in settings.SETTINGS if setting.name == "frames, best")
+    setting = next(setting for setting in settings.SETTINGS if setting.name == "frames")
     row = jsb.run(setting, 0, tmp_path, n_updates=2)
     assert row["valid"]["nats"] == pytest.approx(np.log(47), abs=1)
     assert len(row["valid"]["pieces"]) == 6
     batches = jsb.make_batches(setting, [pitch - 35 for pitch in pieces], 0)
     drawn = np.concatenate([next(batches).piece_index for _ in range(2)])
     assert row["history"]["targets"][-1] == sum(pieces[index].size for index in drawn)
-    assert (tmp_path / "frames-best-0.safetensors").is_file()
+    assert (tmp_path / "frames-0.safetensors").is_file()
     monkeypatch.setattr(jsb.training, "train", None)  # a second call must not train
     assert jsb.run(setting, 0, tmp_path, n_updates=2) == row
 
