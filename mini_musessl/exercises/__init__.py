@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from mini_musessl.exercises import (
     attention,
+    benchmark,
     counting,
     data_sets,
     first_road,
@@ -42,6 +43,7 @@ EXERCISES: dict[str, Exercise] = {
         frames,
         mathematics,
         repair,
+        benchmark,
     )
     for exercise in chapter.EXERCISES
 }
