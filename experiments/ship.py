@@ -34,7 +34,9 @@ def ship(name: str, setting_name: str, about: str) -> None:
     """
     setting = next(setting for setting in SETTINGS if setting.name == setting_name)
     paths = [RUNS / f"{setting.file_name}-{seed}.json" for seed in setting.seeds]
-    rows = [json.loads(path.read_text("utf-8")) for path in paths]
+    rows = [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+    if not rows:
+        raise SystemExit(f"No run of {setting_name!r} has ended; run python experiments/jsb.py first.")
     best = min(rows, key=lambda row: row["valid"]["nats"])
     path = pretrained.FOLDER / f"{name}.safetensors"
     model, _ = checkpoints.load_checkpoint(RUNS / f"{setting.file_name}-{best['seed']}.safetensors")

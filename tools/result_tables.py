@@ -35,16 +35,23 @@ def mean_and_spread(values: list[float]) -> str:
 
 def scoreboard() -> str:
     """Return the table of models on the rebuilt chorales, one row a model, seeds taken together."""
-    result = load_result("first_road")
-    models = list(dict.fromkeys(row["model"] for row in result["rows"]))
+    rows = [{**row, "sec": row.get("train_sec")} for row in load_result("first_road")["rows"]]
+    known = {row["model"] for row in rows}
+    for row in load_result("jsb")["rows"]:
+        if row["data"] == "rebuilt" and row["model"] not in known:
+            nats = {part: row[part]["nats"] for part in ("valid", "test")}
+            rows.append(
+                {**nats, "model": row["model"], "sec": row["seconds"]} | {k: row[k] for k in ("seed",) if k in row}
+            )
+    found: dict[str, list[dict]] = {}
+    for row in rows:
+        found.setdefault(row["model"], []).append(row)
     table = []
-    for model in models:
-        rows = [row for row in result["rows"] if row["model"] == model]
-        n_seeds = str(len(rows)) if "seed" in rows[0] else "none needed"
-        seconds = f"{statistics.fmean(row['train_sec'] for row in rows):.0f}" if "train_sec" in rows[0] else "0"
-        table.append(
-            [model, *(mean_and_spread([row[part] for row in rows]) for part in ("valid", "test")), n_seeds, seconds]
-        )
+    for model, same in sorted(found.items(), key=lambda item: -statistics.fmean(row["valid"] for row in item[1])):
+        n_seeds = str(len(same)) if "seed" in same[0] else "none needed"
+        seconds = f"{statistics.fmean(row['sec'] or 0 for row in same):.0f}"
+        means = (mean_and_spread([row[part] for row in same]) for part in ("valid", "test"))
+        table.append([model, *means, n_seeds, seconds])
     return markdown(["model", "valid", "test", "seeds", "seconds to train"], table)
 
 
