@@ -32,8 +32,8 @@ def _rows(groups: Iterable[str], data: str = "JSB") -> dict[str, list[dict[str, 
 
 
 def _nats(rows: list[dict[str, Any]], part: str) -> str:
-    """Return mean and spread of one part."""
-    return mean_and_spread([row[part]["nats"] for row in rows])
+    """Return mean and spread of one part: four decimals where the comparison turns on the third."""
+    return mean_and_spread([row[part]["nats"] for row in rows], n_decimals=4 if len(rows) > 1 else 3)
 
 
 def _seeds(rows: list[dict[str, Any]]) -> str:

@@ -22,15 +22,15 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("|" + "|".join(f" {c} " if c != "---" else c for c in line) + "|" for line in lines)
 
 
-def mean_and_spread(values: list[float]) -> str:
-    """Return the mean with three decimals and, of several values, their standard deviation.
+def mean_and_spread(values: list[float], n_decimals: int = 3) -> str:
+    """Return the mean and, of several values, their standard deviation.
 
     Example:
         >>> mean_and_spread([0.5]), mean_and_spread([0.4, 0.6])
         ('0.500', '0.500 ± 0.141')
     """
-    mean = f"{statistics.fmean(values):.3f}"
-    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean
+    mean = f"{statistics.fmean(values):.{n_decimals}f}"
+    return f"{mean} ± {statistics.stdev(values):.{n_decimals}f}" if len(values) > 1 else mean
 
 
 def scoreboard() -> str:
