@@ -6,7 +6,7 @@ The settings of frames differ from one, ``BASE``, in one thing each; their names
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -71,30 +71,24 @@ class Setting:
         return about
 
 
-@dataclass(frozen=True)
-class _Budget:
-    """Schedules of three lengths that differ in nothing else."""
-
-    base: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(
-            learning_rate=2e-3,
-            n_warmup_updates=100,
-            schedule="trapezoid",
-            decay_share=0.8,
-            weight_decay=0.1,
-            betas=(0.9, 0.98),
-            device="cpu",
-            precision="auto",
-        )
+def _train_for(n_updates: int, averaging: float = 0.998) -> TrainingConfig:
+    """Schedules of several lengths, which differ in nothing else but the memory of the average."""
+    return TrainingConfig(
+        n_updates=n_updates,
+        learning_rate=2e-3,
+        n_warmup_updates=100,
+        schedule="trapezoid",
+        decay_share=0.8,
+        weight_decay=0.1,
+        betas=(0.9, 0.98),
+        averaging=averaging,
+        report_every=n_updates // 10,
+        device="cpu",
+        precision="auto",
     )
 
-    def of(self, n_updates: int, averaging: float = 0.998) -> TrainingConfig:
-        """Return the schedule of this many updates."""
-        return replace(self.base, n_updates=n_updates, report_every=n_updates // 10, averaging=averaging)
 
-
-BUDGET = _Budget()
-SHORT = BUDGET.of(1500)
+SHORT = _train_for(1500)
 BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=192)
 
 
@@ -112,7 +106,7 @@ def _idea(name: str, **changes: Any) -> Setting:
 
 
 SETTINGS = (
-    Setting("frames", "frames", BASE, BUDGET.of(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
+    Setting("frames", "frames", BASE, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", hears_holds=False),

@@ -26,8 +26,9 @@ from mini_musessl.attention import causal_rule
 from mini_musessl.blocks import TransformerBlock
 from mini_musessl.dropout import PooledDropout
 from mini_musessl.frame_head import VoicesInTurn, by_voice
-from mini_musessl.frame_past import LONGEST_HOLD_STEP, FrameCache, Past, PastKeys, look_back, look_on
+from mini_musessl.frame_past import LONGEST_HOLD_STEP, FrameCache, Past, look_back, look_on
 from mini_musessl.music import whole_number
+from mini_musessl.past_keys import PastKeys
 from mini_musessl.positions import rotary_angles
 
 #: Standard deviation of the first entries of the tables. With 0.02, as in GPT-2, the network began to learn later.
