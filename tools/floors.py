@@ -67,6 +67,7 @@ FLOORS: dict[str, Floor] = {
             "frame_past": "what is known before each step: latest symbols, holds, the index",
             "frame_head": "the voices of one step, predicted in turn",
             "frames": "FrameTransformer: one position a step",
+            "encoder": "FrameEncoder: every step of a window described, with cells hidden; a head that names them",
         },
     ),
     "6": Floor("objectives", {"objectives": "what the network is asked to predict: the next token, the next frame"}),
