@@ -92,7 +92,7 @@ def test_swapped_axes_are_refused():
 
 def test_a_batch_of_tokens_is_refused(batch):
     tokens = windows.cut_windows([[1, 2, 3]], 3, begin_id=47)
-    with pytest.raises(TypeError, match="next_frame needs a FrameBatch, .*; found Batch"):
+    with pytest.raises(TypeError, match="This objective needs a FrameBatch, .*; found Batch"):
         next_frame(Table(), tokens)
     with pytest.raises(TypeError, match="next_token needs a Batch, .*; found FrameBatch"):
         next_token(Table(), batch)

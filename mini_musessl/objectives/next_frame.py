@@ -35,19 +35,40 @@ def next_frame(model: nn.Module, batch: FrameBatch) -> tuple[Float[Tensor, ""], 
 
     Chapter: 5d.
     """
-    if not isinstance(batch, FrameBatch):
-        raise TypeError(
-            f"next_frame needs a FrameBatch, such as windows.random_frame_batches draws; found {type(batch).__name__}. "
-            "For batches of tokens, train with objective=next_token."
-        )
-    frames, first_step, is_padding = to_device_of(model, batch.frames, batch.start_step, batch.is_padding)
-    n_targets = int((~batch.is_padding).sum()) * batch.frames.shape[-1]
-    check_some(n_targets)
+    frames, first_step, is_padding, n_targets = open_batch(model, batch)
     logits = model(frames, first_step)
     # In NumPy: a look at numbers on a GPU would wait for all that it has still to do.
     check_range(int(batch.frames.min()), int(batch.frames.max()), logits.shape[-1])
     _check_shapes(logits, frames, is_padding)
     return _mean_nats(logits, frames, is_padding), n_targets
+
+
+def open_batch(model: nn.Module, batch: FrameBatch) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Return what a batch of frames holds as tensors on the device of a model.
+
+    Args:
+        model: has at least one weight.
+        batch: from ``windows.random_frame_batches``.
+
+    Returns:
+        frames (n_windows, n_steps, 4), the index of each window's first step (n_windows,), is_padding (n_windows,
+        n_steps), and the number of cells that are no padding.
+
+    Raises:
+        ValueError: nothing but padding.
+        TypeError: a batch of another kind.
+
+    Chapter: 5d.
+    """
+    if not isinstance(batch, FrameBatch):
+        raise TypeError(
+            f"This objective needs a FrameBatch, such as windows.random_frame_batches draws; found "
+            f"{type(batch).__name__}. For batches of tokens, train with objective=next_token."
+        )
+    frames, first_step, is_padding = to_device_of(model, batch.frames, batch.start_step, batch.is_padding)
+    n_targets = int((~batch.is_padding).sum()) * batch.frames.shape[-1]
+    check_some(n_targets)
+    return frames, first_step, is_padding, n_targets
 
 
 def next_frame_loss(

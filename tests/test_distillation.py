@@ -1,0 +1,97 @@
+"""objectives/distillation.py: a student learns what its teachers say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.objectives.distillation import Distillation
+from mini_musessl.objectives.next_frame import next_frame
+from mini_musessl.windows import FrameBatch, cut_windows
+
+SMALL = FrameConfig(
+    vocabulary_size=5, d_model=12, n_layers=1, n_heads=2, d_feedforward=20, d_voice=14, context_length=9
+)
+
+
+class Always(nn.Module):
+    """Gives the same probabilities to every cell."""
+
+    def __init__(self, probabilities: list[float]) -> None:
+        super().__init__()
+        self.log_probs = nn.Parameter(torch.tensor(probabilities).log())
+
+    def forward(self, frames: torch.Tensor, first_step: torch.Tensor) -> torch.Tensor:
+        """Return log-probabilities, which are logits."""
+        return self.log_probs.expand(*frames.shape, -1)
+
+
+class Knows(nn.Module):
+    """Gives all probability to what came."""
+
+    def forward(self, frames: torch.Tensor, first_step: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        return 100.0 * nn.functional.one_hot(frames, 5)
+
+
+def make_batch(n_padding: int = 0) -> FrameBatch:
+    """Two windows of six steps; the second ends with padding."""
+    frames = np.random.default_rng(0).integers(0, 5, (2, 6, 4))
+    is_padding = np.zeros((2, 6), bool)
+    is_padding[1, 6 - n_padding :] = n_padding > 0
+    return FrameBatch(frames, is_padding, np.zeros(2, np.int64), np.zeros(2, np.int64))
+
+
+def test_a_teacher_that_is_sure_of_what_came_teaches_the_next_frame() -> None:
+    student, batch = FrameTransformer(SMALL).eval(), make_batch(n_padding=2)
+    loss, n_targets = Distillation([Knows()])(student, batch)
+    expected, n_expected = next_frame(student, batch)
+    assert n_targets == n_expected == 4 * 10
+    torch.testing.assert_close(loss, expected)
+
+
+def test_the_loss_by_hand_is_the_cross_entropy_with_the_mean_of_the_probabilities() -> None:
+    student = Always([0.1, 0.2, 0.3, 0.2, 0.2])
+    teachers = [Always([0.5, 0.1, 0.1, 0.1, 0.2]), Always([0.1, 0.1, 0.5, 0.1, 0.2])]
+    loss, _ = Distillation(teachers)(student, make_batch())
+    mean = np.array([0.3, 0.1, 0.3, 0.1, 0.2])
+    assert loss.item() == pytest.approx(-(mean * np.log([0.1, 0.2, 0.3, 0.2, 0.2])).sum(), abs=1e-6)
+
+
+def test_a_student_that_agrees_with_its_teacher_has_nothing_to_learn_and_teachers_never_learn() -> None:
+    student, teacher = Always([0.1, 0.2, 0.3, 0.2, 0.2]), Always([0.1, 0.2, 0.3, 0.2, 0.2])
+    Distillation([teacher])(student, make_batch())[0].backward()
+    assert student.log_probs.grad.abs().max() < 1e-6
+    assert teacher.log_probs.grad is None
+
+
+def test_padding_does_not_count() -> None:
+    student, batch = FrameTransformer(SMALL).eval(), make_batch(n_padding=3)
+    teacher = FrameTransformer(SMALL, seed=1)
+    before, _ = Distillation([teacher])(student, batch)
+    batch.frames[1, 3:] = 4
+    after, _ = Distillation([teacher])(student, batch)
+    torch.testing.assert_close(before, after)
+
+
+def test_teachers_are_asked_without_dropout_even_if_they_came_in_training() -> None:
+    teacher = FrameTransformer(SMALL, seed=1).train()
+    student, batch, learn = FrameTransformer(SMALL).eval(), make_batch(), Distillation([teacher])
+    assert learn(student, batch)[0] == learn(student, batch)[0]
+
+
+def test_no_teacher_another_vocabulary_and_another_batch_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one trained network to learn from; found none"):
+        Distillation([])
+    with pytest.raises(ValueError, match="Teachers must score the same symbols"):
+        Distillation([Always([0.5, 0.5])])(FrameTransformer(SMALL), make_batch())
+    tokens = cut_windows([[1, 2, 3]], 3, begin_id=47)
+    with pytest.raises(TypeError, match="needs a FrameBatch"):
+        Distillation([Knows()])(FrameTransformer(SMALL), tokens)
+    empty = make_batch()
+    empty.is_padding[:] = True
+    with pytest.raises(ValueError, match="at least one target"):
+        Distillation([Knows()])(FrameTransformer(SMALL), empty)
