@@ -53,7 +53,12 @@ FLOORS: dict[str, Floor] = {
         },
     ),
     "4": Floor(
-        "batches", {"windows": "windows of tokens and of frames, padding, batches; augmentation by transposition"}
+        "batches",
+        {
+            "windows": "windows of tokens and of frames, padding, batches; augmentation by transposition",
+            "corruption": "what a network may not see: cells, spans, bars, voices, whole notes, any subset",
+            "views": "a window seen twice: transposed, cropped, without a voice",
+        },
     ),
     "5": Floor(
         "network",
