@@ -1,6 +1,6 @@
-"""Grids: continue a piece, or set a melody for four voices.
+"""Grids: continue a piece, set a melody for four voices, or fill what is missing.
 
-Chapter: 00 (used), 9b (continuing and harmonising).
+Chapter: 00 (used), 4b (filling), 9b (continuing and harmonising).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike
 from mini_musessl import voices
 from mini_musessl.frames import FrameTransformer
 from mini_musessl.generation.drawing import sample_frames
+from mini_musessl.generation.filling import N_SWEEPS, check_is_masked, fill
 from mini_musessl.generation.requests import check_model
+from mini_musessl.masked_transformer import MaskedTransformer
 from mini_musessl.music import whole_number
 from mini_musessl.tokenizers import VoiceGridTokens
 from mini_musessl.transformer import MusicTransformer
@@ -55,6 +57,7 @@ def continue_piece(
 
     Chapter: 00, 9b.
     """
+    check_model(model)
     tokenizer = _check_tokenizer(model, tokenizer)
     whole_number("n_steps", n_steps, lowest=1)
     if not isinstance(opening, VoiceGrid):
@@ -128,6 +131,7 @@ def harmonise(
 
     Chapter: 9b.
     """
+    check_model(model)
     tokenizer = _check_tokenizer(model, tokenizer)
     melody = _melody(soprano, tokenizer)
     clamp = np.full((melody.n_steps, tokenizer.n_voices), -1)
@@ -150,9 +154,106 @@ def harmonise(
     return replace(melody, pitch=grid.pitch, is_onset=is_onset)
 
 
+def fill_piece(
+    model: MaskedTransformer,
+    piece: VoiceGrid,
+    is_hidden: ArrayLike,
+    generator: torch.Generator,
+    n_sweeps: int = N_SWEEPS,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    tokenizer: VoiceGridTokens | None = None,
+) -> VoiceGrid:
+    """Let a masked model write the hidden cells of a piece; see ``fill``.
+
+    Args:
+        model: trained on the tokens of ``tokenizer``.
+        piece: four voices. What stands in hidden cells is not looked at.
+        is_hidden: bool (n_steps, n_voices), True where the model writes.
+        generator: source of chance.
+        n_sweeps: how often to ask the network; see ``fill``.
+        temperature: see ``apply_temperature``.
+        top_p: see ``keep_top_p``.
+        top_k: see ``keep_top_k``.
+        tokenizer: between grids and ids; None for ``VoiceGridTokens()``.
+
+    Returns:
+        The piece with the hidden cells filled; its title and name are left out. Given notes are struck where they were,
+        and where a filled cell makes them begin anew.
+
+    Raises:
+        ValueError: as of ``fill``; a model of another vocabulary.
+        TypeError: as of ``fill``; the piece is no VoiceGrid.
+
+    Example:
+        >>> from mini_musessl.encoder import EncoderConfig
+        >>> model = MaskedTransformer(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24))
+        >>> piece = voices.from_pitches([[72, 67, 64, 48], [72, 67, 62, 48]])
+        >>> is_alto = np.zeros((2, 4), bool)
+        >>> is_alto[:, 1] = True
+        >>> filled = fill_piece(model, piece, is_alto, torch.Generator().manual_seed(0), n_sweeps=2)
+        >>> filled.pitch[:, [0, 2, 3]].tolist()
+        [[72, 64, 48], [72, 62, 48]]
+
+    Chapter: 4b.
+    """
+    check_is_masked(model)
+    tokenizer = _check_tokenizer(model, tokenizer)
+    if not isinstance(piece, VoiceGrid):
+        raise TypeError(
+            f"A piece must be a VoiceGrid; found {type(piece).__name__}. Use voices.from_pitches, or fill ids by fill."
+        )
+    given = tokenizer.as_steps(tokenizer.encode(piece))
+    drawn = fill(model, given, is_hidden, generator, n_sweeps, temperature, top_p, top_k)
+    grid = tokenizer.decode(drawn.numpy())
+    is_given_onset = piece.is_onset & ~np.asarray(is_hidden)
+    return replace(piece, pitch=grid.pitch, is_onset=grid.is_onset | is_given_onset, title="", name="")
+
+
+def harmonise_by_filling(
+    model: MaskedTransformer,
+    soprano: VoiceGrid | ArrayLike,
+    generator: torch.Generator,
+    n_sweeps: int = N_SWEEPS,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    tokenizer: VoiceGridTokens | None = None,
+) -> VoiceGrid:
+    """Write alto, tenor and bass under a given soprano by a model that sees the whole melody.
+
+    Unlike ``harmonise``, which writes from left to right, each chord is chosen with the notes that follow in view.
+
+    Args:
+        model: trained on the tokens of ``tokenizer``.
+        soprano: as for ``harmonise``.
+        generator: source of chance.
+        n_sweeps: how often to ask the network; see ``fill``, also for what follows.
+        temperature: as for ``fill``.
+        top_p: as for ``fill``.
+        top_k: as for ``fill``.
+        tokenizer: between grids and ids; None for ``VoiceGridTokens()``.
+
+    Returns:
+        As of ``harmonise``.
+
+    Raises:
+        ValueError: as of ``harmonise``.
+        TypeError: the model is of another kind.
+
+    Chapter: 4b, 9b.
+    """
+    check_is_masked(model)
+    tokenizer = _check_tokenizer(model, tokenizer)
+    melody = _melody(soprano, tokenizer)
+    is_below = np.ones((melody.n_steps, tokenizer.n_voices), bool)
+    is_below[:, 0] = False
+    return fill_piece(model, melody, is_below, generator, n_sweeps, temperature, top_p, top_k, tokenizer)
+
+
 def _check_tokenizer(model: Any, tokenizer: VoiceGridTokens | None) -> VoiceGridTokens:
     """Return the tokenizer, or refuse one that the model was not trained with."""
-    check_model(model)
     tokenizer = VoiceGridTokens() if tokenizer is None else tokenizer
     if model.config.vocabulary_size != tokenizer.vocabulary.size:
         raise ValueError(

@@ -1,0 +1,285 @@
+"""Filling: what is given stays, the schedule by hand, chances against brute force, and the refusals."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mini_musessl import generation, voices
+from mini_musessl.encoder import EncoderConfig
+from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.generation.filling import fill, resampled_share
+from mini_musessl.generation.whole_pieces import best_window, score_cells, window_starts
+from mini_musessl.masked_transformer import MaskedTransformer
+
+# Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
+torch.set_num_threads(1)
+
+CONFIG = EncoderConfig(
+    vocabulary_size=7, n_voices=3, context_length=12, d_model=16, n_layers=2, n_heads=2, d_feedforward=20, d_voice=10
+)
+
+
+def make_lively(config, scale=0.4):
+    """Return a model with opinions: a fresh one gives symbols much the same probability."""
+    model, generator = MaskedTransformer(config).eval(), torch.Generator().manual_seed(1)
+    for weight in model.parameters():
+        weight.data.normal_(std=scale, generator=generator)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_lively(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def chorale_model():
+    sizes = {"context_length": 16, "d_model": 16, "n_layers": 1, "n_heads": 2, "d_feedforward": 20, "d_voice": 10}
+    return make_lively(EncoderConfig(**sizes))
+
+
+def from_seed(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def random_frames(n_steps, seed=0, batch=(), n_voices=3, n_symbols=7):
+    return np.random.default_rng(seed).integers(n_symbols, size=(*batch, n_steps, n_voices))
+
+
+@settings(max_examples=15)
+@given(
+    n_steps=st.integers(1, 30),
+    share=st.floats(0.05, 1),
+    n_sweeps=st.integers(1, 5),
+    is_batch=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_given_cells_are_never_touched(model, n_steps, share, n_sweeps, is_batch, seed):
+    frames = random_frames(n_steps, seed, batch=(2,) if is_batch else ())
+    is_hidden = np.random.default_rng(seed).random(frames.shape) < share
+    is_hidden.flat[0] = True
+    filled = fill(model, frames, is_hidden, from_seed(seed), n_sweeps).numpy()
+    assert filled.shape == frames.shape
+    assert (filled[~is_hidden] == frames[~is_hidden]).all()
+    assert ((filled >= 0) & (filled < 7)).all()
+
+
+def test_what_stands_in_hidden_cells_changes_nothing(model):
+    frames, other = random_frames(20), random_frames(20, seed=1)
+    is_hidden = np.random.default_rng(2).random(frames.shape) < 0.5
+    answers = [
+        fill(model, np.where(is_hidden, hidden, frames), is_hidden, from_seed(3), n_sweeps=4)
+        for hidden in (frames, other, -1)
+    ]
+    answers.append(fill(model, np.where(is_hidden, -1, frames), None, from_seed(3), n_sweeps=4))
+    for answer in answers[1:]:
+        assert torch.equal(answer, answers[0])
+
+
+def test_the_same_generator_fills_the_same_and_another_does_not(model):
+    frames, is_hidden = random_frames(12), np.ones((12, 3), bool)
+    first, again, other = (fill(model, frames, is_hidden, from_seed(seed), 3) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_frames_of_the_caller_do_not_change(model):
+    frames = torch.from_numpy(random_frames(8))
+    before = frames.clone()
+    fill(model, frames, torch.ones(8, 3, dtype=torch.bool), from_seed(), 3)
+    assert torch.equal(frames, before)
+
+
+def test_one_sweep_draws_all_hidden_cells_side_by_side(model):
+    # Two hidden cells: how often each pair comes is the product of what the network says of each.
+    frames = torch.from_numpy(random_frames(4))
+    is_hidden = torch.zeros(4, 3, dtype=torch.bool)
+    is_hidden[1, 0] = is_hidden[2, 2] = True
+    n_drawn = 4_000
+    drawn = fill(model, frames.expand(n_drawn, 4, 3), is_hidden.expand(n_drawn, 4, 3), from_seed(), n_sweeps=1)
+    upper, lower = model(frames[None], is_hidden[None])[0, is_hidden].softmax(-1)
+    found = torch.zeros(7, 7).index_put_((drawn[:, 1, 0], drawn[:, 2, 2]), torch.tensor(1 / n_drawn), accumulate=True)
+    torch.testing.assert_close(found, torch.outer(upper, lower), atol=0.025, rtol=0)
+
+
+def test_late_sweeps_draw_each_cell_in_turn_from_the_others():
+    # One step, two voices, both hidden. In the late sweeps each cell is in the block with a chance of 0.1: the table of
+    # what follows what can be written down, and so the pairs that the chain comes to.
+    sizes = {"context_length": 2, "d_model": 4, "n_layers": 1, "n_heads": 1, "d_feedforward": 6, "d_voice": 6}
+    model = make_lively(EncoderConfig(vocabulary_size=3, n_voices=2, **sizes), scale=1.0)
+    pairs = torch.tensor(list(itertools.product(range(3), repeat=2)))
+    is_kept = [(pairs[:, None, voice] == pairs[None, :, voice]).float() for voice in (0, 1)]
+    move = 0.81 * torch.eye(9)
+    for chance, redrawn in [(0.09, [0]), (0.09, [1]), (0.01, [0, 1])]:
+        hides = torch.zeros(9, 1, 2, dtype=torch.bool)
+        hides[:, :, redrawn] = True
+        with torch.no_grad():
+            shares = model(pairs[:, None], hides).softmax(-1)[:, 0]
+        upper, lower = (
+            shares[:, voice][:, pairs[:, voice]] if voice in redrawn else is_kept[voice] for voice in (0, 1)
+        )
+        move += chance * upper * lower
+    torch.testing.assert_close(move.sum(1), torch.ones(9))
+    share = torch.full((9,), 1 / 9)
+    for _ in range(3_000):
+        share = share @ move
+    n_drawn = 3_000
+    frames, is_hidden = torch.zeros(n_drawn, 1, 2, dtype=torch.long), torch.ones(n_drawn, 1, 2, dtype=torch.bool)
+    at_once, drawn = (fill(model, frames, is_hidden, from_seed(), n)[:, 0] for n in (1, 150))
+    counts = [torch.bincount(3 * rows[:, 0] + rows[:, 1], minlength=9) / n_drawn for rows in (at_once, drawn)]
+    assert (counts[0] - share).abs().max() > 0.1  # so the sweeps have something to mend
+    torch.testing.assert_close(counts[1], share, atol=0.03, rtol=0)
+
+
+def test_the_share_falls_in_a_straight_line_and_stays():
+    shares = [resampled_share(sweep, 20) for sweep in range(20)]
+    assert shares[0] == 1
+    np.testing.assert_allclose(shares[1:15], 0.9 - 0.8 * np.arange(1, 15) / 14)
+    np.testing.assert_allclose(shares[14:], 0.1)
+    assert resampled_share(0, 1) == 1
+
+
+def test_cold_filling_takes_the_likeliest_symbol(model):
+    frames, is_hidden = torch.from_numpy(random_frames(6)), torch.zeros(6, 3, dtype=torch.bool)
+    is_hidden[2, 1] = True
+    filled = fill(model, frames, is_hidden, from_seed(), n_sweeps=3, temperature=1e-4)
+    assert filled[2, 1] == model(frames[None], is_hidden[None])[0, 2, 1].argmax()
+    again = fill(model, frames, is_hidden, from_seed(), n_sweeps=3, top_k=1)
+    assert torch.equal(filled, again)
+
+
+@pytest.mark.parametrize("n_steps, context", [(1, 4), (4, 4), (5, 4), (9, 4), (37, 8), (3, 1), (200, 128)])
+def test_windows_cover_a_piece_and_each_step_has_one(n_steps, context):
+    length = min(n_steps, context)
+    starts, window = window_starts(n_steps, length), best_window(n_steps, length)
+    place = np.arange(n_steps) - starts[window]
+    assert ((place >= 0) & (place < length)).all()
+    assert starts[0] == 0
+    assert starts[-1] + length == n_steps
+    assert (np.diff(window) >= 0).all()
+    if n_steps > length >= 4:  # no step is answered for at a cut: a quarter of a window stands on either side
+        assert (place[window > 0] >= length // 4).all()
+        assert (place[window < len(starts) - 1] < length - length // 4 + 1).all()
+
+
+def test_a_long_piece_is_scored_as_its_windows_are(model):
+    frames = torch.from_numpy(random_frames(29, batch=(2,)))
+    is_hidden = torch.from_numpy(np.random.default_rng(0).random(frames.shape) < 0.4)
+    found = score_cells(model, frames, is_hidden)
+    starts, window = window_starts(29, 12), best_window(29, 12)
+    with torch.no_grad():
+        for step in range(29):
+            cut = slice(starts[window[step]], starts[window[step]] + 12)
+            alone = model(frames[:, cut], is_hidden[:, cut])[:, step - cut.start]
+            torch.testing.assert_close(found[:, step], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_a_model_with_a_cycle_is_told_where_windows_stand():
+    model = make_lively(replace(CONFIG, cycle_length=5))
+    frames = torch.from_numpy(random_frames(20)[None])
+    is_hidden = torch.ones_like(frames, dtype=torch.bool)
+    whole = score_cells(model, frames, is_hidden, first_step=3)
+    with torch.no_grad():
+        last = model(frames[:, 8:], is_hidden[:, 8:], None, torch.tensor([11]))
+    torch.testing.assert_close(whole[:, -2:], last[:, -2:])
+    assert not torch.allclose(whole, score_cells(model, frames, is_hidden))
+
+
+def test_a_piece_keeps_its_given_notes_and_facts(chorale_model):
+    pitch = np.repeat([[72, 67, 64, 48], [74, 67, 65, 47], [76, 67, 67, 48]], 8, axis=0)
+    is_onset = voices.from_pitches(pitch).is_onset.copy()
+    is_onset[4, [0, 1, 3]] = True  # notes that are struck again
+    piece = replace(voices.from_pitches(pitch, fifths=0, mode="major", name="bwv0", title="a hymn"), is_onset=is_onset)
+    is_alto = np.zeros((24, 4), bool)
+    is_alto[:, 1] = True
+    filled = generation.fill_piece(chorale_model, piece, is_alto, from_seed(), n_sweeps=3)
+    assert (filled.pitch[:, [0, 2, 3]] == pitch[:, [0, 2, 3]]).all()
+    assert (filled.is_onset[:, [0, 2, 3]] == is_onset[:, [0, 2, 3]]).all()
+    assert (filled.pitch[:, 1] != 67).any()
+    assert (filled.fifths, filled.mode, filled.name, filled.title) == (0, "major", "", "")
+
+
+def test_a_note_after_a_filled_one_is_struck_where_it_differs(chorale_model):
+    piece = voices.from_pitches(np.full((6, 4), 60))
+    is_hidden = np.zeros((6, 4), bool)
+    is_hidden[2:4] = True
+    filled = generation.fill_piece(chorale_model, piece, is_hidden, from_seed(), n_sweeps=2)
+    differs = filled.pitch[3] != 60
+    assert differs.any()
+    assert (filled.is_onset[4] == differs).all()
+
+
+def test_a_melody_is_harmonised_as_it_was_given(chorale_model):
+    melody = np.repeat([72, 74, -1, 76], 10)
+    grid = generation.harmonise_by_filling(chorale_model, melody, from_seed(), n_sweeps=2)
+    assert grid.pitch[:, 0].tolist() == melody.tolist()
+    assert grid.pitch.shape == (40, 4)
+    again = generation.harmonise_by_filling(chorale_model, grid, from_seed(), n_sweeps=2)
+    assert again == grid
+
+
+FRAMES, HIDDEN = random_frames(6), np.ones((6, 3), bool)
+TWO_FREE = np.where(np.arange(3) == 1, -1, FRAMES)
+
+
+@pytest.mark.parametrize(
+    "frames, is_hidden, words, error, sentence",
+    [
+        (FRAMES, ~HIDDEN, {}, ValueError, "At least one cell must be hidden, to be filled; found none"),
+        (FRAMES, None, {}, ValueError, "At least one cell must be hidden"),
+        (TWO_FREE, np.arange(3) == 0 * FRAMES, {}, ValueError, "voice 1 at step 0 is neither"),
+        (TWO_FREE, HIDDEN, {}, ValueError, "must not be both given and hidden; voice 0 at step 0 is"),
+        (FRAMES, HIDDEN.astype(int), {}, TypeError, "is_hidden must be True where a cell is hidden"),
+        (FRAMES, HIDDEN[:5], {}, ValueError, r"is_hidden must say one thing of each cell, \(6, 3\); found \(5, 3\)"),
+        (FRAMES, HIDDEN[None], {}, ValueError, r"found \(1, 6, 3\)"),
+        (FRAMES, "all", {}, ValueError, "is_hidden must be an array of True and False"),
+        (FRAMES + 5, HIDDEN, {}, ValueError, r"frames must be whole numbers in -1\.\.6; found .* 11"),
+        (FRAMES - 2, HIDDEN, {}, ValueError, r"frames must be whole numbers in -1\.\.6; found .* from -2"),
+        (FRAMES / 2, HIDDEN, {}, ValueError, "frames must be whole numbers"),
+        (FRAMES[:, :2], HIDDEN[:, :2], {}, ValueError, r"frames must have the shape \(n_steps, 3\)"),
+        (FRAMES[:0], HIDDEN[:0], {}, ValueError, "with at least one step"),
+        ([[[1, 2, 3]], [[1, 2, 3], [1, 2, 3]]], None, {}, ValueError, "Fill pieces of different lengths one by one"),
+        (FRAMES, HIDDEN, {"n_sweeps": 0}, ValueError, "n_sweeps must be at least 1; found 0"),
+        (FRAMES, HIDDEN, {"n_sweeps": 2.5}, TypeError, "n_sweeps must be a whole number"),
+        (FRAMES, HIDDEN, {"temperature": 0}, ValueError, "temperature must be a finite number above 0; found 0"),
+        (FRAMES, HIDDEN, {"top_p": 2}, ValueError, "top_p must be above 0"),
+        (FRAMES, HIDDEN, {"first_step": -1}, ValueError, "first_step must be at least 0"),
+        (FRAMES, HIDDEN, {"generator": 5}, TypeError, "fill draws from a torch.Generator; found int"),
+    ],
+)
+def test_what_cannot_be_filled_is_refused(model, frames, is_hidden, words, error, sentence):
+    with pytest.raises(error, match=sentence):
+        fill(model, frames, is_hidden, **{"generator": from_seed(), **words})
+
+
+def test_models_of_another_kind_are_refused(model, chorale_model):
+    writer = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
+    with pytest.raises(TypeError, match="filled by a MaskedTransformer, .* found FrameTransformer"):
+        fill(writer, np.zeros((3, 4), int), np.ones((3, 4), bool), from_seed())
+    with pytest.raises(TypeError, match="found FrameTransformer"):
+        generation.harmonise_by_filling(writer, [72, 74], from_seed())
+    with pytest.raises(TypeError, match="found MaskedTransformer"):
+        generation.harmonise(chorale_model, [72, 74], from_seed())
+    with pytest.raises(ValueError, match="must share a vocabulary; the model has 7 symbols"):
+        generation.harmonise_by_filling(model, [72, 74], from_seed())
+    with pytest.raises(TypeError, match="A piece must be a VoiceGrid; found ndarray"):
+        generation.fill_piece(chorale_model, FRAMES, HIDDEN, from_seed())
+
+
+def test_a_network_that_diverged_is_refused():
+    model = make_lively(CONFIG)
+    model.head.to_voices.bias.data[:] = float("nan")
+    with pytest.raises(FloatingPointError, match="Did training diverge"):
+        fill(model, FRAMES, HIDDEN, from_seed())
+
+
+def test_a_sweep_beyond_the_last_is_refused():
+    with pytest.raises(ValueError, match=r"sweep must lie in 0\.\.4; found 5"):
+        resampled_share(5, 5)
