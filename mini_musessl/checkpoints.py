@@ -20,7 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from mini_musessl.encoder import EncoderConfig
 from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.masked_transformer import MaskedTransformer
 from mini_musessl.midi.files import write_aside
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
@@ -29,6 +31,7 @@ FORMAT = "mini_musessl checkpoint 1"
 MODELS: dict[str, tuple[type[nn.Module], type]] = {
     "MusicTransformer": (MusicTransformer, TransformerConfig),
     "FrameTransformer": (FrameTransformer, FrameConfig),
+    "MaskedTransformer": (MaskedTransformer, EncoderConfig),
 }
 # One key for everything: safetensors writes several keys in an order that changes from run to run.
 _KEY = "mini_musessl"
@@ -56,7 +59,7 @@ def save_checkpoint(
     The file is written under another name and then renamed, so that a crash never leaves half a checkpoint.
 
     Args:
-        model: a MusicTransformer or FrameTransformer; its configuration is saved with it.
+        model: a MusicTransformer, FrameTransformer or MaskedTransformer; its configuration is saved with it.
         path: where to write, ending in ".safetensors". An older file of that name is replaced.
         card: facts about the model that JSON can hold, such as data, licence, seed, cost and scores. They come back as
             JSON keeps them: a tuple as a list, a key as text.
@@ -79,7 +82,7 @@ def save_checkpoint(
         raise ValueError(f'A card must be a dictionary, such as {{"data": "chorales"}}; found {type(card).__name__}.')
     name = type(model).__name__
     if MODELS.get(name, (None,))[0] is not type(model):
-        raise ValueError(f"A checkpoint holds a model of this library, {' or '.join(MODELS)}; found {name}.")
+        raise ValueError(f"A checkpoint holds a model of this library, one of {', '.join(MODELS)}; found {name}.")
     about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": card}
     write_tensors(path, _rounded(model.state_dict(), dtype), about)
 
@@ -89,7 +92,7 @@ def load_checkpoint(path: str | os.PathLike[str], expected: Any = None) -> Check
 
     Args:
         path: a file written by ``save_checkpoint``.
-        expected: the configuration that the caller relies on, a TransformerConfig or FrameConfig; None takes any.
+        expected: the configuration that the caller relies on, such as a FrameConfig; None takes any.
 
     Returns:
         The model, in float32, on the CPU and in evaluation mode, and the card.
@@ -231,7 +234,7 @@ def _read_header(path: Path, header: dict[str, str]) -> tuple[str, Any, dict[str
         if about.get("format") == FORMAT:
             name = about.get("class", "MusicTransformer")  # the first checkpoints name none
             if name not in MODELS:
-                raise ValueError(f"its model is {name}, and known are {' and '.join(MODELS)}")
+                raise ValueError(f"its model is {name}, and known are {', '.join(MODELS)}")
             values = {field: _tuples(value) for field, value in about["config"].items()}
             return name, MODELS[name][1](**values), dict(about["card"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:

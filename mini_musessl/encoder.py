@@ -145,9 +145,10 @@ class FrameEncoder(nn.Module):
         Raises:
             ValueError: more frames than ``context_length``, none, another shape, ids outside the vocabulary, or a row
                 of nothing but padding.
-            TypeError: the ids are not whole numbers, or what is hidden or padding is not True and False.
+            TypeError: the ids or first steps are not whole numbers, or what is hidden or padding is not True and False.
         """
         self._check(frames, is_hidden)
+        _check_rows(frames, is_padding, first_step)
         features = self.dropout(self._embed(frames, is_hidden, first_step))
         angles = rotary_angles(0, frames.shape[1], self.config.d_model // self.config.n_heads, frames.device)
         may_attend = self._rule(frames, is_padding)
@@ -220,6 +221,21 @@ def check_hidden(frames: Tensor, is_hidden: Tensor) -> None:
         raise ValueError(
             f"is_hidden must say one thing of each cell, {tuple(frames.shape)}; found {tuple(is_hidden.shape)}."
         )
+
+
+def _check_rows(frames: Tensor, is_padding: Tensor | None, first_step: Tensor | None) -> None:
+    """Refuse padding or first steps that belong to other frames."""
+    if is_padding is not None and is_padding.shape != frames.shape[:2]:
+        raise ValueError(
+            f"is_padding must say one thing of each step, {tuple(frames.shape[:2])}; found {tuple(is_padding.shape)}."
+        )
+    if first_step is None:
+        return
+    if not isinstance(first_step, Tensor) or first_step.is_floating_point():
+        found = first_step.dtype if isinstance(first_step, Tensor) else type(first_step).__name__
+        raise TypeError(f"first_step must be a tensor of whole numbers, one a row; found {found}.")
+    if first_step.shape != (len(frames),):
+        raise ValueError(f"first_step must be one index a row, ({len(frames)},); found {tuple(first_step.shape)}.")
 
 
 def pool(

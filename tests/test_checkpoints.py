@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from mini_musessl.checkpoints import load_checkpoint, save_checkpoint
+from mini_musessl.encoder import EncoderConfig
 from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.masked_transformer import MaskedTransformer
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 CONFIG = TransformerConfig(
@@ -72,6 +74,19 @@ def test_a_model_of_frames_comes_back(frame_model, tmp_path):
     assert torch.equal(loaded(frames), frame_model(frames))
 
 
+def test_a_masked_model_comes_back_and_is_no_model_of_frames(tmp_path):
+    config = EncoderConfig(vocabulary_size=13, d_model=24, n_layers=2, n_heads=3, d_feedforward=30, d_voice=20)
+    model, path = MaskedTransformer(config, seed=5).eval(), tmp_path / "masked.safetensors"
+    save_checkpoint(model, path, CARD)
+    loaded, card = load_checkpoint(path, expected=config)
+    assert type(loaded) is MaskedTransformer and loaded.config == config and card == CARD
+    frames = torch.arange(56).reshape(2, 7, 4) % 13
+    is_hidden = frames % 3 == 0
+    assert torch.equal(loaded(frames, is_hidden), model(frames, is_hidden))
+    with pytest.raises(ValueError, match="a FrameConfig; masked.safetensors has a EncoderConfig"):
+        load_checkpoint(path, expected=FRAME_CONFIG)
+
+
 def test_a_model_of_frames_is_no_model_of_tokens(frame_model, path, tmp_path):
     save_checkpoint(frame_model, tmp_path / "frames.safetensors")
     with pytest.raises(ValueError, match=r"expected, a TransformerConfig; frames\.safetensors has a FrameConfig"):
@@ -117,14 +132,14 @@ def test_weights_that_half_precision_cannot_hold_are_refused(model, tmp_path):
 
 
 def test_a_model_that_the_library_does_not_know_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="a model of this library, MusicTransformer or FrameTransformer; found Linear"):
+    with pytest.raises(ValueError, match="one of MusicTransformer, FrameTransformer, MaskedTransformer; found Linear"):
         save_checkpoint(torch.nn.Linear(2, 3), tmp_path / "linear.safetensors")
 
 
 def test_a_file_that_names_an_unknown_model_is_refused(model, tmp_path):
     about = {"format": "mini_musessl checkpoint 1", "class": "Oracle", "config": asdict(CONFIG), "card": {}}
     save_file(dict(model.state_dict()), tmp_path / "odd.safetensors", metadata={"mini_musessl": json.dumps(about)})
-    with pytest.raises(ValueError, match="its model is Oracle, and known are MusicTransformer and FrameTransformer"):
+    with pytest.raises(ValueError, match="its model is Oracle, and known are MusicTransformer, FrameTransformer, Masked"):
         load_checkpoint(tmp_path / "odd.safetensors")
 
 

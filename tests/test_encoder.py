@@ -1,0 +1,227 @@
+"""FrameEncoder and MaskedTransformer: who sees whom, what is hidden stays hidden, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mini_musessl.encoder import EncoderConfig, FrameEncoder, pool
+from mini_musessl.masked_transformer import CellHead, MaskedTransformer
+
+SMALL = {"d_model": 24, "n_layers": 2, "n_heads": 3, "d_feedforward": 40, "d_voice": 28, "context_length": 60}
+
+
+def stir(network: torch.nn.Module) -> torch.nn.Module:
+    """Give a network weights with which its output depends on everything that it reads."""
+    generator = torch.Generator().manual_seed(1)
+    for weight in network.parameters():
+        weight.data.copy_(0.3 * torch.randn(weight.shape, generator=generator))
+    return network.eval()
+
+
+def make_encoder(**changes) -> FrameEncoder:
+    return stir(FrameEncoder(EncoderConfig(**{**SMALL, **changes})))
+
+
+def make_masked(**changes) -> MaskedTransformer:
+    return stir(MaskedTransformer(EncoderConfig(**{**SMALL, **changes})))
+
+
+@pytest.fixture
+def frames() -> torch.Tensor:
+    return torch.randint(0, 47, (3, 19, 4), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def is_hidden(frames) -> torch.Tensor:
+    """Hide about a third of the cells."""
+    return torch.rand(frames.shape, generator=torch.Generator().manual_seed(2)) < 0.3
+
+
+def moved_steps(network: torch.nn.Module, frames: torch.Tensor, step: int) -> list[int]:
+    """Return the steps whose description moves when one cell of a step changes."""
+    changed = frames.clone()
+    changed[:, step, 2] = (frames[:, step, 2] + 5) % 47
+    moved = (network(changed) - network(frames)).abs().amax((0, 2)) > 1e-5
+    return moved.nonzero().flatten().tolist()
+
+
+@torch.no_grad()
+def test_each_step_is_described_from_both_sides(frames):
+    assert moved_steps(make_encoder(), frames, step=11) == list(range(19))
+
+
+@torch.no_grad()
+def test_a_causal_encoder_hears_nothing_that_comes_later(frames):
+    assert moved_steps(make_encoder(is_causal=True), frames, step=11) == list(range(11, 19))
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@torch.no_grad()
+def test_the_ids_of_hidden_cells_change_nothing(frames, is_hidden, is_causal):
+    model = make_masked(is_causal=is_causal)
+    others = torch.where(is_hidden, (frames + 7) % 47, frames)
+    assert torch.equal(model(frames, is_hidden), model(others, is_hidden))
+
+
+@torch.no_grad()
+def test_that_a_cell_is_hidden_is_heard(frames, is_hidden):
+    encoder = make_encoder()
+    seen, unseen = encoder(frames), encoder(frames, is_hidden)
+    assert (seen - unseen).abs().amax(-1).gt(1e-4).all()
+    torch.testing.assert_close(encoder(frames, torch.zeros_like(is_hidden)), seen)
+
+
+@torch.no_grad()
+def test_a_hidden_cell_is_no_rest(frames, is_hidden):
+    encoder = make_encoder()
+    assert (encoder(frames, is_hidden) - encoder(frames.masked_fill(is_hidden, 0))).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@torch.no_grad()
+def test_padding_changes_nothing(frames, is_hidden, is_causal):
+    model = make_masked(is_causal=is_causal)
+    is_padding = (torch.arange(19) >= torch.tensor([19, 12, 5])[:, None]).contiguous()
+    padded = model(frames, is_hidden, is_padding)
+    for row, n_steps in enumerate((19, 12, 5)):
+        alone = model(frames[row : row + 1, :n_steps], is_hidden[row : row + 1, :n_steps])
+        torch.testing.assert_close(padded[row : row + 1, :n_steps], alone, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_rows_do_not_see_each_other(frames, is_hidden):
+    model, order = make_masked(), torch.tensor([2, 0, 1])
+    torch.testing.assert_close(model(frames, is_hidden)[order], model(frames[order], is_hidden[order]))
+
+
+@torch.no_grad()
+def test_where_a_window_begins_is_told_only_with_a_cycle(frames):
+    begins = [torch.full((3,), start) for start in (0, 3, 16)]
+    told, untold = make_encoder(cycle_length=16), make_encoder()
+    at_0, at_3, at_16 = (told(frames, first_step=start) for start in begins)
+    torch.testing.assert_close(at_0, at_16)
+    assert (at_0 - at_3).abs().max() > 1e-3
+    assert torch.equal(untold(frames, first_step=begins[0]), untold(frames, first_step=begins[1]))
+
+
+@torch.no_grad()
+def test_the_first_loss_is_about_that_of_knowing_nothing(frames, is_hidden):
+    logits = MaskedTransformer(EncoderConfig(**SMALL)).eval()(frames, is_hidden)
+    assert logits.shape == (3, 19, 4, 47)
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 2), frames.flatten())
+    assert loss.item() == pytest.approx(math.log(47), abs=0.1)
+
+
+def test_the_number_of_parameters_is_the_sum_of_the_parts():
+    config = EncoderConfig(**SMALL, cycle_length=16)
+    width, wide, voice = config.d_model, config.d_feedforward, config.d_voice
+    block = 4 * width**2 + 2 * width * wide + 2 * width
+    encoder = 4 * 48 * width + 16 * width + 2 * block + width
+    head = 4 * voice * (width + 1) + 4 * 47 * (voice + 1)
+    model = MaskedTransformer(config)
+    found = [sum(p.numel() for p in part.parameters()) for part in (model.encoder, model.head, model)]
+    biases = sum(p.numel() for name, p in model.encoder.named_parameters() if name.endswith("bias"))
+    assert found == [encoder + biases, head, encoder + biases + head]
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state_alone():
+    state = torch.random.get_rng_state()
+    first, second, other = (MaskedTransformer(EncoderConfig(**SMALL), seed=seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for name in ("encoder.symbol_table.weight", "head.to_voices.weight"):
+        assert not torch.equal(first[name], other[name])
+
+
+def test_the_head_does_not_begin_with_the_numbers_of_its_encoder():
+    model = MaskedTransformer(EncoderConfig(**SMALL))
+    drawn = [next(part.parameters()).flatten()[:500] for part in (model.encoder, model.head)]
+    assert torch.corrcoef(torch.stack(drawn))[0, 1].abs() < 0.2
+
+
+def test_weights_are_trained_through_the_head_and_dropout_is_heard_in_training_alone(frames, is_hidden):
+    model = make_masked(dropout=0.3)
+    assert torch.equal(model(frames, is_hidden), model(frames, is_hidden))
+    model.train()
+    assert not torch.equal(model(frames, is_hidden), model(frames, is_hidden))
+    model(frames, is_hidden).logsumexp(-1).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_a_head_scores_every_cell_of_its_voices():
+    config = EncoderConfig(vocabulary_size=9, n_voices=3, d_model=8, n_heads=1, d_voice=10)
+    assert CellHead(config)(torch.randn(2, 5, 8)).shape == (2, 5, 3, 9)
+
+
+def test_a_window_is_described_by_the_mean_of_its_steps_without_padding():
+    features = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [9.0, 9.0]]])
+    is_padding = torch.tensor([[False, False, True]])
+    assert pool(features, is_padding).tolist() == [[2.0, 2.0]]
+    torch.testing.assert_close(pool(features), features.mean(1))
+    assert pool(features, torch.ones(1, 3, dtype=torch.bool)).tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("frames", "error", "sentence"),
+    [
+        (torch.zeros(5, 4, dtype=torch.long), ValueError, r"shape \(batch, n_steps, 4\); found \(5, 4\)"),
+        (torch.zeros(1, 5, 3, dtype=torch.long), ValueError, r"found \(1, 5, 3\)"),
+        (torch.zeros(1, 0, 4, dtype=torch.long), ValueError, "1 to context_length = 60 steps"),
+        (torch.zeros(0, 5, 4, dtype=torch.long), ValueError, "at least one row"),
+        (torch.zeros(1, 61, 4, dtype=torch.long), ValueError, "make an encoder with a longer context"),
+        (torch.full((1, 5, 4), 47), ValueError, r"must lie in 0..46; found 47..47. To hide cells, leave their ids"),
+        (torch.full((1, 5, 4), -1), ValueError, "found -1..-1"),
+        (torch.zeros(1, 5, 4), TypeError, "Frames must be whole numbers; found torch.float32"),
+        (torch.zeros(1, 5, 4, dtype=torch.bool), TypeError, "Frames must be whole numbers; found torch.bool"),
+    ],
+)
+def test_frames_that_cannot_be_read_are_refused(frames, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make_encoder()(frames)
+
+
+def test_what_is_hidden_or_padding_must_be_true_or_false_for_each(frames, is_hidden):
+    model = make_masked()
+    with pytest.raises(TypeError, match="True where a cell is hidden and False elsewhere; found torch.float32"):
+        model(frames, is_hidden.float())
+    with pytest.raises(ValueError, match=r"one thing of each cell, \(3, 19, 4\); found \(3, 19\)"):
+        model(frames, is_hidden[..., 0])
+    with pytest.raises(TypeError, match="is_padding must be True"):
+        model(frames, is_hidden, torch.zeros(3, 19))
+    with pytest.raises(ValueError, match="at least one key that it may look at"):
+        model(frames, is_hidden, torch.ones(3, 19, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"one thing of each step, \(3, 19\); found \(3, 18\)"):
+        model(frames, is_hidden, torch.zeros(3, 18, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("first_step", "error", "sentence"),
+    [
+        (torch.tensor([0, 4]), ValueError, r"one index a row, \(3,\); found \(2,\)"),
+        (torch.tensor([4]), ValueError, r"found \(1,\)"),  # it would serve for all rows
+        (torch.tensor([0.0, 4.0, 8.0]), TypeError, "whole numbers, one a row; found torch.float32"),
+        (4, TypeError, "whole numbers, one a row; found int"),
+    ],
+)
+def test_first_steps_that_are_not_one_a_row_are_refused(frames, first_step, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make_encoder()(frames, first_step=first_step)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"d_model": 25}, ValueError, "multiple of 2 \\* n_heads"),
+        ({"n_layers": 0}, ValueError, "n_layers"),
+        ({"cycle_length": 0}, ValueError, "cycle_length must be at least 1"),
+        ({"d_voice": 2.5}, TypeError, "d_voice"),
+        ({"dropout": 1.0}, ValueError, "dropout must be at least 0 and below 1; found 1.0"),
+        ({"is_causal": 1}, TypeError, "is_causal must be True or False; found 1"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(changes, error, sentence):
+    with pytest.raises(error, match=sentence):
+        EncoderConfig(**{**SMALL, **changes})
