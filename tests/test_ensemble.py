@@ -1,0 +1,76 @@
+"""evaluation/ensemble.py: the mean of several answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mini_musessl.evaluation import likelihood
+from mini_musessl.evaluation.counting import Uniform, Unigram
+from mini_musessl.evaluation.ensemble import Ensemble
+from mini_musessl.frames import FrameConfig, FrameTransformer
+
+PIECE = np.array([[72, 67, 64, 48], [72, 69, -1, 50], [74, 69, 65, 50]])
+IDS = np.where(PIECE >= 0, PIECE - 35, 0)
+
+
+class Says:
+    """Gives each symbol a probability of its own, whatever came before."""
+
+    def __init__(self, probabilities: np.ndarray) -> None:
+        self.probabilities = probabilities
+        self.asked = []
+
+    def token_log_probs(self, ids: np.ndarray) -> np.ndarray:
+        """Return the logarithm of each symbol's probability."""
+        self.asked.append(ids)
+        return np.log(self.probabilities[ids])
+
+
+def test_one_member_in_one_key_answers_as_it_does_alone() -> None:
+    model = Unigram([PIECE, PIECE[:1]])
+    expected = likelihood.token_log_probs(model, PIECE)
+    np.testing.assert_allclose(Ensemble([model]).token_log_probs(IDS), expected)
+    assert likelihood.evaluate_likelihood(Ensemble([model]), [PIECE]).nats_per_token == pytest.approx(-expected.mean())
+
+
+def test_the_mean_is_one_of_probabilities_and_not_of_their_logarithms() -> None:
+    first, second = np.full(47, 0.01), np.full(47, 0.03)
+    answer = Ensemble([Says(first), Says(second)]).token_log_probs(IDS)
+    np.testing.assert_allclose(np.exp(answer), 0.02)
+
+
+def test_a_mean_is_never_worse_than_the_mean_of_the_losses() -> None:
+    models = [Uniform(), Unigram([PIECE])]
+    alone = np.mean([likelihood.evaluate_likelihood(model, [PIECE]).nats_per_token for model in models])
+    assert likelihood.evaluate_likelihood(Ensemble(models), [PIECE]).nats_per_token < alone
+
+
+def test_a_piece_is_asked_in_the_keys_that_fit_it() -> None:
+    model = Says(np.arange(1, 48) / 1128)
+    Ensemble([model], semitones=range(-20, 20)).token_log_probs(IDS)
+    shifts = sorted(int(ids[0, 0] - IDS[0, 0]) for ids in model.asked)
+    assert shifts == list(range(-12, 8))  # the lowest pitch is 48, the highest 74
+    assert all((ids[IDS == 0] == 0).all() and ids[IDS > 0].min() >= 1 and ids.max() <= 46 for ids in model.asked)
+
+
+def test_a_piece_of_rests_has_one_key_that_matters() -> None:
+    rests = np.zeros((2, 4), int)
+    np.testing.assert_allclose(Ensemble([Uniform()], range(-5, 7)).token_log_probs(rests), -np.log(47))
+
+
+def test_networks_are_asked_in_other_keys_as_if_the_piece_were_written_there() -> None:
+    model = FrameTransformer(FrameConfig(d_model=12, n_layers=1, n_heads=2, d_feedforward=20, d_voice=14), seed=3)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(3)  # fresh weights answer nearly alike in all keys
+    here, above = (likelihood.token_log_probs(model, np.where(PIECE >= 0, PIECE + key, -1)) for key in (0, 2))
+    expected = np.log((np.exp(here) + np.exp(above)) / 2)
+    np.testing.assert_allclose(Ensemble([model], [0, 2]).token_log_probs(IDS), expected, rtol=1e-5)
+    assert abs(here - above).max() > 1e-3
+
+
+def test_an_empty_ensemble_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one model; found none"):
+        Ensemble([])
