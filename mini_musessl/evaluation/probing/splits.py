@@ -1,0 +1,199 @@
+"""Which pieces may be labelled and which are tested; how few of them are labelled.
+
+A budget counts pieces, not beats: somebody labels a chorale, and all its beats come with it.
+
+Chapter: 1a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from mini_musessl import corpora, voices
+from mini_musessl.music import whole_number
+from mini_musessl.windows.token_windows import check_generator
+
+#: How many labelled pieces; None is all.
+BUDGETS: tuple[int | None, ...] = (1, 5, 10, 50, None)
+
+
+@dataclass(frozen=True)
+class PieceSplit:
+    """Pieces by what a probe may do with them.
+
+    Attributes:
+        labelled: indices of the pieces from which labelled ones are drawn, for fitting and for every choice.
+        test: indices of the pieces that are looked at once, at the end.
+
+    Raises:
+        ValueError: one of the two is empty, or they share pieces.
+
+    Chapter: 1a.
+    """
+
+    labelled: tuple[int, ...]
+    test: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("labelled", "test"):
+            object.__setattr__(self, name, tuple(int(piece) for piece in getattr(self, name)))
+        if not self.labelled or not self.test:
+            raise ValueError(
+                "A split for probing needs pieces to label and pieces to test; found "
+                f"{len(self.labelled)} and {len(self.test)}."
+            )
+        shared = sorted(set(self.labelled) & set(self.test))
+        if shared:
+            raise ValueError(
+                f"The pieces of a split must be labelled or tested, not both; {len(shared)} are on both sides, the "
+                f"first is piece {shared[0]}. A probe that has seen a test piece proves nothing."
+            )
+
+
+def join_parts(
+    parts: Mapping[str, Sequence[voices.VoiceGrid]],
+    labelled: str = "train",
+    test: str = "test",
+    keeps_melodies_apart: bool = False,
+) -> tuple[list[voices.VoiceGrid], PieceSplit]:
+    """Put two parts of a split into one list, and say which is which.
+
+    Args:
+        parts: grids by part, such as ``corpora.rebuilt_split()`` or ``corpora.melody_disjoint_split()``.
+        labelled: the part from which pieces are labelled.
+        test: the part that is tested.
+        keeps_melodies_apart: whether to refuse a split with the same hymn on both sides.
+
+    Returns:
+        The grids, the labelled ones first, and their split.
+
+    Raises:
+        ValueError: a part is missing or empty, both are the same, a piece is in both, or, if asked, a melody is.
+
+    Chapter: 1a.
+    """
+    missing = [name for name in (labelled, test) if name not in parts]
+    if missing:
+        raise ValueError(f"The split has no part {missing[0]!r}; it has {', '.join(map(str, parts)) or 'none'}.")
+    grids = [*parts[labelled], *parts[test]]
+    n_labelled = 0 if labelled == test else len(parts[labelled])
+    split = PieceSplit(tuple(range(len(parts[labelled]))), tuple(range(n_labelled, n_labelled + len(parts[test]))))
+    check_pieces_apart(grids, split)
+    if keeps_melodies_apart:
+        check_melodies_apart(grids, split)
+    return grids, split
+
+
+def split_pieces(
+    grids: Sequence[voices.VoiceGrid], n_test: int, generator: np.random.Generator, by_melody: bool = False
+) -> PieceSplit:
+    """Draw pieces to test.
+
+    Args:
+        grids: all pieces.
+        n_test: how many pieces to test; by melody at least so many.
+        generator: source of chance.
+        by_melody: whether all settings of a hymn stay on one side.
+
+    Returns:
+        The split; the other pieces may be labelled.
+
+    Raises:
+        ValueError: no pieces are left to label.
+        TypeError: the generator is not a numpy.random.Generator.
+
+    Chapter: 1a.
+    """
+    check_generator(generator, "split_pieces")
+    whole_number("n_test", n_test, lowest=1)
+    group = corpora.melody_groups(grids) if by_melody else np.arange(len(grids))
+    is_test = np.zeros(len(grids), bool)
+    for number in generator.permutation(group.max() + 1):
+        if is_test.sum() >= n_test:
+            break
+        is_test |= group == number
+    return PieceSplit(tuple(np.flatnonzero(~is_test)), tuple(np.flatnonzero(is_test)))
+
+
+def check_pieces_apart(grids: Sequence[voices.VoiceGrid], split: PieceSplit) -> None:
+    """Refuse a split in which the very same notes stand on both sides.
+
+    Args:
+        grids: all pieces.
+        split: which are labelled and which tested.
+
+    Raises:
+        ValueError: a test piece is also a labelled one.
+
+    Chapter: 1a.
+    """
+    known = {grids[index].pitch.tobytes(): index for index in split.labelled}
+    for index in split.test:
+        if grids[index].pitch.tobytes() in known:
+            raise ValueError(
+                f"No test piece may be a labelled piece too; {grids[index].name or f'piece {index}'} is. Was one part "
+                "cut from the other?"
+            )
+
+
+def check_melodies_apart(grids: Sequence[voices.VoiceGrid], split: PieceSplit) -> None:
+    """Refuse a split with the same hymn on both sides.
+
+    Args:
+        grids: all pieces.
+        split: which are labelled and which tested.
+
+    Raises:
+        ValueError: a melody of the test pieces is sung in a labelled piece.
+
+    Chapter: 1a.
+    """
+    group = corpora.melody_groups(grids)
+    shared = np.isin(group[list(split.test)], group[list(split.labelled)])
+    if shared.any():
+        first = grids[split.test[int(shared.argmax())]]
+        raise ValueError(
+            f"Melodies must stay on one side of this split; {shared.sum()} of {len(shared)} test pieces share theirs "
+            f"with a labelled piece, the first is {first.name or 'without a name'}. Use corpora.melody_disjoint_split."
+        )
+
+
+def draw_labelled(
+    split: PieceSplit, has_labels: Int[np.ndarray, " n"], budget: int | None, generator: np.random.Generator
+) -> list[int]:
+    """Draw which pieces are labelled.
+
+    All pieces are put into one drawn order, and the first of them that have labels are taken: generators in the same
+    state give nested draws for all budgets, and the same draws for every encoder.
+
+    Args:
+        split: which pieces may be labelled.
+        has_labels: indices of the pieces with labels for the task.
+        budget: how many; None for all.
+        generator: source of chance.
+
+    Returns:
+        Indices of pieces, in the order drawn.
+
+    Raises:
+        ValueError: there are fewer pieces with labels than the budget.
+        TypeError: the generator is not a numpy.random.Generator, or the budget is not a whole number.
+
+    Chapter: 1a.
+    """
+    check_generator(generator, "probe")
+    order = np.array(split.labelled)[generator.permutation(len(split.labelled))]
+    order = order[np.isin(order, has_labels)]
+    if budget is None:
+        return order.tolist()
+    whole_number("budget", budget, lowest=1)
+    if budget > len(order):
+        raise ValueError(
+            f"A budget of {budget} labelled pieces needs as many with labels for the task; the split has {len(order)}. "
+            "Ask for fewer, or for all with budget=None."
+        )
+    return order[:budget].tolist()
