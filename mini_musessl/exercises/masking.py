@@ -324,7 +324,11 @@ EXERCISES: tuple[Exercise, ...] = (
         hint="Make one Boolean array that is True exactly for the targets: `is_padding[..., None]` fits `is_hidden`.",
         cases=lambda: (
             _windows_half_shown(),
-            (np.log([[[0.5, 0.25, 1.0, 0.5]]]), np.array([[[True, True, False, False]]]), np.array([[False]])),
+            (
+                np.log([[[0.5, 0.25, 1.0, 0.5], [0.9, 0.8, 0.7, 0.6]]]),
+                np.array([[[True, True, False, False], [False] * 4]]),
+                np.array([[False, False]]),
+            ),
         ),
         solution=hidden_loss,
         mistakes=(
@@ -352,7 +356,7 @@ EXERCISES: tuple[Exercise, ...] = (
             ),
         ),
         fact="{outputs[0]} nats a hidden cell in the first batch, and what can be seen costs nothing.",
-        case_names=("the padded batch", "the batch of one step"),
+        case_names=("the padded batch", "the batch of one window"),
         tolerance=1e-9,
     ),
     Exercise(
