@@ -1,0 +1,407 @@
+"""Infilling: by hand, against slow versions and brute force, on the same hidden cells, and the refusals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mini_musessl.corruption import hide_voices
+from mini_musessl.encoder import EncoderConfig
+from mini_musessl.evaluation import cell_scoring, infilling, likelihood, orderless
+from mini_musessl.evaluation.chorale_ids import encode_chorales
+from mini_musessl.evaluation.counting import Unigram
+from mini_musessl.evaluation.infilling import (
+    KINDS,
+    NeighbourCounts,
+    UniformCells,
+    draw_hidden,
+    evaluate_infilling,
+    evaluate_kinds,
+    orderless_by_orders,
+    orderless_by_subsets,
+)
+from mini_musessl.evaluation.neighbour_facts import N_VALUES, neighbour_facts
+from mini_musessl.evaluation.neighbours import CHAINS, Chain
+from mini_musessl.masked_transformer import MaskedTransformer
+
+# Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
+torch.set_num_threads(1)
+
+
+def random_ids(n_steps, seed, lowest=1, highest=46):
+    """Return ids (n_steps, 4) that hold more often than not, rests among them."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(lowest, highest + 1, size=(n_steps, 4))
+    for step in range(1, n_steps):
+        ids[step] = np.where(rng.random(4) < 0.7, ids[step - 1], ids[step])
+    ids[rng.random(ids.shape) < 0.05] = 0
+    return ids
+
+
+def pitches(ids):
+    return np.where(ids == 0, -1, ids + 35)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def chorales():
+    return [pitches(random_ids(n, seed=n)) for n in (40, 24, 61)]
+
+
+@pytest.fixture(scope="module")
+def counts(chorales):
+    hidden = [draw_hidden(chorales, hide, rng(seed), 2) for seed, hide in enumerate(KINDS.values())]
+    return NeighbourCounts(chorales, [np.concatenate(each) for each in zip(*hidden, strict=True)])
+
+
+@pytest.fixture(scope="module")
+def network():
+    config = EncoderConfig(context_length=16, d_model=8, n_layers=1, n_heads=2, d_feedforward=12, d_voice=6)
+    model, generator = MaskedTransformer(config).eval(), torch.Generator().manual_seed(1)
+    for weight in model.parameters():
+        weight.data.normal_(std=0.5, generator=generator)
+    return model
+
+
+def same_chain(*facts, strength=20.0):
+    """Return the same facts for every situation."""
+    return dict.fromkeys(CHAINS, Chain(facts, strength))
+
+
+class CountsTheVisible:
+    """Gives the symbol that stands in a cell a probability that depends on how many cells are seen."""
+
+    def cell_log_probs(self, ids, is_hidden):
+        share = (1 + (~is_hidden).sum()) / (2 + is_hidden.size)
+        answer = np.full((*ids.shape, 47), (1 - share) / 46)
+        np.put_along_axis(answer, ids[..., None], share, axis=-1)
+        return np.log(answer)
+
+
+def test_uniform_costs_ln_47_whatever_is_hidden(chorales):
+    for found in evaluate_kinds(UniformCells(), chorales, rng()).values():
+        assert found.nats_per_cell == pytest.approx(math.log(47))
+    for measure in (orderless_by_orders, orderless_by_subsets):
+        assert measure(UniformCells(), chorales, rng()).nats_per_cell == pytest.approx(math.log(47))
+
+
+def test_a_measurement_by_hand():
+    # The soprano of two steps is hidden; the first is what follows it, the second is what stood before it.
+    pieces = [np.array([[60, 59, 58, 57], [60, 59, 58, 57], [62, 59, 58, 57], [62, 59, 58, 57]])]
+    is_hidden = np.zeros((1, 4, 4), bool)
+    is_hidden[0, 1:3, 0] = True
+    found = evaluate_infilling(CountsTheVisible(), pieces, [is_hidden])
+    assert found.n_cells == 2
+    np.testing.assert_allclose(found.nats[0], -math.log(15 / 18))
+    assert found.is_copy[0].tolist() == [True, True]
+    assert (found.accuracy, found.copy_share, found.nats_elsewhere) == (1, 1, None)
+    is_hidden[0, :, 0] = True
+    whole_voice = evaluate_infilling(CountsTheVisible(), pieces, [is_hidden])
+    assert (whole_voice.copy_share, whole_voice.nats_where_copied) == (0, None)
+    assert whole_voice.nats_elsewhere == pytest.approx(-math.log(13 / 18))
+
+
+def test_a_voice_of_rests_that_is_hidden_is_not_a_copy():
+    is_hidden = np.zeros((1, 3, 4), bool)
+    is_hidden[0, :, 1] = True
+    found = evaluate_infilling(UniformCells(), [np.tile([70, -1, 60, 50], (3, 1))], [is_hidden])
+    assert found.copy_share == 0
+
+
+def test_a_network_is_asked_for_each_draw_by_itself(network):
+    ids = random_ids(11, seed=1)
+    hidden = draw_hidden([pitches(ids)], KINDS["cells"], rng(), n_draws=3)[0]
+    found = evaluate_infilling(network, [pitches(ids)], [hidden])
+    by_hand, choices = [], []
+    with torch.no_grad():
+        for each in hidden:
+            log_probs = network(torch.from_numpy(ids)[None], torch.from_numpy(each)[None]).log_softmax(-1)[0].numpy()
+            by_hand.append(-log_probs[each, ids[each]])
+            choices.append(log_probs[each].argmax(axis=1) == ids[each])
+    np.testing.assert_allclose(found.nats[0], np.concatenate(by_hand), atol=1e-5)
+    assert (found.is_first_choice[0] == np.concatenate(choices)).all()
+
+
+def test_how_many_draws_are_asked_at_once_changes_nothing(network, monkeypatch):
+    pieces = [pitches(random_ids(n, seed=1)) for n in (21, 5)]
+    hidden = draw_hidden(pieces, hide_voices, rng(), n_draws=5)
+    together = evaluate_infilling(network, pieces, hidden).nats
+    whole = orderless_by_orders(network, pieces, rng()).draw_nats
+    monkeypatch.setattr(cell_scoring, "N_CELLS_AT_ONCE", 50)
+    monkeypatch.setattr(orderless, "N_CELLS_AT_ONCE", 50)
+    for one, other in zip(together, evaluate_infilling(network, pieces, hidden).nats, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    np.testing.assert_allclose(whole, orderless_by_orders(network, pieces, rng()).draw_nats, atol=1e-5)
+
+
+def test_models_are_compared_on_the_same_cells(network, counts, chorales):
+    results = [evaluate_kinds(model, chorales, rng(5), n_draws=2) for model in (network, counts, UniformCells())]
+    for name in KINDS:
+        copies = [np.concatenate(found[name].is_copy) for found in results]
+        assert (copies[0] == copies[1]).all()
+        assert (copies[0] == copies[2]).all()
+    one, other = results[1]["spans"], results[2]["spans"]
+    difference = likelihood.compare(one, other, rng())
+    assert difference.difference == pytest.approx(one.nats_per_cell - other.nats_per_cell)
+    assert difference.low <= difference.difference <= difference.high
+
+
+def test_the_same_generator_hides_the_same_and_another_does_not(chorales):
+    first, again, other = (draw_hidden(chorales, KINDS["spans"], rng(seed), 2) for seed in (0, 0, 1))
+    assert all((one == two).all() for one, two in zip(first, again, strict=True))
+    assert not all((one == two).all() for one, two in zip(first, other, strict=True))
+    assert (first[0][0] != first[0][1]).any()
+
+
+@settings(max_examples=20)
+@given(n_steps=st.integers(1, 30), share=st.floats(0, 1), seed=st.integers(0, 999))
+def test_probabilities_of_the_counts_sum_to_one(counts, n_steps, share, seed):
+    ids = rng(seed).integers(47, size=(n_steps, 4))
+    is_hidden = rng(seed).random(ids.shape) < share
+    answer = counts.cell_log_probs(ids, is_hidden)
+    assert answer.shape == (n_steps, 4, 47)
+    np.testing.assert_allclose(np.exp(answer).sum(axis=-1), 1)
+
+
+def test_the_counts_do_not_look_at_what_is_hidden(counts):
+    ids, other = random_ids(30, seed=1), random_ids(30, seed=2)
+    is_hidden = rng().random(ids.shape) < 0.5
+    np.testing.assert_array_equal(
+        counts.cell_log_probs(ids, is_hidden), counts.cell_log_probs(np.where(is_hidden, other, ids), is_hidden)
+    )
+
+
+def test_without_facts_the_counts_know_how_often_a_voice_sings_each_symbol(chorales):
+    hidden = draw_hidden(chorales, KINDS["cells"], rng())
+    model = NeighbourCounts(chorales, hidden, same_chain())
+    answer = model.cell_log_probs(encode_chorales(chorales)[0], hidden[0][0])
+    np.testing.assert_allclose(np.exp(answer), np.tile(Unigram(chorales).table, (len(answer), 1, 1)))
+
+
+def facts_slowly(ids, is_hidden, step, voice):
+    """Return anchor and some facts of one cell, by looking around it."""
+    n_steps = len(ids)
+    back = next((d for d in range(1, step + 1) if not is_hidden[step - d, voice]), 0)
+    ahead = next((d for d in range(1, n_steps - step) if not is_hidden[step + d, voice]), 0)
+    before = ids[step - back, voice] if back else -1
+    after = ids[step + ahead, voice] if ahead else -1
+    beside = {other: ids[step, other] for other in range(4) if not is_hidden[step, other]}
+    candidates = [(before, 1), (after, 2), *((beside.get(other, -1), 3 + other) for other in (0, 3, 1, 2))]
+    anchor, kind = next(((pitch, kind) for pitch, kind in candidates if pitch > 0), (-1, 0))
+
+    def relation(symbol):
+        return symbol - anchor + 46 if anchor > 0 and symbol > 0 else 93 if symbol == 0 else 94
+
+    def distance(gap):
+        return 0 if gap == 0 else 1 + sum(gap > limit for limit in (1, 2, 4, 8, 16))
+
+    facts = {
+        "voice": voice,
+        "anchor": kind,
+        "after": relation(after),
+        "gap_before": distance(back),
+        "gap_after": distance(ahead),
+        "beat": step % 4,
+        "height": max(anchor, 0) // 4,
+    }
+    for other, name in enumerate(("soprano", "alto", "tenor", "bass")):
+        number = relation(beside.get(other, -1))
+        facts[name] = number - 93 + 12 if number >= 93 else (number - 46) % 12
+    return anchor, facts
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "all"])
+def test_facts_are_what_a_look_around_finds(kind):
+    ids = random_ids(24, seed=3)
+    is_hidden = np.ones(ids.shape, bool) if kind == "all" else draw_hidden([pitches(ids)], KINDS[kind], rng(4))[0][0]
+    facts, anchor = neighbour_facts(ids, is_hidden)
+    for step, voice in np.argwhere(is_hidden):
+        slow_anchor, slow_facts = facts_slowly(ids, is_hidden, step, voice)
+        assert anchor[step, voice] == slow_anchor
+        assert {name: int(facts[name][step, voice]) for name in slow_facts} == slow_facts
+    for name, values in facts.items():
+        assert ((values >= 0) & (values < N_VALUES[name])).all(), name
+
+
+def test_the_scale_by_hand():
+    # C major around a hidden C.
+    ids = np.array([[25 + interval, 0, 0, 0] for interval in (0, 2, 4, 5, 7, 9, 11, 0)])
+    is_hidden = np.zeros(ids.shape, bool)
+    is_hidden[7, 0] = True
+    ids[6, 0] = 25  # so that the anchor is a C
+    ids[0, 0] = 24  # and its leading tone is heard
+    facts, anchor = neighbour_facts(ids, is_hidden)
+    assert anchor[7, 0] == 25
+    # Semitone above more often than tone: no. Semitone below more than tone below: yes. Minor third more than major:
+    # no. Major third below more than minor: no (A is heard). Tritone: no.
+    assert facts["scale"][7, 0] == 0b00010
+
+
+def test_facts_but_height_are_deaf_to_the_key():
+    ids = random_ids(40, seed=5, lowest=10, highest=35)
+    is_hidden = rng().random(ids.shape) < 0.4
+    here, _ = neighbour_facts(ids, is_hidden)
+    there, _ = neighbour_facts(np.where(ids == 0, 0, ids + 7), is_hidden)
+    for name in N_VALUES:
+        if name != "height":
+            assert (here[name] == there[name])[is_hidden].all(), name
+
+
+def situation(facts, cell):
+    """Return how near the nearest seen symbol of the voice is."""
+    gaps = [int(facts[name][cell]) for name in ("gap_before", "gap_after") if facts[name][cell]]
+    return "alone" if not gaps else "near" if min(gaps) <= 2 else "far"
+
+
+def test_the_counts_are_the_slow_version():
+    facts, strength = ("anchor", "gap_before", "after"), 3.0
+    chorales = [pitches(random_ids(n, seed=n, lowest=20, highest=24)) for n in (30, 20)]
+    hidden = draw_hidden(chorales, KINDS["spans"], rng(), 2)
+    model = NeighbourCounts(chorales, hidden, same_chain(*facts, strength=strength))
+    seen = []
+    for ids, draws in zip(encode_chorales(chorales), hidden, strict=True):
+        for is_hidden in draws:
+            known, anchor = neighbour_facts(ids, is_hidden)
+            for cell in map(tuple, np.argwhere(is_hidden)):
+                move = ids[cell] - anchor[cell] if ids[cell] and anchor[cell] > 0 else ("rest or alone", ids[cell])
+                seen.append((situation(known, cell), tuple(int(known[name][cell]) for name in facts), move))
+    ids = random_ids(12, seed=9, lowest=18, highest=26)
+    is_hidden = rng(1).random(ids.shape) < 0.5
+    known, anchor = neighbour_facts(ids, is_hidden)
+    answer = model.cell_log_probs(ids, is_hidden)
+    for cell in map(tuple, np.argwhere(is_hidden)):
+        symbols = [s - anchor[cell] if s and anchor[cell] > 0 else ("rest or alone", s) for s in range(47)]
+        share = model.table[cell[1]].copy()
+        for level in range(1, 4):
+            asked = tuple(int(known[name][cell]) for name in facts[:level])
+            where = situation(known, cell)
+            counts = Counter(move for place, context, move in seen if (place, context[:level]) == (where, asked))
+            n_seen = sum(counts.values())
+            if n_seen:
+                # Rests are one answer, whether there is an anchor or not.
+                found = np.array([counts[symbol] for symbol in symbols], float)
+                share = (found + strength * share) / (n_seen + strength)
+        np.testing.assert_allclose(np.exp(answer[cell]), share / share.sum(), rtol=1e-9)
+
+
+def test_counts_learn_what_uniform_and_unigram_do_not_know():
+    chorales = [pitches(random_ids(80, seed, lowest=20, highest=30)) for seed in range(12)]
+    train, held_out = chorales[:10], chorales[10:]
+    hidden = draw_hidden(train, KINDS["cells"], rng(), 4)
+    nats = [
+        evaluate_kinds(model, held_out, rng(1), 2, {"cells": KINDS["cells"]})["cells"].nats_per_cell
+        for model in (NeighbourCounts(train, hidden), NeighbourCounts(train, hidden, same_chain()), UniformCells())
+    ]
+    assert nats[0] < nats[1] - 0.5
+    assert nats[1] < nats[2] - 0.5
+
+
+def mean_over_all_orders(model, ids):
+    """Return the nats a cell, the mean over all orders, from all states that an order may pass."""
+    states = np.array(list(itertools.product((False, True), repeat=ids.size))[1:]).reshape(-1, *ids.shape)
+    scores = cell_scoring.score_hidden(model, ids, states)
+    n_hidden = states.sum(axis=(1, 2))
+    nats = scores.nats.sum(axis=(1, 2)) / n_hidden
+    return np.mean([nats[n_hidden == size].mean() for size in range(1, ids.size + 1)])
+
+
+def test_both_estimates_of_the_orderless_likelihood_meet_brute_force(network):
+    ids = random_ids(2, seed=1)
+    exact = mean_over_all_orders(network, ids)
+    for measure, n_draws in ((orderless_by_orders, 60), (orderless_by_subsets, 250)):
+        found = measure(network, [pitches(ids)], rng(), n_draws)
+        assert found.draw_nats.shape == (1, n_draws)
+        assert found.nats_per_cell == pytest.approx(exact, abs=4 * found.standard_error)
+        assert found.standard_error < 0.1 * exact
+
+
+def test_an_order_asks_each_cell_once_from_those_before_it():
+    # With k cells seen, the right symbol has (1 + k) / (2 + n): the order does not matter, the count does.
+    found = orderless_by_orders(CountsTheVisible(), [pitches(random_ids(5, seed=1))], rng(), n_orders=2)
+    expected = -np.log((1 + np.arange(20)) / 22).mean()
+    np.testing.assert_allclose(found.draw_nats, expected)
+    assert found.standard_error == pytest.approx(0, abs=1e-12)
+
+
+def test_pieces_count_by_their_length():
+    found = orderless.Orderless(np.array([[1.0, 3.0], [4.0, 4.0]]), np.array([30, 10]))
+    assert found.nats_per_cell == 2.5
+    assert found.standard_error == pytest.approx(0.75)
+    assert orderless.Orderless(np.ones((2, 1)), np.array([1, 1])).standard_error is None
+
+
+class Answers:
+    """A model that says the same whatever it is asked."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def cell_log_probs(self, ids, is_hidden):
+        return self.answer
+
+
+PIECE = np.full((20, 4), 60)
+HIDDEN = np.ones((1, 20, 4), bool)
+
+
+@pytest.mark.parametrize(
+    "model, hidden, error, sentence",
+    [
+        (UniformCells(), [], ValueError, "must be said of each piece, 1; found 0"),
+        (UniformCells(), [HIDDEN[0]], ValueError, r"shape \(n_draws, 20, 4\) for piece 0; found \(20, 4\)"),
+        (UniformCells(), [HIDDEN[:, :19]], ValueError, r"found \(1, 19, 4\)"),
+        (UniformCells(), [HIDDEN[:0]], ValueError, r"found \(0, 20, 4\)"),
+        (UniformCells(), [HIDDEN.astype(int)], TypeError, "must be True or False; piece 0 has int64"),
+        (UniformCells(), [np.concatenate((HIDDEN, ~HIDDEN))], ValueError, "one of piece 0 hides nothing"),
+        (object(), [HIDDEN], TypeError, r"a method cell_log_probs\(ids, is_hidden\); found object"),
+        (Answers(np.zeros((20, 4))), [HIDDEN], ValueError, r"shape \(20, 4, 47\); found \(20, 4\)"),
+        (Answers(np.zeros((20, 4, 47))), [HIDDEN], ValueError, "which sum to 1 .* found sums from 47 to 47"),
+        (MaskedTransformer(EncoderConfig(9)), [HIDDEN], ValueError, "this network has 9 in 4"),
+        (MaskedTransformer(EncoderConfig(47, 3)), [HIDDEN], ValueError, "this network has 47 in 3"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(model, hidden, error, sentence):
+    with pytest.raises(error, match=sentence):
+        evaluate_infilling(model, [PIECE], hidden)
+
+
+def test_a_network_that_diverged_is_refused(network):
+    broken = MaskedTransformer(network.config)
+    broken.head.to_voices.bias.data[:] = float("nan")
+    with pytest.raises(FloatingPointError, match="Did training diverge"):
+        evaluate_infilling(broken, [PIECE], [HIDDEN])
+
+
+def test_bad_requests_are_refused():
+    with pytest.raises(ValueError, match="needs at least one kind of hiding"):
+        evaluate_kinds(UniformCells(), [PIECE], rng(), kinds={})
+    with pytest.raises(TypeError, match="draw_hidden"):
+        draw_hidden([PIECE], hide_voices, 5)
+    with pytest.raises(ValueError, match="n_draws must be at least 1; found 0"):
+        draw_hidden([PIECE], hide_voices, rng(), 0)
+    with pytest.raises(ValueError, match="n_orders must be at least 1; found 0"):
+        orderless_by_orders(UniformCells(), [PIECE], rng(), 0)
+    with pytest.raises(TypeError, match="orderless_by_subsets"):
+        orderless_by_subsets(UniformCells(), [PIECE], None)
+    with pytest.raises(ValueError, match="Facts must be among voice, .*; found 'key'"):
+        Chain(("voice", "key"), 1.0)
+    with pytest.raises(ValueError, match="must be numbered in 64 bits; found 24 facts"):
+        Chain(("after", "scale") * 12, 1.0)
+    with pytest.raises(ValueError, match="strength must be above 0; found 0"):
+        Chain(("voice",), 0)
+    with pytest.raises(ValueError, match="situations near, far, alone needs a chain; found near"):
+        NeighbourCounts([PIECE], [HIDDEN], {"near": CHAINS["near"]})
+
+
+def test_everything_of_the_chapter_stands_in_one_module():
+    assert all(hasattr(infilling, name) for name in infilling.__all__)
