@@ -28,7 +28,9 @@ from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_pr
 
 from mini_musessl import checkpoints, corpora, training, windows
 from mini_musessl.evaluation import calibration, counting, likelihood
+from mini_musessl.evaluation.ensemble import Ensemble
 from mini_musessl.frames import FrameTransformer
+from mini_musessl.objectives.distillation import Distillation
 from mini_musessl.objectives.next_frame import next_frame
 from mini_musessl.objectives.next_token import next_token
 from mini_musessl.tokenizers import VoiceGridTokens
@@ -81,6 +83,24 @@ def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator
     )
 
 
+def load_teachers(name: str, folder: Path) -> list[torch.nn.Module]:
+    """Return the kept networks of a setting, one a seed.
+
+    Args:
+        name: of the setting.
+        folder: where runs are kept.
+
+    Raises:
+        SystemExit: a run has not ended.
+    """
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    paths = [folder / f"{setting.file_name}-{seed}.safetensors" for seed in setting.seeds]
+    missing = [path.stem for path in paths if not path.exists()]
+    if missing:
+        raise SystemExit(f"Teachers must be trained before their students; {', '.join(missing)} did not end yet.")
+    return [checkpoints.load_checkpoint(path).model for path in paths]
+
+
 def describe_score(score: likelihood.Likelihood) -> dict[str, Any]:
     """Return the numbers that the protocol asks for, and the nats of each piece."""
     return {
@@ -118,6 +138,33 @@ def count(data: str) -> list[dict[str, Any]]:
     return rows
 
 
+def score_together(name: str, folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of the networks of a setting together, and of its first one in twelve keys; none without them.
+
+    They are no single models: they say how much of a loss is chance, and what a student could learn.
+
+    Args:
+        name: of the setting.
+        folder: where runs are kept, and where scores are kept once they are known.
+    """
+    path = folder / "together.json"
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    if not all((folder / f"{setting.file_name}-{seed}.safetensors").exists() for seed in setting.seeds):
+        return []
+    if not path.exists():
+        networks, split = load_teachers(name, folder), load_data("JSB")
+        ensembles = {
+            f"{name}: {len(networks)} seeds together": Ensemble(networks),
+            f"{name}: seed {setting.seeds[0]} in twelve keys": Ensemble(networks[:1], range(-5, 7)),
+        }
+        rows = [
+            {"model": about, "group": "together", "data": "JSB", "seconds": 0.0, **score_parts(model, split)}
+            for about, model in ensembles.items()
+        ]
+        path.write_text(json.dumps(rows), "utf-8")
+    return json.loads(path.read_text("utf-8"))
+
+
 def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
     """Train and score one model, or read the row of the run that has ended.
 
@@ -135,6 +182,9 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         return json.loads(place.with_suffix(".json").read_text("utf-8"))
     split, tokenizer = load_data(setting.data), VoiceGridTokens()
     ids = [tokenizer.encode(piece).reshape(-1, 4) for piece in split["train"]]
+    objective = next_frame if setting.reads_frames else next_token
+    if setting.teachers:
+        objective = Distillation(load_teachers(setting.teachers, folder))
     model = setting.make_model(seed)
     config = dataclasses.replace(setting.training, seed=seed)
     if n_updates is not None:
@@ -150,7 +200,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         make_batches(setting, ids, seed),
         config,
         evaluate,
-        next_frame if setting.reads_frames else next_token,
+        objective,
         report=lambda line: print(line, flush=True),
         folder=place,
     )
@@ -162,6 +212,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         "n_weights": sum(weight.numel() for weight in model.parameters()),
         "updates": config.n_updates,
         "seconds": round(history.seconds[-1], 1),
+        **({"taught_by": setting.teachers} if setting.teachers else {}),
         **score_parts(model, split),
         "history": {"seconds": [round(s, 1) for s in history.seconds], "targets": history.n_targets}
         | {name: [round(nats, 4) for nats in getattr(history, f"{name}_nats")] for name in ("train", "valid")},
@@ -193,7 +244,7 @@ def main() -> None:
         for seed in setting.seeds if setting.name in arguments.only else ():
             if arguments.seeds is None or seed in arguments.seeds:
                 run(setting, seed, runs, arguments.updates)
-    rows = [*count("JSB"), *count("rebuilt")]
+    rows = [*count("JSB"), *count("rebuilt"), *score_together("frames", runs)]
     for setting in SETTINGS:
         rows += [
             run(setting, seed, runs) for seed in setting.seeds if (runs / f"{setting.file_name}-{seed}.json").exists()

@@ -68,13 +68,22 @@ def test_the_recurrent_network_scores_a_window_as_it_scores_a_piece(load):
     np.testing.assert_allclose(model.symbol_log_probs(ids), log_probs, atol=1e-6)
 
 
-def test_a_run_is_trained_once_scored_and_kept(load, tmp_path, monkeypatch):
-    jsb, settings = load("jsb"), load("jsb_settings")
+@pytest.fixture(name="few_pieces")
+def make_few_pieces(load, monkeypatch):
+    """Let the experiment read six short pieces as every part of its data."""
     generator = np.random.default_rng(0)
     pieces = [generator.integers(50, 70, (20 + n, 4)) for n in range(6)]
     split = {part: [from_pitches(pitch) for pitch in pieces] for part in ("train", "valid", "test")}
-    monkeypatch.setattr(jsb, "load_data", lambda name: split)
-    setting = next(setting for setting in settings.SETTINGS if setting.name == "frames")
+    monkeypatch.setattr(load("jsb"), "load_data", lambda name: split)
+    return pieces
+
+
+def find_setting(load, name):
+    return next(setting for setting in load("jsb_settings").SETTINGS if setting.name == name)
+
+
+def test_a_run_is_trained_once_scored_and_kept(load, few_pieces, tmp_path, monkeypatch):
+    jsb, pieces, setting = load("jsb"), few_pieces, find_setting(load, "frames")
     row = jsb.run(setting, 0, tmp_path, n_updates=2)
     assert row["valid"]["nats"] == pytest.approx(np.log(47), abs=1)
     assert len(row["valid"]["pieces"]) == 6
@@ -84,6 +93,21 @@ def test_a_run_is_trained_once_scored_and_kept(load, tmp_path, monkeypatch):
     assert (tmp_path / "frames-0.safetensors").is_file()
     monkeypatch.setattr(jsb.training, "train", None)  # a second call must not train
     assert jsb.run(setting, 0, tmp_path, n_updates=2) == row
+
+
+def test_a_student_learns_from_the_kept_networks_of_another_setting_and_not_without(load, few_pieces, tmp_path):
+    jsb, setting = load("jsb"), find_setting(load, "frames, taught")
+    with pytest.raises(SystemExit, match="frames-0, frames-1, frames-2 did not end yet"):
+        jsb.run(setting, 0, tmp_path, n_updates=2)
+    assert jsb.score_together("frames", tmp_path) == []
+    for seed in range(3):
+        jsb.run(find_setting(load, "frames"), seed, tmp_path, n_updates=1)
+    row = jsb.run(setting, 0, tmp_path, n_updates=2)
+    assert row["taught_by"] == "frames"
+    together, in_twelve_keys = jsb.score_together("frames", tmp_path)
+    alone = [json.loads((tmp_path / f"frames-{seed}.json").read_text("utf-8")) for seed in range(3)]
+    assert together["valid"]["nats"] <= np.mean([row["valid"]["nats"] for row in alone])
+    assert in_twelve_keys["valid"]["nats"] == pytest.approx(alone[0]["valid"]["nats"], abs=0.1)
 
 
 @pytest.mark.skipif("jsb" not in {path.stem for path in FOLDER.glob("*.json")}, reason="the benchmark was not run")

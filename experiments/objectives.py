@@ -1,0 +1,208 @@
+"""What each objective teaches: one encoder, one budget, every objective, the same probes; three seeds.
+
+python experiments/objectives.py                                   # every run that is not there yet; hours on one core
+python experiments/objectives.py --only "masked, orderless" order --seeds 0
+python experiments/objectives.py --updates 3 --folder try          # a quick look at everything
+
+The training part of the rebuilt split gives the pieces to train on and those to label; the test part is asked. No
+setting was chosen by the test part. Each run is kept in experiments/runs/objectives: its row, and the weights of the
+encoder's network. The result, mini_musessl/results/objectives.json, is made of all rows that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
+from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
+
+from mini_musessl import checkpoints, corpora, pretrained, training, voices
+from mini_musessl.encoder import FrameEncoder
+from mini_musessl.evaluation import infilling, neighbours, probing
+from mini_musessl.masked_transformer import MaskedTransformer
+
+RUNS = ROOT / "experiments" / "runs" / "objectives"
+#: Labelled pieces of a probe, and of the networks that are fine-tuned, which cost far more.
+PROBE_BUDGETS, FINE_TUNING_BUDGETS = (1, 5, 10, 50, None), (10, None)
+#: Draws of the labelled pieces for each encoder.
+N_DRAWS = 3
+
+
+@functools.cache
+def load_split() -> dict[str, list[voices.VoiceGrid]]:
+    """Return the chorales by part."""
+    return corpora.rebuilt_split(corpora.load_chorales())
+
+
+def choose_pieces(setting: Setting, seed: int) -> list[voices.VoiceGrid]:
+    """Return the pieces to train on: those of few are among those of many."""
+    pieces = load_split()["train"]
+    if setting.n_pieces is None:
+        return pieces
+    return [pieces[index] for index in np.random.default_rng(seed).permutation(len(pieces))[: setting.n_pieces]]
+
+
+def ask_probes(features: dict[str, probing.Features], seed: int) -> list[dict[str, Any]]:
+    """Return a row a task, budget and draw, without what every row of the study repeats."""
+    _, split = probing.join_parts(load_split())
+    kept = ("task", "budget", "draw", "balanced_accuracy", "chance", "accuracy", "majority_accuracy")
+    rows = []
+    for row in probing.probe_all(features, split, PROBE_BUDGETS, N_DRAWS, seed):
+        is_classes = "balanced_accuracy" in row
+        rows.append({key: row[key] for key in kept if key in row} if is_classes else dict(row))
+    return [{key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in rows]
+
+
+def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
+    """Return a row a task and budget of networks that learn on from labels."""
+    grids, split = probing.join_parts(load_split())
+    config, rows = dataclasses.replace(probing.FINE_TUNING, seed=seed), []
+    for task in (name for name, task in probing.TASKS.items() if task.classes):
+        for budget in FINE_TUNING_BUDGETS:
+            generator = np.random.default_rng([seed, 0])  # the labelled pieces of a probe's first draw
+            found = probing.fine_tune(encoder, task, grids, split, budget, generator, config)
+            rows.append({"task": task, "budget": budget, "balanced_accuracy": round(found.balanced_accuracy, 4)})
+    return rows
+
+
+def measure_infilling(model: object) -> dict[str, dict[str, float]]:
+    """Return nats a hidden cell of the validation pieces by kind of hiding; every model is asked for the same cells."""
+    found = infilling.evaluate_kinds(model, load_split()["valid"], np.random.default_rng(0))
+    return {kind: round(result.nats_per_cell, 4) for kind, result in found.items()}
+
+
+def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
+    """Train and probe one encoder, or read the row of the run that has ended.
+
+    Args:
+        setting: what to train.
+        seed: of the first weights, the order of the data and dropout.
+        folder: where runs are kept.
+        n_updates: fewer updates than the setting says, for a quick look.
+    """
+    place = folder / f"{setting.file_name}-{seed}"
+    if place.with_suffix(".json").exists():
+        return json.loads(place.with_suffix(".json").read_text("utf-8"))
+    print(f"{setting.name}, seed {seed}", flush=True)
+    began = time.perf_counter()
+    row: dict[str, Any] = {"model": setting.name, "group": setting.group, "seed": seed}
+    if setting.way is None:
+        model = FrameEncoder(ENCODER, seed)
+    else:
+        model = setting.way.make_model(seed)
+        config = dataclasses.replace(TRAINING, seed=seed)
+        if n_updates is not None:
+            config = dataclasses.replace(config, n_updates=n_updates, n_warmup_updates=1, report_every=n_updates)
+        batches = setting.way.make_batches(choose_pieces(setting, seed), np.random.default_rng(seed))
+        history = training.train(
+            model, batches, config, objective=setting.way.objective, report=lambda line: print(line, flush=True)
+        )
+        row |= {"updates": config.n_updates, "seconds": round(history.seconds[-1], 1)}
+        measured = setting.way.measure(model, load_split()["valid"])
+        row["measured"] = {name: round(float(value), 4) for name, value in measured.items()}
+    if isinstance(model, MaskedTransformer):
+        row["infilling"] = measure_infilling(model)
+        checkpoints.save_checkpoint(model, place.with_suffix(".safetensors"), {"model": setting.name, "seed": seed})
+    grids, _ = probing.join_parts(load_split())
+    row["probes"] = ask_probes(probing.encoder_features(model, grids), seed)
+    if setting.is_fine_tuned:
+        row["fine_tuned"] = fine_tune_all(model, seed)
+    row |= {"commit": COMMIT_AT_START, "command": describe_command(), "processor": find_processor()}
+    row["all_seconds"] = round(time.perf_counter() - began, 1)
+    place.with_suffix(".json").write_text(json.dumps(row), "utf-8")
+    print(f"{setting.name}, seed {seed}: {row['all_seconds']} seconds", flush=True)
+    return row
+
+
+def refer(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows that train no encoder here: hand-made features, the states of the shipped network, counting.
+
+    Args:
+        folder: where rows are kept once they are known.
+    """
+
+    def by_hand() -> list[dict[str, Any]]:
+        grids, _ = probing.join_parts(load_split())
+        features = probing.handmade_features(grids)
+        return [
+            {"model": "made by hand", "group": "references", "seed": seed, "probes": ask_probes(features, seed)}
+            for seed in SEEDS
+        ]
+
+    def by_voice() -> list[dict[str, Any]]:
+        grids, _ = probing.join_parts(load_split())
+        tasks = [task for task in probing.TASKS if task != "beat"]  # this network is told the step in the bar
+        features = probing.encoder_features(pretrained.load("chorale-frame").model, grids, tasks)
+        name = "chorale-frame, the shipped network"
+        return [
+            {"model": name, "group": "references", "seed": seed, "probes": ask_probes(features, seed)} for seed in SEEDS
+        ]
+
+    def by_counting() -> list[dict[str, Any]]:
+        models = {
+            "counts of neighbours": neighbours.NeighbourCounts(load_split()["train"]),
+            "uniform": infilling.UniformCells(),
+        }
+        return [
+            {"model": name, "group": "counting", "infilling": measure_infilling(model)}
+            for name, model in models.items()
+        ]
+
+    return [row for make in (by_hand, by_voice, by_counting) for row in _keep(folder / f"{make.__name__}.json", make)]
+
+
+def _keep(path: Path, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return rows that are kept in a file; make them if there is none."""
+    if not path.exists():
+        began = time.perf_counter()
+        rows = make()
+        cost = {"all_seconds": round((time.perf_counter() - began) / len(rows), 1), "commit": COMMIT_AT_START}
+        path.write_text(json.dumps([row | cost for row in rows]), "utf-8")
+    return json.loads(path.read_text("utf-8"))
+
+
+def main() -> None:
+    """Run what is asked for, and write the result of all runs that are there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=[setting.name for setting in SETTINGS], metavar="NAME")
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--updates", type=int, help="for a quick look")
+    parser.add_argument("--folder", type=Path, help="where a quick look writes")
+    arguments = parser.parse_args()
+    unknown = set(arguments.only) - {setting.name for setting in SETTINGS}
+    if unknown:
+        known = "; ".join(setting.name for setting in SETTINGS)
+        raise SystemExit(f"--only takes names of settings; found {', '.join(sorted(unknown))}. Known: {known}.")
+    torch.set_num_threads(1)
+    runs = RUNS if arguments.folder is None else arguments.folder / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    for seed in arguments.seeds:
+        for setting in SETTINGS:
+            if setting.name in arguments.only:
+                run(setting, seed, runs, arguments.updates)
+    rows = refer(runs)
+    for setting in SETTINGS:
+        rows += [run(setting, seed, runs) for seed in SEEDS if (runs / f"{setting.file_name}-{seed}.json").exists()]
+    path = write_result(
+        "objectives",
+        rows,
+        seeds=sorted({row["seed"] for row in rows if "seed" in row}),
+        seconds=sum(row["all_seconds"] for row in rows),
+        folder=RESULTS if arguments.folder is None else arguments.folder,
+        encoder=dataclasses.asdict(ENCODER),
+        training=dataclasses.asdict(TRAINING),
+    )
+    print(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

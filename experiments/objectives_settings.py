@@ -1,0 +1,189 @@
+"""What the study of objectives trains: one encoder, one budget of updates, every objective of chapter 4."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from mini_musessl import corpora, corruption, voices
+from mini_musessl.encoder import EncoderConfig
+from mini_musessl.evaluation.chorale_ids import encode_chorales
+from mini_musessl.masked_transformer import MaskedTransformer
+from mini_musessl.objectives.attributes import (
+    AttributeModel,
+    Attributes,
+    attribute_batches,
+    label_attributes,
+    measure_attributes,
+)
+from mini_musessl.objectives.contrastive import (
+    Contrastive,
+    ContrastiveModel,
+    contrastive_batches,
+    measure_contrastive,
+)
+from mini_musessl.objectives.masked import masked, masked_batches, measure_masked
+from mini_musessl.objectives.order import OrderModel, measure_order, order, order_batches
+from mini_musessl.training import TrainingConfig
+from mini_musessl.views import Views
+from mini_musessl.windows import random_frame_batches
+
+Grids = Sequence[voices.VoiceGrid]
+
+ENCODER = EncoderConfig()
+TRAINING = TrainingConfig(
+    n_updates=600,
+    learning_rate=2e-3,
+    n_warmup_updates=50,
+    schedule="trapezoid",
+    decay_share=0.5,
+    weight_decay=0.1,
+    betas=(0.9, 0.98),
+    averaging=0.98,
+    report_every=200,
+    device="cpu",
+    precision="auto",
+)
+#: Every batch holds 1,536 steps, however they are cut: 16 windows of 96, 24 pairs of 32.
+N_WINDOWS, N_STEPS, N_PAIRS, N_PAIR_STEPS = 16, 96, 24, 32
+HEADS = ("pitch", "rhythm", "harmony")
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Way:
+    """An objective as it is trained.
+
+    Attributes:
+        make_model: seed -> network with an ``.encoder``.
+        make_batches: (training pieces, generator) -> batches without end.
+        objective: (network, batch) -> (loss, number of targets).
+        measure: (network, pieces) -> what the objective itself reports.
+    """
+
+    make_model: Callable[[int], nn.Module]
+    make_batches: Callable[[Grids, np.random.Generator], Iterator[Any]]
+    objective: Callable[[nn.Module, Any], tuple[Any, int]]
+    measure: Callable[[nn.Module, Grids], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the study for each seed.
+
+    Attributes:
+        name: what the row is called.
+        group: which table it belongs to.
+        way: how the encoder is trained; None leaves it as it was drawn.
+        n_pieces: how many pieces it is trained on, the first of the training part in an order of its seed; None: all.
+        is_fine_tuned: whether copies of it also learn from labels.
+    """
+
+    name: str
+    group: str
+    way: Way | None
+    n_pieces: int | None = None
+    is_fine_tuned: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """The name as a name of files."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+def _mask(hide: Callable) -> Way:
+    """Name cells that one kind of hiding hides."""
+
+    def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
+        windows = random_frame_batches(encode_chorales(grids), N_WINDOWS, N_STEPS, generator)
+        return masked_batches(windows, hide, generator)
+
+    def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
+        return measure_masked(model, encode_chorales(grids), np.random.default_rng(0))
+
+    return Way(partial(MaskedTransformer, ENCODER), make_batches, masked, measure)
+
+
+def _ask(heads: Sequence[str]) -> Way:
+    """Answer questions about what comes next, from what came before."""
+
+    def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
+        return attribute_batches([label_attributes(grid) for grid in grids], N_WINDOWS, N_STEPS, generator)
+
+    return Way(
+        partial(AttributeModel, replace(ENCODER, is_causal=True), tuple(heads)),
+        make_batches,
+        Attributes(dict.fromkeys(heads, 1.0)),
+        measure_attributes,
+    )
+
+
+def _contrast(views: Views) -> Way:
+    """Find the other view of the same window."""
+
+    def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
+        hymns, n_steps = corpora.melody_groups(grids), 2 * N_PAIR_STEPS if views.crops else N_PAIR_STEPS
+        return contrastive_batches(encode_chorales(grids), N_PAIRS, n_steps, generator, views, hymns)
+
+    def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
+        hymns = corpora.melody_groups(grids)
+        return measure_contrastive(model, encode_chorales(grids), np.random.default_rng(0), views, hymns=hymns)
+
+    def make_model(seed: int) -> nn.Module:
+        return ContrastiveModel(ENCODER, seed=seed)
+
+    return Way(make_model, make_batches, Contrastive(), measure)
+
+
+def _order() -> Way:
+    """Say which of two windows comes first."""
+
+    def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
+        return order_batches(encode_chorales(grids), N_PAIRS, N_PAIR_STEPS, generator)
+
+    def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
+        return measure_order(model, encode_chorales(grids), np.random.default_rng(0), N_PAIR_STEPS)
+
+    return Way(partial(OrderModel, ENCODER), make_batches, order, measure)
+
+
+def _heads() -> Iterator[Setting]:
+    """All but the two of the seven sets of heads that stand among the objectives: pitch alone, and all three."""
+    for chosen in range(2, 7):
+        names = [head for place, head in enumerate(HEADS) if chosen >> place & 1]
+        yield Setting(f"heads: {' + '.join(names)}", "heads", _ask(names))
+
+
+def _views() -> Iterator[Setting]:
+    """Sets of views."""
+    for name, views in {
+        "crop": Views(transposes=False, crops=True, drops_voices=False),
+        "transposition": Views(transposes=True, crops=False, drops_voices=False),
+        "voices": Views(transposes=False, crops=False, drops_voices=True),
+        "crop + transposition": Views(transposes=True, crops=True, drops_voices=False),
+    }.items():
+        yield Setting(f"views: {name}", "views", _contrast(views))
+
+
+ORDERLESS = _mask(corruption.hide_orderless)
+SETTINGS = (
+    Setting("no training", "references", None, is_fine_tuned=True),
+    Setting("masked, orderless", "objectives", ORDERLESS, is_fine_tuned=True),
+    *(
+        Setting(f"masked: {kind}", "objectives", _mask(corruption.HIDERS[kind]))
+        for kind in ("cells", "spans", "bars", "voices", "notes")
+    ),
+    Setting("next pitch", "objectives", _ask(("pitch",))),
+    Setting("pitch, rhythm and harmony", "objectives", _ask(HEADS)),
+    Setting("contrast: crop + voices", "objectives", _contrast(Views(transposes=False))),
+    Setting("order", "objectives", _order()),
+    *_heads(),
+    *_views(),
+    *(Setting(f"masked, orderless, {n} pieces", "data", ORDERLESS, n_pieces=n) for n in (10, 30, 100)),
+)
