@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from mini_musessl.exercises import (
     attention,
+    attributes,
     benchmark,
     counting,
     data_sets,
@@ -41,6 +42,7 @@ EXERCISES: dict[str, Exercise] = {
         data_sets,
         next_token,
         masking,
+        attributes,
         attention,
         positions,
         music_transformer,
