@@ -28,7 +28,7 @@ from mini_musessl.training import TrainingConfig, train
 
 #: A short training; the labelled pieces are few.
 FINE_TUNING = TrainingConfig(n_updates=100, learning_rate=1e-3, n_warmup_updates=10, precision="auto", report_every=100)
-_N_VIEWS = 16
+_N_VIEWS = 8
 
 
 @dataclass(frozen=True)

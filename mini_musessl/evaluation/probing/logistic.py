@@ -22,6 +22,8 @@ LONE_PENALTY = 0.1
 #: Up to so many pieces, the penalty is chosen by leaving out each of ``_N_FOLDS`` parts once, beyond by one part.
 _FEW_PIECES, _N_FOLDS = 12, 4
 _N_ITERATIONS = 300
+#: To choose a penalty, the optimum need not be met as closely as for the answer.
+_ROUGHLY = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,7 @@ def fit_linear_probe(
     label: Int[np.ndarray, " n_examples"],
     l2: float,
     start: LinearProbe | None = None,
+    tolerance: float = 1e-6,
 ) -> LinearProbe:
     r"""Fit a multinomial logistic regression, to its optimum, in float64.
 
@@ -82,6 +85,7 @@ def fit_linear_probe(
         label: the class of each.
         l2: the penalty, above 0. A feature that is the same everywhere gets no weight.
         start: a probe fitted to the same examples, from which to begin; changes nothing but speed.
+        tolerance: the largest slope at which to stop.
 
     Returns:
         The fitted probe. Where one class alone occurs, it always answers that.
@@ -102,7 +106,7 @@ def fit_linear_probe(
     mean, spread = values.mean(axis=0), values.std(axis=0)
     scale = np.where(spread > 1e-8, spread, 1.0)
     seen, target = np.unique(label, return_inverse=True)
-    weight, bias = _optimum((values - mean) / scale, target, len(seen), l2, start)
+    weight, bias = _optimum((values - mean) / scale, target, len(seen), l2, start, tolerance)
     return LinearProbe(mean, scale, weight, bias, seen)
 
 
@@ -144,16 +148,16 @@ def _path_nats(values: np.ndarray, label: np.ndarray, is_left_out: np.ndarray) -
     target = np.searchsorted(known, label[scored])
     weight = 1 / np.bincount(target, minlength=len(known))[target]
     for l2 in PENALTIES:
-        fitted = fit_linear_probe(values[~is_left_out], label[~is_left_out], l2, fitted)
+        fitted = fit_linear_probe(values[~is_left_out], label[~is_left_out], l2, fitted, _ROUGHLY)
         chosen = fitted.log_probs(values[scored])[np.arange(scored.sum()), target]
         nats.append(-(weight * chosen).sum() / weight.sum())
-        if nats[-1] > 1.5 * min(nats):  # weaker penalties overfit more
-            return np.array(nats + [np.inf] * (len(PENALTIES) - len(nats)))
-    return np.array(nats)
+        if nats[-1] > 1.1 * min(nats):  # weaker penalties overfit more
+            break
+    return np.array(nats + [nats[-1]] * (len(PENALTIES) - len(nats)))
 
 
 def _optimum(
-    x: np.ndarray, target: np.ndarray, n_seen: int, l2: float, start: LinearProbe | None
+    x: np.ndarray, target: np.ndarray, n_seen: int, l2: float, start: LinearProbe | None, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the penalised loss with L-BFGS, its gradient written out by hand.
 
@@ -176,7 +180,7 @@ def _optimum(
     optimizer = torch.optim.LBFGS(
         [weights],
         max_iter=_N_ITERATIONS,
-        tolerance_grad=1e-6,
+        tolerance_grad=tolerance,
         tolerance_change=1e-9,
         line_search_fn="strong_wolfe",
     )
