@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,6 +187,16 @@ def test_the_loss_is_the_weighted_mean_of_what_each_question_costs():
     assert batch.is_padding.any() and n_steps == (batch.pitch[..., 0] != NO_TARGET).sum()
     for name, cost in (("pitch", costs["pitch"]), ("rhythm", rhythm), ("harmony", costs["chord"])):
         assert Attributes({name: 3})(model, batch)[0].item() == pytest.approx(cost, rel=1e-5)
+
+
+@torch.no_grad()
+def test_a_network_with_a_clock_is_told_where_each_window_begins():
+    grid, model = random_chorale(50), make(cycle_length=16)
+    batch = draw([grid], n_windows=4, n_steps=10, semitones=range(1))
+    moved = replace(batch, start_step=batch.start_step + 1)
+    same = replace(batch, start_step=batch.start_step + 16)
+    loss, later, cycle = (Attributes()(model, each)[0].item() for each in (batch, moved, same))
+    assert cycle == pytest.approx(loss) and later != pytest.approx(loss)
 
 
 @torch.no_grad()
