@@ -42,9 +42,13 @@ def _seeds(rows: list[dict[str, Any]]) -> str:
 
 
 def _minutes(rows: list[dict[str, Any]]) -> str:
-    """Return the minutes that training took."""
+    """Return the minutes that training took, and those of the networks that taught."""
     minutes = statistics.fmean(row["seconds"] for row in rows) / 60
-    return f"{minutes:.0f}" if minutes >= 1 else "under 1"
+    taught_by = rows[0].get("taught_by")
+    if taught_by is None:
+        return f"{minutes:.0f}" if minutes >= 1 else "under 1"
+    teachers = [row["seconds"] for row in load_result("jsb")["rows"] if row["model"] == taught_by]
+    return f"{minutes:.0f}, after {sum(teachers) / 60:.0f} of its {len(teachers)} teachers"
 
 
 def _weights(rows: list[dict[str, Any]]) -> str:
@@ -80,6 +84,16 @@ def details() -> str:
             table.append([name, part, f"{means[0]:.3f}", f"{means[1]:.2f}", *voices, *(f"{v:.3f}" for v in others)])
     header = ["model", "part", "nats a step", "bits a quarter", "soprano", "alto", "tenor", "bass"]
     return markdown([*header, "mean of piece means", "changes guessed right"], table)
+
+
+def together() -> str:
+    """Return what several networks, or one in several keys, say together, beside what one of them can learn of it."""
+    table = [
+        [name, _nats(rows, "valid"), _nats(rows, "test"), "one" if rows[0]["group"] == "frames" else "several answers"]
+        for name, rows in _rows(("frames", "together")).items()
+    ]
+    table.sort(key=lambda line: -float(line[1].split()[0]))
+    return markdown(["answers of", "valid", "test", "model"], table)
 
 
 def ideas() -> str:

@@ -76,17 +76,23 @@ FLOORS: dict[str, Floor] = {
             "masked_transformer": "MaskedTransformer: an encoder and a head that names hidden cells",
         },
     ),
-    "6": Floor("objectives", {"objectives": "what the network is asked to predict: the next token, the next frame"}),
+    "6": Floor(
+        "objectives",
+        {
+            "objectives": "what the network is asked: the next token or frame, what a teacher says, hidden cells, "
+            "attributes of what comes, which view belongs to which, which window comes first"
+        },
+    ),
     "7": Floor(
         "use",
         {
             "checkpoints": "safetensors and JSON; anything else is refused",
             "training": "one loop, schedules, averages, history; stopped at any moment, it goes on",
-            "generation": "sampling by temperature, top-k, top-p; continue a piece, harmonise a melody",
+            "generation": "sampling by temperature, top-k, top-p; continue a piece, harmonise, fill gaps",
             "pretrained": "the shipped models: load, describe",
         },
     ),
-    "8": Floor("judgement", {"evaluation": "likelihood, voice leading and other measures of music"}),
+    "8": Floor("judgement", {"evaluation": "likelihood, infilling, probing, voice leading"}),
     SIDE: Floor(
         "rooms",
         {

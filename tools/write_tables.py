@@ -45,6 +45,7 @@ RESULT_PAGES = {
     "chapter_08": {
         "jsb_table": benchmark_tables.headline,
         "jsb details": benchmark_tables.details,
+        "jsb together": benchmark_tables.together,
         "jsb ideas": benchmark_tables.ideas,
         "jsb splits": benchmark_tables.splits,
     },
