@@ -68,7 +68,9 @@ def uniformity(points: Float[Tensor, "n_points d"]) -> float:
 def effective_rank(points: Float[Tensor, "n_points d"]) -> float:
     """Return in how many directions points spread: the exponential of the entropy of the shares of the directions.
 
-    The points are centred; a direction's share is its singular value divided by the sum of all.
+    The points are centred; a direction's share is its singular value divided by the sum of all. How far the points
+    spread does not count: points that have nearly collapsed can still differ in many directions, which ``uniformity``
+    sees through.
 
     Args:
         points: at least 2.
