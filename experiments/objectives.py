@@ -99,7 +99,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         model = FrameEncoder(ENCODER, seed)
     else:
         model = setting.way.make_model(seed)
-        config = dataclasses.replace(TRAINING, seed=seed)
+        config = dataclasses.replace(setting.training, seed=seed)
         if n_updates is not None:
             config = dataclasses.replace(config, n_updates=n_updates, n_warmup_updates=1, report_every=n_updates)
         batches = setting.way.make_batches(choose_pieces(setting, seed), np.random.default_rng(seed))

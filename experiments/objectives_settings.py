@@ -83,6 +83,7 @@ class Setting:
         way: how the encoder is trained; None leaves it as it was drawn.
         n_pieces: how many pieces it is trained on, the first of the training part in an order of its seed; None: all.
         is_fine_tuned: whether copies of it also learn from labels.
+        training: how it is trained; the seed is set for each run.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Setting:
     way: Way | None
     n_pieces: int | None = None
     is_fine_tuned: bool = False
+    training: TrainingConfig = TRAINING
 
     @property
     def file_name(self) -> str:
@@ -185,5 +187,11 @@ SETTINGS = (
     Setting("order", "objectives", _order()),
     *_heads(),
     *_views(),
+    Setting(
+        "masked, orderless, long",
+        "long",
+        ORDERLESS,
+        training=replace(TRAINING, n_updates=4000, averaging=0.998, report_every=400),
+    ),
     *(Setting(f"masked, orderless, {n} pieces", "data", ORDERLESS, n_pieces=n) for n in (10, 30, 100)),
 )

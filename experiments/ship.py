@@ -1,6 +1,6 @@
-"""Put the best runs of the chorale benchmark into the package, each in half precision and with its card.
+"""Put the best runs of the experiments into the package, each in half precision and with its card.
 
-python experiments/ship.py       # after experiments/jsb.py; writes mini_musessl/pretrained_files/*.safetensors
+python experiments/ship.py       # after jsb.py and objectives.py; writes mini_musessl/pretrained_files/*.safetensors
 
 Of the seeds of a setting, the one with the lowest validation loss is shipped; the card says so and gives the spread of
 all. The scores on the card are those of the shipped weights, measured after they were rounded.
@@ -10,62 +10,164 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import jsb
+import jsb_settings
+import objectives
+import objectives_settings
 import torch
-from jsb import RUNS, load_data
-from jsb_settings import SETTINGS
 
 from mini_musessl import checkpoints, pretrained
 from mini_musessl.evaluation import likelihood
 
-#: Name of the shipped model -> (setting, what it is).
-SHIPPED = {
-    "chorale-frame": ("frames", "the best model of the chorale benchmark, one position a step"),
-}
+LICENCE = "weights MIT; the music is in the public domain"
 
 
-def ship(name: str, setting_name: str, about: str) -> None:
-    """Write one shipped model.
+@dataclass(frozen=True)
+class Shipped:
+    """A model to ship.
 
-    Args:
+    Attributes:
         name: of the shipped model.
-        setting_name: of the setting in experiments/jsb_settings.py.
-        about: first line of the card.
+        about: first line of its card.
+        script: the experiment that trains it, under experiments/.
+        setting: its setting there.
+        runs: where its runs are kept.
+        seeds: those of the setting.
+        data: what it was trained on.
+        licence: of the weights and of what they were trained on.
+        loss: row of a run -> the validation loss that chooses among seeds.
+        score: model -> scores for the card.
     """
-    setting = next(setting for setting in SETTINGS if setting.name == setting_name)
-    paths = [RUNS / f"{setting.file_name}-{seed}.json" for seed in setting.seeds]
-    rows = [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
-    if not rows:
-        raise SystemExit(f"No run of {setting_name!r} has ended; run python experiments/jsb.py first.")
-    best = min(rows, key=lambda row: row["valid"]["nats"])
-    path = pretrained.FOLDER / f"{name}.safetensors"
-    model, _ = checkpoints.load_checkpoint(RUNS / f"{setting.file_name}-{best['seed']}.safetensors")
-    checkpoints.save_checkpoint(model, path, {}, dtype=torch.float16)
-    model, _ = checkpoints.load_checkpoint(path)
-    scores = {
-        part: round(likelihood.evaluate_likelihood(model, load_data(setting.data)[part]).nats_per_token, 4)
+
+    name: str
+    about: str
+    script: str
+    setting: Any
+    runs: Path
+    seeds: tuple[int, ...]
+    data: str
+    licence: str
+    loss: Callable[[dict[str, Any]], float]
+    score: Callable[[torch.nn.Module], dict[str, float]]
+
+
+def score_frames(model: torch.nn.Module) -> dict[str, float]:
+    """Return the likelihood of the benchmark."""
+    split = jsb.load_data("JSB")
+    return {
+        f"{part}, nats a token": round(likelihood.evaluate_likelihood(model, split[part]).nats_per_token, 4)
         for part in ("valid", "test")
     }
-    valid = [row["valid"]["nats"] for row in rows]
-    spread = f"{statistics.fmean(valid):.4f} ± {statistics.stdev(valid) if len(valid) > 1 else 0:.4f}"
+
+
+def score_masked(model: torch.nn.Module) -> dict[str, float]:
+    """Return nats a hidden cell by kind of hiding."""
+    return {f"valid, nats a cell, {kind} hidden": nats for kind, nats in objectives.measure_infilling(model).items()}
+
+
+def _find(settings: tuple, name: str) -> Any:
+    """Return a setting by its name."""
+    return next(setting for setting in settings if setting.name == name)
+
+
+SHIPPED = (
+    Shipped(
+        "chorale-frame",
+        "the best model of the chorale benchmark, one position a step; it learned from three others",
+        "jsb.py",
+        _find(jsb_settings.SETTINGS, "frames, taught"),
+        jsb.RUNS,
+        _find(jsb_settings.SETTINGS, "frames, taught").seeds,
+        "JSB-16-SATB, the training part: 229 chorales of J. S. Bach, transposed by -5 to 6 semitones",
+        f"{LICENCE}; the file of the data states no licence",
+        lambda row: row["valid"]["nats"],
+        score_frames,
+    ),
+    Shipped(
+        "chorale-masked",
+        "names hidden cells of a chorale, whichever and however many are hidden; fills gaps and harmonises",
+        "objectives.py",
+        _find(objectives_settings.SETTINGS, "masked, orderless, long"),
+        objectives.RUNS,
+        objectives_settings.SEEDS,
+        "Bach-16 (rebuilt), the training part: chorales of J. S. Bach from music21's corpus, transposed",
+        LICENCE,
+        lambda row: statistics.fmean(row["infilling"].values()),
+        score_masked,
+    ),
+)
+
+
+def ship(shipped: Shipped) -> None:
+    """Write one shipped model, if one of its runs has ended.
+
+    Args:
+        shipped: what to write.
+    """
+    places = [shipped.runs / f"{shipped.setting.file_name}-{seed}.json" for seed in shipped.seeds]
+    rows = [json.loads(place.read_text("utf-8")) for place in places if place.exists()]
+    if not rows:
+        print(f"{shipped.name}: no run of {shipped.setting.name!r} has ended; run experiments/{shipped.script} first.")
+        return
+    best = min(rows, key=shipped.loss)
+    path = pretrained.FOLDER / f"{shipped.name}.safetensors"
+    model, _ = checkpoints.load_checkpoint(shipped.runs / f"{shipped.setting.file_name}-{best['seed']}.safetensors")
+    checkpoints.save_checkpoint(model, path, {}, dtype=torch.float16)
+    model, _ = checkpoints.load_checkpoint(path)
     card = {
-        "about": about,
-        "data": "JSB-16-SATB, the training part: 229 chorales of J. S. Bach, transposed by -5 to 6 semitones",
-        "licence": "weights MIT; the music is in the public domain; the file of the data states no licence",
+        "about": shipped.about,
+        "data": shipped.data,
+        "licence": shipped.licence,
         "seed": best["seed"],
-        "temperature": f"{model.config.temperature}, the one that suits the validation part",
-        "choice": f"lowest validation loss of {len(rows)} seeds, whose mean is {spread}",
-        "command": f'python experiments/jsb.py --only "{setting_name}" --seeds {best["seed"]}',
+        **(
+            {"temperature": f"{best['temperature']}, the one that suits the validation part"}
+            if "temperature" in best
+            else {}
+        ),
+        "choice": _describe_choice([shipped.loss(row) for row in rows]),
+        "command": f'python experiments/{shipped.script} --only "{shipped.setting.name}" --seeds {best["seed"]}',
         "commit": best["commit"][:10],
         "device": best["processor"],
-        "cost": f"{best['seconds'] / 60:.0f} minutes on one core",
-        "scores": {f"{part}, nats a token": nats for part, nats in scores.items()},
+        "cost": _describe_cost(best, shipped.runs),
+        "scores": shipped.score(model),
         "copying": "not measured",
     }
     checkpoints.save_checkpoint(model, path, card, dtype=torch.float16)
-    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {scores}")
+    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {card['scores']}")
+
+
+def _describe_temperature(row: dict[str, Any]) -> dict[str, str]:
+    """Say by what the logits are divided, if they are."""
+    if "temperature" not in row:
+        return {}
+    return {"temperature": f"{row['temperature']}, the one that suits the validation part"}
+
+
+def _describe_choice(losses: list[float]) -> str:
+    """Say how the seed was chosen."""
+    if len(losses) == 1:
+        return "the only seed that was trained"
+    return (
+        f"lowest validation loss of {len(losses)} seeds, whose mean is {statistics.fmean(losses):.4f} ± "
+        f"{statistics.stdev(losses):.4f}"
+    )
+
+
+def _describe_cost(row: dict[str, Any], runs: Path) -> str:
+    """Say how long training took, its teachers' included."""
+    minutes = f"{row['seconds'] / 60:.0f} minutes on one core"
+    if "taught_by" not in row:
+        return minutes
+    setting = _find(jsb_settings.SETTINGS, row["taught_by"])
+    teachers = [json.loads((runs / f"{setting.file_name}-{seed}.json").read_text("utf-8")) for seed in setting.seeds]
+    return f"{minutes}, after {sum(each['seconds'] for each in teachers) / 60:.0f} for its {len(teachers)} teachers"
 
 
 if __name__ == "__main__":
-    for shipped, (setting_name, about) in SHIPPED.items():
-        ship(shipped, setting_name, about)
+    for each in SHIPPED:
+        ship(each)
