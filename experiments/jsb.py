@@ -102,14 +102,18 @@ def load_teachers(name: str, folder: Path) -> list[torch.nn.Module]:
 
 
 def describe_score(score: likelihood.Likelihood) -> dict[str, Any]:
-    """Return the numbers that the protocol asks for, and the nats of each piece."""
+    """Return the numbers that the protocol asks for, and the nats of each piece.
+
+    Models that answer for the symbols that came alone have no first choice; then there is no "change_accuracy".
+    """
+    guessed = score.change_accuracy
     return {
         "nats": round(score.nats_per_token, 5),
         "nats_per_frame": round(score.nats_per_frame, 4),
         "bits_per_quarter": round(score.bits_per_quarter, 3),
         "voices": [round(float(nats), 4) for nats in score.voice_nats],
         "piece_mean": round(score.mean_of_piece_means, 4),
-        "change_accuracy": round(float(score.change_accuracy), 4),
+        **({} if guessed is None else {"change_accuracy": round(float(guessed), 4)}),
         "pieces": [round(float(nats), 4) for nats in score.piece_nats],
     }
 

@@ -101,7 +101,7 @@ def test_a_student_learns_from_the_kept_networks_of_another_setting_and_not_with
         jsb.run(setting, 0, tmp_path, n_updates=2)
     assert jsb.score_together("frames", tmp_path) == []
     for seed in range(3):
-        jsb.run(find_setting(load, "frames"), seed, tmp_path, n_updates=1)
+        jsb.run(find_setting(load, "frames"), seed, tmp_path, n_updates=2)
     row = jsb.run(setting, 0, tmp_path, n_updates=2)
     assert row["taught_by"] == "frames"
     together, in_twelve_keys = jsb.score_together("frames", tmp_path)
