@@ -21,6 +21,7 @@ from mini_musessl.exercises import (
     data_sets,
     first_road,
     frames,
+    learning_without_labels,
     masking,
     mathematics,
     music_transformer,
@@ -37,6 +38,7 @@ EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
     for chapter in (
         first_road,
+        learning_without_labels,
         counting,
         pitch_rhythm_harmony,
         tokens,
