@@ -38,7 +38,7 @@ Grids = Sequence[voices.VoiceGrid]
 
 ENCODER = EncoderConfig()
 TRAINING = TrainingConfig(
-    n_updates=600,
+    n_updates=800,
     learning_rate=2e-3,
     n_warmup_updates=50,
     schedule="trapezoid",
