@@ -118,7 +118,12 @@ class UniformCells:
     def cell_log_probs(
         self, ids: Int[np.ndarray, "n_steps 4"], is_hidden: Bool[np.ndarray, "n_steps 4"]
     ) -> Float[np.ndarray, "n_steps 4 47"]:
-        """Return the logarithm of 1 / 47 everywhere."""
+        """Return the logarithm of 1 / 47 everywhere.
+
+        Args:
+            ids: the piece; only its shape counts.
+            is_hidden: which cells are asked for; changes nothing.
+        """
         return np.full((*ids.shape, N_SYMBOLS), -np.log(N_SYMBOLS))
 
 
