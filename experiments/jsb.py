@@ -240,6 +240,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, help="for a quick look")
     parser.add_argument("--folder", type=Path, help="where a quick look writes")
     arguments = parser.parse_args()
+    if arguments.updates is not None and arguments.folder is None:
+        parser.error("--updates is for a quick look, which needs a --folder of its own: its rows are no results.")
     torch.set_num_threads(1)
     runs = RUNS if arguments.folder is None else arguments.folder / "runs"
     runs.mkdir(parents=True, exist_ok=True)

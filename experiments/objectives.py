@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,14 +28,14 @@ from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_pr
 
 from mini_musessl import checkpoints, corpora, pretrained, training, voices
 from mini_musessl.encoder import FrameEncoder
-from mini_musessl.evaluation import infilling, neighbours, probing
+from mini_musessl.evaluation import infilling, probing
 from mini_musessl.masked_transformer import MaskedTransformer
 
 RUNS = ROOT / "experiments" / "runs" / "objectives"
 #: Labelled pieces of a probe, and of the networks that are fine-tuned, which cost far more.
 PROBE_BUDGETS, FINE_TUNING_BUDGETS = (1, 5, 10, 50, None), (10, None)
-#: Draws of the labelled pieces for each encoder.
-N_DRAWS = 3
+#: Draws of the labelled pieces for each encoder, and for the networks that are fine-tuned: the first of them.
+N_DRAWS, N_FINE_TUNING_DRAWS = 3, 1
 
 
 @functools.cache
@@ -51,33 +52,63 @@ def choose_pieces(setting: Setting, seed: int) -> list[voices.VoiceGrid]:
     return [pieces[index] for index in np.random.default_rng(seed).permutation(len(pieces))[: setting.n_pieces]]
 
 
+def split_tests() -> tuple[list[voices.VoiceGrid], dict[str, probing.PieceSplit]]:
+    """Return the chorales, and which are tested: all of the test part, and those of it whose hymn is new.
+
+    About half of the test pieces set a hymn that is also set in a piece to train on and to label.
+    """
+    grids, split = probing.join_parts(load_split())
+    hymns = corpora.melody_groups(grids)
+    known = set(hymns[list(split.labelled)].tolist())
+    new = tuple(piece for piece in split.test if hymns[piece] not in known)
+    return grids, {"all": split} | ({"new hymns": probing.PieceSplit(split.labelled, new)} if new else {})
+
+
 def ask_probes(features: dict[str, probing.Features], seed: int) -> list[dict[str, Any]]:
-    """Return a row a task, budget and draw, without what every row of the study repeats."""
-    _, split = probing.join_parts(load_split())
+    """Return a row a set of test pieces, task, budget and draw, without what every row of the study repeats."""
     kept = ("task", "budget", "draw", "balanced_accuracy", "chance", "accuracy", "majority_accuracy")
     rows = []
-    for row in probing.probe_all(features, split, PROBE_BUDGETS, N_DRAWS, seed):
-        is_classes = "balanced_accuracy" in row
-        rows.append({key: row[key] for key in kept if key in row} if is_classes else dict(row))
+    for tested, split in split_tests()[1].items():
+        # The same hymn can be found only among pieces that share one.
+        asked = features if tested == "all" else {task: each for task, each in features.items() if each.classes}
+        for row in probing.probe_all(asked, split, PROBE_BUDGETS, N_DRAWS, seed):
+            found = {key: row[key] for key in kept if key in row} if "balanced_accuracy" in row else dict(row)
+            rows.append({"tested": tested} | found)
     return [{key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in rows]
 
 
 def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
-    """Return a row a task and budget of networks that learn on from labels."""
-    grids, split = probing.join_parts(load_split())
+    """Return a row a task, budget and draw of networks that learn on from labels, tested on all test pieces."""
+    grids, splits = split_tests()
     config, rows = dataclasses.replace(probing.FINE_TUNING, seed=seed), []
     for task in (name for name, task in probing.TASKS.items() if task.classes):
         for budget in FINE_TUNING_BUDGETS:
-            generator = np.random.default_rng([seed, 0])  # the labelled pieces of a probe's first draw
-            found = probing.fine_tune(encoder, task, grids, split, budget, generator, config)
-            rows.append({"task": task, "budget": budget, "balanced_accuracy": round(found.balanced_accuracy, 4)})
+            for draw in range(1 if budget is None else N_FINE_TUNING_DRAWS):
+                generator = np.random.default_rng([seed, draw])  # the labelled pieces of that draw of the probes
+                found = probing.fine_tune(encoder, task, grids, splits["all"], budget, generator, config)
+                accuracy = round(found.balanced_accuracy, 4)
+                rows.append(
+                    {"tested": "all", "task": task, "budget": budget, "draw": draw, "balanced_accuracy": accuracy}
+                )
     return rows
 
 
 def measure_infilling(model: object) -> dict[str, dict[str, float]]:
-    """Return nats a hidden cell of the validation pieces by kind of hiding; every model is asked for the same cells."""
-    found = infilling.evaluate_kinds(model, load_split()["valid"], np.random.default_rng(0))
-    return {kind: round(result.nats_per_cell, 4) for kind, result in found.items()}
+    """Return nats a hidden cell by part and kind of hiding; every model is asked for the same cells."""
+    found = {
+        part: infilling.evaluate_kinds(model, load_split()[part], np.random.default_rng(0))
+        for part in ("valid", "test")
+    }
+    return {
+        part: {kind: round(result.nats_per_cell, 4) for kind, result in kinds.items()} for part, kinds in found.items()
+    }
+
+
+def count_neighbours() -> infilling.NeighbourCounts:
+    """Count what stood in hidden cells of the training pieces, hidden in every way in which it will be asked."""
+    pieces = load_split()["train"]
+    drawn = [infilling.draw_hidden(pieces, hide, np.random.default_rng(0)) for hide in infilling.KINDS.values()]
+    return infilling.NeighbourCounts(pieces, [np.concatenate(draws) for draws in zip(*drawn, strict=True)])
 
 
 def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
@@ -96,7 +127,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
     began = time.perf_counter()
     row: dict[str, Any] = {"model": setting.name, "group": setting.group, "seed": seed}
     if setting.way is None:
-        model = FrameEncoder(ENCODER, seed)
+        model = FrameEncoder(dataclasses.replace(ENCODER, is_causal=setting.is_causal), seed)
     else:
         model = setting.way.make_model(seed)
         config = dataclasses.replace(setting.training, seed=seed)
@@ -112,13 +143,12 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
     if isinstance(model, MaskedTransformer):
         row["infilling"] = measure_infilling(model)
         checkpoints.save_checkpoint(model, place.with_suffix(".safetensors"), {"model": setting.name, "seed": seed})
-    grids, _ = probing.join_parts(load_split())
-    row["probes"] = ask_probes(probing.encoder_features(model, grids), seed)
+    row["probes"] = ask_probes(probing.encoder_features(model, split_tests()[0]), seed)
     if setting.is_fine_tuned:
         row["fine_tuned"] = fine_tune_all(model, seed)
     row |= {"commit": COMMIT_AT_START, "command": describe_command(), "processor": find_processor()}
     row["all_seconds"] = round(time.perf_counter() - began, 1)
-    place.with_suffix(".json").write_text(json.dumps(row), "utf-8")
+    _write(place.with_suffix(".json"), row)
     print(f"{setting.name}, seed {seed}: {row['all_seconds']} seconds", flush=True)
     return row
 
@@ -131,17 +161,15 @@ def refer(folder: Path) -> list[dict[str, Any]]:
     """
 
     def by_hand() -> list[dict[str, Any]]:
-        grids, _ = probing.join_parts(load_split())
-        features = probing.handmade_features(grids)
+        features = probing.handmade_features(split_tests()[0])
         return [
             {"model": "made by hand", "group": "references", "seed": seed, "probes": ask_probes(features, seed)}
             for seed in SEEDS
         ]
 
     def by_voice() -> list[dict[str, Any]]:
-        grids, _ = probing.join_parts(load_split())
         tasks = [task for task in probing.TASKS if task != "beat"]  # this network is told the step in the bar
-        features = probing.encoder_features(pretrained.load("chorale-frame").model, grids, tasks)
+        features = probing.encoder_features(pretrained.load("chorale-frame").model, split_tests()[0], tasks)
         name = "chorale-frame, the shipped network"
         return [
             {"model": name, "group": "references", "seed": seed, "probes": ask_probes(features, seed)} for seed in SEEDS
@@ -149,7 +177,7 @@ def refer(folder: Path) -> list[dict[str, Any]]:
 
     def by_counting() -> list[dict[str, Any]]:
         models = {
-            "counts of neighbours": neighbours.NeighbourCounts(load_split()["train"]),
+            "counts of neighbours": count_neighbours(),
             "uniform": infilling.UniformCells(),
         }
         return [
@@ -166,8 +194,15 @@ def _keep(path: Path, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str
         began = time.perf_counter()
         rows = make()
         cost = {"all_seconds": round((time.perf_counter() - began) / len(rows), 1), "commit": COMMIT_AT_START}
-        path.write_text(json.dumps([row | cost for row in rows]), "utf-8")
+        _write(path, [row | cost for row in rows])
     return json.loads(path.read_text("utf-8"))
+
+
+def _write(path: Path, rows: object) -> None:
+    """Write a file whole or not at all: what is there counts as done."""
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps(rows), "utf-8")
+    os.replace(aside, path)
 
 
 def main() -> None:
@@ -178,6 +213,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, help="for a quick look")
     parser.add_argument("--folder", type=Path, help="where a quick look writes")
     arguments = parser.parse_args()
+    if arguments.updates is not None and arguments.folder is None:
+        parser.error("--updates is for a quick look, which needs a --folder of its own: its rows are no results.")
     unknown = set(arguments.only) - {setting.name for setting in SETTINGS}
     if unknown:
         known = "; ".join(setting.name for setting in SETTINGS)

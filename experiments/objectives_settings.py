@@ -84,6 +84,8 @@ class Setting:
         n_pieces: how many pieces it is trained on, the first of the training part in an order of its seed; None: all.
         is_fine_tuned: whether copies of it also learn from labels.
         training: how it is trained; the seed is set for each run.
+        is_causal: of an encoder that is left as it was drawn, whether it sees only what came up to each step; then it
+            is the mark for the heads, whose encoders do.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Setting:
     n_pieces: int | None = None
     is_fine_tuned: bool = False
     training: TrainingConfig = TRAINING
+    is_causal: bool = False
 
     @property
     def file_name(self) -> str:
@@ -128,14 +131,16 @@ def _ask(heads: Sequence[str]) -> Way:
 
 def _contrast(views: Views) -> Way:
     """Find the other view of the same window."""
+    n_steps = 2 * N_PAIR_STEPS if views.crops else N_PAIR_STEPS
 
     def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
-        hymns, n_steps = corpora.melody_groups(grids), 2 * N_PAIR_STEPS if views.crops else N_PAIR_STEPS
+        hymns = corpora.melody_groups(grids)
         return contrastive_batches(encode_chorales(grids), N_PAIRS, n_steps, generator, views, hymns)
 
     def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
         hymns = corpora.melody_groups(grids)
-        return measure_contrastive(model, encode_chorales(grids), np.random.default_rng(0), views, hymns=hymns)
+        chance = np.random.default_rng(0)
+        return measure_contrastive(model, encode_chorales(grids), chance, views, n_steps, hymns)
 
     def make_model(seed: int) -> nn.Module:
         return ContrastiveModel(ENCODER, seed=seed)
@@ -176,6 +181,7 @@ def _views() -> Iterator[Setting]:
 ORDERLESS = _mask(corruption.hide_orderless)
 SETTINGS = (
     Setting("no training", "references", None, is_fine_tuned=True),
+    Setting("no training, causal", "references", None, is_causal=True),
     Setting("masked, orderless", "objectives", ORDERLESS, is_fine_tuned=True),
     *(
         Setting(f"masked: {kind}", "objectives", _mask(corruption.HIDERS[kind]))

@@ -97,7 +97,7 @@ SHIPPED = (
         objectives_settings.SEEDS,
         "Bach-16 (rebuilt), the training part: chorales of J. S. Bach from music21's corpus, transposed",
         LICENCE,
-        lambda row: statistics.fmean(row["infilling"].values()),
+        lambda row: statistics.fmean(row["infilling"]["valid"].values()),
         score_masked,
     ),
 )
@@ -124,11 +124,7 @@ def ship(shipped: Shipped) -> None:
         "data": shipped.data,
         "licence": shipped.licence,
         "seed": best["seed"],
-        **(
-            {"temperature": f"{best['temperature']}, the one that suits the validation part"}
-            if "temperature" in best
-            else {}
-        ),
+        **_describe_temperature(best),
         "choice": _describe_choice([shipped.loss(row) for row in rows]),
         "command": f'python experiments/{shipped.script} --only "{shipped.setting.name}" --seeds {best["seed"]}',
         "commit": best["commit"][:10],

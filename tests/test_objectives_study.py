@@ -70,8 +70,10 @@ def test_a_run_is_trained_measured_probed_and_kept(load, study, tmp_path, monkey
     setting = next(each for each in load("objectives_settings").SETTINGS if each.name == "masked, orderless")
     row = study.run(setting, 0, tmp_path, n_updates=2)
     assert {row["group"], row["updates"]} == {"objectives", 2}
-    assert set(row["infilling"]) == {"cells", "spans", "bars", "voices", "notes"}
-    assert row["infilling"]["notes"] == pytest.approx(np.log(47), abs=0.5)
+    assert set(row["infilling"]) == {"valid", "test"}
+    assert set(row["infilling"]["test"]) == {"cells", "spans", "bars", "voices", "notes"}
+    assert row["infilling"]["test"]["notes"] == pytest.approx(np.log(47), abs=0.5)
+    assert {each["tested"] for each in row["probes"]} == {"all", "new hymns"}
     assert {each["task"] for each in row["probes"]} >= {"key", "chord", "cadence", "hymn"}
     assert (tmp_path / "masked-orderless-0.safetensors").is_file()
     monkeypatch.setattr(study.training, "train", None)  # a second call must not train
