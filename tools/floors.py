@@ -70,6 +70,7 @@ FLOORS: dict[str, Floor] = {
             "dropout": "dropout from a pool of random numbers",
             "transformer": "MusicTransformer and its configuration",
             "frame_past": "what is known before each step: latest symbols, holds, the index",
+            "frame_checks": "what a network that reads frames refuses",
             "frame_head": "the voices of one step, predicted in turn",
             "frames": "FrameTransformer: one position a step",
             "encoder": "FrameEncoder: every step of a window described, with cells hidden",

@@ -24,9 +24,10 @@ def _rows(*groups: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _answers(row: dict[str, Any], task: str, budget: int | None, key: str = "probes") -> list[dict[str, Any]]:
-    """Return what was found for one task and budget, one entry a draw."""
-    return [each for each in row.get(key, []) if each["task"] == task and each.get("budget") == budget]
+def _answers(row: dict[str, Any], task: str, budget: int | None, key: str = "probes", tested: str = "all") -> list:
+    """Return what was found for one task and budget on one set of test pieces, one entry a draw."""
+    asked = (task, budget, tested)
+    return [each for each in row.get(key, []) if (each["task"], each.get("budget"), each["tested"]) == asked]
 
 
 def _cell(rows: list[dict[str, Any]], found: Callable[[dict[str, Any]], list[float]]) -> str:
@@ -35,24 +36,27 @@ def _cell(rows: list[dict[str, Any]], found: Callable[[dict[str, Any]], list[flo
     return mean_and_spread(means, n_decimals=2) if means else "not asked"
 
 
-def _probe_line(name: str, rows: list[dict[str, Any]], budget: int | None, key: str = "probes") -> list[str]:
+def _probe_line(
+    name: str, rows: list[dict[str, Any]], budget: int | None, key: str = "probes", tested: str = "all"
+) -> list[str]:
     """Return a line of the table of probes."""
 
     def asker(task: str) -> Callable[[dict[str, Any]], list[float]]:
-        return lambda row: [each["balanced_accuracy"] for each in _answers(row, task, budget, key)]
+        return lambda row: [each["balanced_accuracy"] for each in _answers(row, task, budget, key, tested)]
 
     return [name, *(_cell(rows, asker(task)) for task in TASKS)]
 
 
-def _chance() -> list[str]:
+def _chance(tested: str = "all") -> list[str]:
     """Return the line of who does not look."""
     row = _rows("references")["no training"][0]
-    return ["chance", *(f"{_answers(row, task, None)[0]['chance']:.2f}" for task in TASKS)]
+    return ["chance", *(f"{_answers(row, task, None, tested=tested)[0]['chance']:.2f}" for task in TASKS)]
 
 
-def _probes(groups: Iterable[str], budget: int | None) -> str:
+def _probes(groups: Iterable[str], budget: int | None, tested: str = "all") -> str:
     """Return a table of probes of some groups."""
-    lines = [_chance(), *(_probe_line(name, rows, budget) for name, rows in _rows(*groups).items())]
+    rows = _rows(*groups).items()
+    lines = [_chance(tested), *(_probe_line(name, each, budget, tested=tested) for name, each in rows)]
     return markdown(["encoder", *TASKS], lines)
 
 
@@ -66,10 +70,15 @@ def probes_of_all() -> str:
     return _probes(("references", "objectives"), None)
 
 
+def probes_of_new_hymns() -> str:
+    """Return the probes with all pieces labelled, asked on test pieces whose hymn was in no training piece."""
+    return _probes(("references", "objectives"), None, "new hymns")
+
+
 def heads() -> str:
     """Return the probes, with all pieces labelled, of every set of heads."""
     found = _rows("references") | _rows("objectives") | _rows("heads")
-    names = ["no training", "next pitch", *_rows("heads"), "pitch, rhythm and harmony"]
+    names = ["no training, causal", "next pitch", *_rows("heads"), "pitch, rhythm and harmony"]
     lines = [_chance(), *(_probe_line(name, found[name], None) for name in names if name in found)]
     return markdown(["heads", *TASKS], lines)
 
@@ -100,11 +109,11 @@ def fine_tuned() -> str:
 
 
 def filling() -> str:
-    """Return nats a hidden cell of validation pieces by how the network was trained and how cells are hidden."""
-    found = {name: rows for name, rows in _rows("counting", "objectives").items() if "infilling" in rows[0]}
+    """Return nats a hidden cell of test pieces by how the network was trained and how cells are hidden."""
+    found = {name: rows for name, rows in _rows("counting", "objectives", "long").items() if "infilling" in rows[0]}
     lines = []
     for name, rows in found.items():
-        numbers = (mean_and_spread([row["infilling"][kind] for row in rows]) for kind in KINDS)
+        numbers = (mean_and_spread([row["infilling"]["test"][kind] for row in rows]) for kind in KINDS)
         lines.append([name, *numbers, str(len(rows)) if "seed" in rows[0] else "none needed"])
     return markdown(["learned from", *(f"{kind} hidden" for kind in KINDS), "seeds"], lines)
 
@@ -115,7 +124,7 @@ def data() -> str:
     lines = []
     for name in [*_rows("data"), "masked, orderless"]:
         if name in found:
-            notes = mean_and_spread([row["infilling"]["notes"] for row in found[name]])
+            notes = mean_and_spread([row["infilling"]["test"]["notes"] for row in found[name]])
             pieces = name.rpartition(", ")[2] if name.endswith("pieces") else "all pieces"
             lines.append([pieces, notes, *_probe_line(name, found[name], 10)[1:]])
     return markdown(["trained on", "nats a cell, notes hidden", *TASKS], lines)
