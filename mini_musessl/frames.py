@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from mini_musessl.attention import causal_rule
 from mini_musessl.blocks import TransformerBlock
 from mini_musessl.dropout import PooledDropout
+from mini_musessl.frame_checks import check_form, check_ids, check_size
 from mini_musessl.frame_head import VoicesInTurn, by_voice
 from mini_musessl.frame_past import LONGEST_HOLD_STEP, FrameCache, Past, look_back, look_on
 from mini_musessl.music import whole_number
@@ -197,6 +198,31 @@ class FrameTransformer(nn.Module):
         past = look_back(frames, first_step, self.config.begin_id)
         return self.head(self._read(past), past, frames)
 
+    def describe(
+        self, frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, "batch n_steps d_model"]:
+        """Describe each step by the state of the network once it has read that step, before it predicts the next.
+
+        The state at a position has seen the frames before it alone; so a step is described at the position after it,
+        and one position more than there are frames is read.
+
+        Args:
+            frames: symbol ids, 0..vocabulary_size - 1.
+            first_step: index in its piece of the first frame of each row; None for 0.
+
+        Returns:
+            What the head is given for the next step; it depends on the frames up to this one and on none later.
+
+        Raises:
+            ValueError: ``context_length`` frames or more, none, another shape, or ids outside the vocabulary.
+            TypeError: the ids are not whole numbers.
+
+        Chapter: 1a.
+        """
+        self._check(frames, n_more=1)
+        longer = torch.cat((frames, frames[:, -1:]), dim=1)  # any frame will do: no state sees the last
+        return self._read(look_back(longer, first_step, self.config.begin_id))[:, 1:]
+
     def start_cache(self, n_rows: int, first_step: Int[Tensor, " batch"] | None = None) -> FrameCache:
         """Return the cache of a network that has read nothing.
 
@@ -226,14 +252,14 @@ class FrameTransformer(nn.Module):
         Raises:
             ValueError: the context would overflow, nothing is new, or ids outside the vocabulary.
         """
-        self._check_form(frames)
+        check_form(frames, self.config.n_voices)
         n_read, n_new = cache.n_read, frames.shape[1] + cache.is_new
-        self._check_size(len(frames), n_read + n_new if n_new else 0)
+        check_size(len(frames), n_read + n_new if n_new else 0, self.config.context_length)
         past = look_on(cache.past, frames)
         if cache.is_new:
             past = Past(*(torch.cat(both, dim=1) for both in zip(cache.past, past, strict=True)))
         if frames.numel():
-            self._check_ids(frames)
+            check_ids(frames, self.config.vocabulary_size)
         features = self._read(past, cache.layers, n_read)
         cache.past, cache.is_new = Past(*(known[:, -1:] for known in past)), False
         return features[:, -1:], cache.past
@@ -259,40 +285,9 @@ class FrameTransformer(nn.Module):
             cells = cells * is_seen[..., None]
         return cells.sum(dim=2) + self.cycle_table(past.step % self.config.cycle_length)
 
-    def _check(self, frames: Tensor) -> None:
-        """Refuse frames that the network cannot read."""
-        self._check_form(frames)
-        self._check_size(*frames.shape[:2])
-        self._check_ids(frames)
-
-    def _check_form(self, frames: Tensor) -> None:
-        """Refuse what is not rows of frames of whole numbers."""
-        n_voices = self.config.n_voices
-        if frames.dim() != 3 or frames.shape[2] != n_voices:
-            raise ValueError(
-                f"The network reads frames of the shape (batch, n_steps, {n_voices}); found {tuple(frames.shape)}. "
-                "For one piece, put it into a batch: frames[None]."
-            )
-        if frames.is_floating_point() or frames.dtype == torch.bool:
-            raise TypeError(
-                f"Frames must be whole numbers; found {frames.dtype}. Encode the music with a tokenizer first."
-            )
-
-    def _check_size(self, n_rows: int, n_steps: int) -> None:
-        """Refuse more steps than the context holds, and nothing."""
-        longest = self.config.context_length
-        if not 0 < n_steps <= longest or n_rows == 0:
-            raise ValueError(
-                f"The network reads at least one row, and 1 to context_length = {longest} steps; found "
-                f"{(n_rows, n_steps)}. Cut windows, or make a network with a longer context."
-            )
-
-    def _check_ids(self, frames: Tensor) -> None:
-        """Refuse ids of another vocabulary."""
-        largest = self.config.vocabulary_size - 1
-        lowest, highest = int(frames.min()), int(frames.max())
-        if lowest < 0 or highest > largest:
-            raise ValueError(
-                f"Ids of symbols must lie in 0..{largest}; found {lowest}..{highest}. "
-                "Was the music encoded with another vocabulary?"
-            )
+    def _check(self, frames: Tensor, n_more: int = 0) -> None:
+        """Refuse frames that the network cannot read, with so many more positions than steps."""
+        check_form(frames, self.config.n_voices)
+        n_rows, n_steps = frames.shape[:2]
+        check_size(n_rows, n_steps + n_more if n_steps else 0, self.config.context_length)
+        check_ids(frames, self.config.vocabulary_size)

@@ -9,7 +9,7 @@ import torch
 
 from mini_musessl.dropout import PooledDropout
 from mini_musessl.frame_head import VoicesInTurn, interval_ids
-from mini_musessl.frame_past import LONGEST_HOLD_STEP, look_back, look_on
+from mini_musessl.frame_past import LONGEST_HOLD_STEP, Past, look_back, look_on
 from mini_musessl.frames import FrameConfig, FrameTransformer
 
 SMALL = {"d_model": 24, "n_layers": 2, "n_heads": 3, "d_feedforward": 40, "d_voice": 28, "context_length": 60}
@@ -74,6 +74,46 @@ def test_a_prompt_may_be_read_at_once(frames):
     features, past = model.read_next(cache, frames[:, :20])
     scores = model.head(features, past, frames[:, 20:21])
     torch.testing.assert_close(scores, model(frames)[:, 20:21], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_step_is_described_by_what_the_head_is_given_for_the_next(frames):
+    model, first_step = make(), torch.tensor([5, 18])
+    described = model.describe(frames, first_step)
+    assert described.shape == (2, 37, 24)
+    cache = model.start_cache(2, first_step)
+    for step in range(37):
+        given, _ = model.read_next(cache, frames[:, step : step + 1])
+        torch.testing.assert_close(described[:, step : step + 1], given, rtol=1e-4, atol=1e-4)
+    scores = model.head(
+        described[:, :-1], Past(*(each[:, 1:] for each in look_back(frames, first_step, 47))), frames[:, 1:]
+    )
+    torch.testing.assert_close(scores, model(frames, first_step)[:, 1:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("step", [0, 11, 36])
+@torch.no_grad()
+def test_a_description_holds_its_own_step_and_none_later(frames, step):
+    model, changed = make(), frames.clone()
+    changed[:, step, 2] = (frames[:, step, 2] + 5) % 47
+    difference = (model.describe(changed) - model.describe(frames)).abs().amax(-1)
+    assert difference[:, :step].eq(0).all()
+    assert difference[:, step].gt(1e-4).all()
+
+
+def test_a_description_refuses_what_it_cannot_read(frames):
+    model = make()
+    assert model.describe(frames.repeat(1, 2, 1)[:, :59]).shape == (2, 59, 24)
+    with pytest.raises(ValueError, match=r"1 to context_length = 60 steps; found \(2, 61\)"):
+        model.describe(frames.repeat(1, 2, 1)[:, :60])
+    with pytest.raises(ValueError, match=r"1 to context_length = 60 steps; found \(2, 0\)"):
+        model.describe(frames[:, :0])
+    with pytest.raises(ValueError, match=r"shape \(batch, n_steps, 4\); found \(37, 4\)"):
+        model.describe(frames[0])
+    with pytest.raises(ValueError, match=r"must lie in 0\.\.46; found 0\.\.99"):
+        model.describe(frames.where(frames != frames.max(), 99))
+    with pytest.raises(TypeError, match="must be whole numbers; found torch.float32"):
+        model.describe(frames.float())
 
 
 @torch.no_grad()
