@@ -1,7 +1,9 @@
 """Probing: what do the features of a frozen network hold? A small classifier looks, and knows few labels.
 
-The encoder never sees a label, the classifier is linear, and what is labelled are a few whole pieces: 1, 5, 10, 50 or
-all. What is found counts only beside what the same classifier finds in features that nobody learned.
+The encoder does not learn from the probe's labels, the classifier is linear, and what is labelled are a few whole
+pieces: 1, 5, 10, 50 or all. What is found counts only beside what the same classifier finds in features that nobody
+learned. And only where the answers are new: an encoder that a harmony head trained, or that was told which pieces set
+one hymn, has seen the very answers of "chord" or "hymn"; a table must mark such rows.
 
 ``tasks`` holds the questions by name, ``labels`` the answers that come with the music, ``views`` what is shown;
 ``features`` describes the examples by a network or by hand; ``logistic`` is the classifier, ``splits`` and ``scores``

@@ -20,9 +20,9 @@ from torch import nn
 from mini_musessl import voices
 from mini_musessl.encoder import FrameEncoder
 from mini_musessl.evaluation.probing.handmade import count_features
+from mini_musessl.evaluation.probing.splits import check_grids
 from mini_musessl.evaluation.probing.tasks import TASKS, WHOLE_VIEW, Examples, ask, find_task
 from mini_musessl.evaluation.probing.views import SHOWINGS, View
-from mini_musessl.frame_past import look_back
 from mini_musessl.frames import FrameTransformer
 from mini_musessl.training import choose_precision
 
@@ -43,9 +43,11 @@ class Features:
         values: float32 (n_examples, d_features).
         label: int64 (n_examples,), the right answer.
         piece: int64 (n_examples,), index of the chorale.
+        n_pieces: how many chorales were described, with those that do not say the answer and have no example; None
+            where nobody knows. It lets a probe tell a piece that has no labels from one that was never described.
 
     Raises:
-        ValueError: the arrays differ in length, or a feature is not a finite number.
+        ValueError: the arrays differ in length, a feature is not a finite number, or an example is of another piece.
 
     Chapter: 1a.
     """
@@ -55,6 +57,7 @@ class Features:
     values: Float[np.ndarray, "n_examples d_features"]
     label: Int[np.ndarray, " n_examples"]
     piece: Int[np.ndarray, " n_examples"]
+    n_pieces: int | None = None
 
     def __post_init__(self) -> None:
         if not len(self.values) == len(self.label) == len(self.piece):
@@ -64,12 +67,24 @@ class Features:
             )
         if not np.isfinite(self.values).all():
             raise ValueError("Features must be finite numbers; found others. Did the network diverge?")
+        if (
+            self.n_pieces is not None
+            and len(self.piece)
+            and not 0 <= self.piece.min() <= self.piece.max() < self.n_pieces
+        ):
+            raise ValueError(
+                f"Examples must be of the {self.n_pieces} pieces that were described, 0 to {self.n_pieces - 1}; found "
+                f"pieces {self.piece.min()} to {self.piece.max()}."
+            )
 
 
 def encoder_features(
     model: nn.Module, grids: Sequence[voices.VoiceGrid], tasks: Iterable[str] | None = None, precision: str = "auto"
 ) -> dict[str, Features]:
     """Describe the examples of tasks by a frozen network.
+
+    Frozen does not mean that it never saw the answers. Where its training asked for them (a harmony head for "chord",
+    pairs of settings of one hymn for "hymn"), mark the row.
 
     Args:
         model: a FrameEncoder, a network with one as ``.encoder``, or a FrameTransformer; put into evaluation mode and
@@ -82,19 +97,35 @@ def encoder_features(
         ``Features`` by the name of the task.
 
     Raises:
-        ValueError: an unknown task, labels that are missing, or the task "beat" for a network that is told it.
-        TypeError: a model of another kind.
+        ValueError: no grids, an unknown task, labels that are missing, the task "beat" for a network that is told it,
+            or a network whose context is too short.
+        TypeError: a model of another kind, grids that are none, or tasks that are not a list of names.
 
     Chapter: 1a.
     """
-    names = list(TASKS) if tasks is None else list(tasks)
-    cycle = NetworkDescriber(model).cycle_length
-    if "beat" in names and cycle > 1:
+    names = _task_names(tasks)
+    describe = NetworkDescriber(model, precision)
+    check_not_told(names, describe.cycle_length)
+    return make_features(describe, grids, names)
+
+
+def check_not_told(tasks: Iterable[str], cycle_length: int) -> None:
+    """Refuse to ask a network what it is told.
+
+    Args:
+        tasks: names.
+        cycle_length: the network is told the index of each step modulo this; 1 tells nothing.
+
+    Raises:
+        ValueError: "beat" is among the tasks, and the network is told it.
+
+    Chapter: 1a.
+    """
+    if "beat" in tasks and cycle_length > 1:
         raise ValueError(
             f"The task 'beat' needs a network that is not told where it is in the bar; this one is told the index of "
-            f"each step modulo {cycle}. Train it with cycle_length=1, or leave the task out."
+            f"each step modulo {cycle_length}. Train it with cycle_length=1, or leave the task out."
         )
-    return make_features(NetworkDescriber(model, precision), grids, names)
 
 
 def handmade_features(grids: Sequence[voices.VoiceGrid], tasks: Iterable[str] | None = None) -> dict[str, Features]:
@@ -108,7 +139,8 @@ def handmade_features(grids: Sequence[voices.VoiceGrid], tasks: Iterable[str] | 
         ``Features`` by the name of the task.
 
     Raises:
-        ValueError: an unknown task, or labels that are missing.
+        ValueError: no grids, an unknown task, or labels that are missing.
+        TypeError: grids that are none, or tasks that are not a list of names.
 
     Chapter: 1a.
     """
@@ -129,17 +161,21 @@ def make_features(
         ``Features`` by the name of the task.
 
     Raises:
-        ValueError: an unknown task, or labels that are missing.
+        ValueError: no grids, an unknown task, or labels that are missing.
+        TypeError: grids that are none, or tasks that are not a list of names.
 
     Chapter: 1a.
     """
-    names = list(TASKS) if tasks is None else list(tasks)
+    names = _task_names(tasks)
+    check_grids(grids)
     found: dict[str, Features] = {}
     for showing in dict.fromkeys(find_task(name).showing for name in names):
         views = SHOWINGS[showing](grids)
         examples = [ask(name, grids, views) for name in names if TASKS[name].showing == showing]
         for example, values in zip(examples, describe_examples(describe, views, examples), strict=True):
-            found[example.task] = Features(example.task, example.classes, values, example.label, example.piece)
+            found[example.task] = Features(
+                example.task, example.classes, values, example.label, example.piece, len(grids)
+            )
     return {name: found[name] for name in names}
 
 
@@ -181,7 +217,8 @@ class NetworkDescriber:
     Args:
         model: a FrameEncoder, a network with one as ``.encoder``, or a FrameTransformer. A causal encoder describes a
             step from what came up to it. A FrameTransformer's description of a step is its state once it has read that
-            step, before it predicts the next; hidden cells are shown to it as rests, since it knows no hidden ones.
+            step, before it predicts the next; hidden cells are shown to it as rests, since it knows no hidden ones. It
+            reads one position more than a window has steps.
         precision: "float32", "bfloat16" or "auto".
 
     Raises:
@@ -211,17 +248,15 @@ class NetworkDescriber:
             if isinstance(self.network, FrameEncoder):
                 features = self.network(shown, hidden, first_step=first)
             else:
-                features = _states(self.network, shown.masked_fill(hidden, 0), first)
+                features = self.network.describe(shown.masked_fill(hidden, 0), first)
         return features.float().cpu().numpy()
 
 
-def _states(model: FrameTransformer, frames: torch.Tensor, first_step: torch.Tensor) -> torch.Tensor:
-    """Return what an autoregressive network makes of the frames up to each step.
-
-    Its state at a position has seen the frames before it alone, so each step is described at the position after it.
-    """
-    longer = torch.cat((frames, frames[:, -1:]), dim=1)
-    return model._read(look_back(longer, first_step, model.config.begin_id))[:, 1:]
+def _task_names(tasks: Iterable[str] | None) -> list[str]:
+    """Return the names of tasks, all for None, or refuse a single name, which would be read letter by letter."""
+    if isinstance(tasks, str):
+        raise TypeError(f"Tasks come in a list of names; found the text {tasks!r}. Write [{tasks!r}].")
+    return list(TASKS) if tasks is None else list(tasks)
 
 
 def _batches(views: Sequence[View]) -> Iterable[list[int]]:

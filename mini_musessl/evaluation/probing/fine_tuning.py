@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from mini_musessl import voices
 from mini_musessl.encoder import FrameEncoder, pool
-from mini_musessl.evaluation.probing.features import Features
-from mini_musessl.evaluation.probing.probes import score_answers
+from mini_musessl.evaluation.probing.features import Features, check_not_told
+from mini_musessl.evaluation.probing.probes import choose_examples, score_answers
 from mini_musessl.evaluation.probing.scores import ProbeResult
-from mini_musessl.evaluation.probing.splits import PieceSplit, draw_labelled
+from mini_musessl.evaluation.probing.splits import PieceSplit, check_grids, check_pieces_exist
 from mini_musessl.evaluation.probing.tasks import WHOLE_VIEW, Examples, ask, find_task
 from mini_musessl.evaluation.probing.views import SHOWINGS, View
 from mini_musessl.training import TrainingConfig, train
@@ -132,7 +132,7 @@ def fine_tune(
 
     Raises:
         ValueError: as ``probe``, or the task "beat" for a network that is told it.
-        TypeError: not an encoder.
+        TypeError: not an encoder, or grids that are none.
 
     Chapter: 1a.
     """
@@ -141,12 +141,15 @@ def fine_tune(
         raise TypeError(
             f"Fine-tuning needs a FrameEncoder or a network with one as .encoder; found {type(encoder).__name__}."
         )
-    views = SHOWINGS[find_task(task).showing](grids)
+    showing = find_task(task).showing
+    check_not_told([task], network.config.cycle_length)
+    check_grids(grids)
+    check_pieces_exist((*split.labelled, *split.test), len(grids))
+    views = SHOWINGS[showing](grids)
     examples = ask(task, grids, views)
     if not examples.classes:
         raise ValueError(f"The task {task!r} is retrieval and has no classes to learn. Use probing.retrieve.")
-    labelled = draw_labelled(split, np.unique(examples.piece), budget, generator)
-    is_labelled, is_test = np.isin(examples.piece, labelled), np.isin(examples.piece, split.test)
+    labelled, is_labelled, is_test = choose_examples(examples, split, budget, generator)
     model = Classifier(copy.deepcopy(network), len(examples.classes))
     batches = labelled_batches(examples, views, is_labelled, np.random.default_rng(config.seed))
     train(model, batches, config, objective=classification, report=None)
@@ -167,7 +170,7 @@ def labelled_batches(
     Args:
         examples: the questions of a task.
         views: what is shown.
-        is_labelled: bool (n_examples,), which may be used.
+        is_labelled: bool (n_examples,), which may be used; some of them.
         generator: source of chance.
 
     Chapter: 1a.

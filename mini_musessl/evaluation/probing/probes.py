@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from mini_musessl.evaluation.probing.features import Features
 from mini_musessl.evaluation.probing.logistic import choose_l2, fit_linear_probe
 from mini_musessl.evaluation.probing.retrieval import retrieve
 from mini_musessl.evaluation.probing.scores import ProbeResult, balanced_accuracy, bootstrap_range, count_answers
-from mini_musessl.evaluation.probing.splits import BUDGETS, PieceSplit, draw_labelled
-from mini_musessl.evaluation.probing.tasks import find_task
+from mini_musessl.evaluation.probing.splits import BUDGETS, PieceSplit, check_pieces_exist, draw_labelled
+from mini_musessl.evaluation.probing.tasks import Examples, find_task
 
 
 def probe(
@@ -40,22 +40,50 @@ def probe(
             nested draws for all budgets.
 
     Raises:
-        ValueError: an unknown task, one without features, or "hymn"; fewer pieces with labels than the budget; no
-            test piece with labels, or a piece of the split that has no features.
+        ValueError: an unknown task, one without features, or "hymn"; fewer pieces with labels than the budget, or
+            none; no test piece with labels; a piece of the split that was not described (where the features say how
+            many were). A piece that does not say the answer is passed over.
 
     Chapter: 1a.
     """
     chosen = _features_of(features, task)
     if not chosen.classes:
         raise ValueError(f"The task {task!r} is retrieval and has no classes to probe. Use probing.retrieve.")
-    labelled = draw_labelled(split, np.unique(chosen.piece), budget, generator)
-    is_labelled, is_test = np.isin(chosen.piece, labelled), np.isin(chosen.piece, split.test)
+    if chosen.n_pieces is not None:
+        check_pieces_exist((*split.labelled, *split.test), chosen.n_pieces)
+    labelled, is_labelled, is_test = choose_examples(chosen, split, budget, generator)
     values, label = chosen.values[is_labelled], chosen.label[is_labelled]
     # Pieces are left out in the order drawn, so that the parts do not depend on how the corpus is sorted.
     place = np.argsort(np.argsort(labelled))[np.searchsorted(np.sort(labelled), chosen.piece[is_labelled])]
     l2 = choose_l2(values, label, place)
     predicted = fit_linear_probe(values, label, l2).predict(chosen.values[is_test])
     return score_answers(chosen, is_labelled, is_test, predicted, budget, labelled, l2, generator)
+
+
+def choose_examples(
+    asked: Features | Examples, split: PieceSplit, budget: int | None, generator: np.random.Generator
+) -> tuple[list[int], Bool[np.ndarray, " n_examples"], Bool[np.ndarray, " n_examples"]]:
+    """Draw the labelled pieces, and say which examples are theirs and which are tested: some of each.
+
+    Args:
+        asked: the examples of a task, with their pieces.
+        split: which pieces may be labelled and which are tested.
+        budget: how many pieces are labelled; None for all.
+        generator: draws them.
+
+    Returns:
+        The labelled pieces in the order drawn; where an example is of one of them; where it is of a test piece.
+
+    Raises:
+        ValueError: fewer pieces with labels than the budget, or none; no test piece with labels.
+
+    Chapter: 1a.
+    """
+    labelled = draw_labelled(split, np.unique(asked.piece), budget, generator)
+    is_test = np.isin(asked.piece, split.test)
+    if not is_test.any():
+        raise ValueError(f"A probe needs test pieces with labels for {asked.task!r}; found none in the split.")
+    return labelled, np.isin(asked.piece, labelled), is_test
 
 
 def score_answers(
@@ -73,20 +101,15 @@ def score_answers(
     Args:
         asked: labels and pieces of all examples.
         is_labelled: bool (n_examples,), which were used for fitting.
-        is_test: bool (n_examples,), which are tested.
+        is_test: bool (n_examples,), which are tested; some, see ``choose_examples``.
         predicted: the answers to those.
         budget: how many labelled pieces were asked for.
         labelled: which they are.
         l2: the penalty that was chosen, if there is one.
         generator: source of chance for the range.
 
-    Raises:
-        ValueError: nothing is tested.
-
     Chapter: 1a.
     """
-    if not is_test.any():
-        raise ValueError(f"A probe needs test pieces with labels for {asked.task!r}; found none in the split.")
     label, fitted_to = asked.label[is_test], asked.label[is_labelled]
     right, total = count_answers(label, predicted, asked.piece[is_test], len(asked.classes))
     low, high = bootstrap_range(right, total, generator)

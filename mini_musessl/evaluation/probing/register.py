@@ -11,6 +11,7 @@ import numpy as np
 
 from mini_musessl import voices
 from mini_musessl.evaluation.probing.features import Features
+from mini_musessl.evaluation.probing.splits import check_grids
 
 
 def register_features(grids: Sequence[voices.VoiceGrid]) -> dict[str, Features]:
@@ -24,15 +25,21 @@ def register_features(grids: Sequence[voices.VoiceGrid]) -> dict[str, Features]:
     Returns:
         ``Features`` of the task "voice" with one number, a MIDI pitch. Voices that never sing are left out.
 
+    Raises:
+        ValueError: no grids, or none in which a voice sings.
+        TypeError: grids that are none.
+
     Chapter: 1a.
     """
+    check_grids(grids)
     rows = [
         (float(line[line != voices.REST].mean()), voice, piece)
         for piece, grid in enumerate(grids)
         for voice, line in enumerate(grid.pitch.T)
         if (line != voices.REST).any()
     ]
+    if not rows:
+        raise ValueError(f"A register needs a voice that sings; found rests alone in {len(grids)} pieces.")
     mean, voice, piece = np.array(rows).T
-    return {
-        "voice": Features("voice", voices.SATB, mean[:, None].astype(np.float32), voice.astype(int), piece.astype(int))
-    }
+    values = mean[:, None].astype(np.float32)
+    return {"voice": Features("voice", voices.SATB, values, voice.astype(int), piece.astype(int), len(grids))}

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mini_musessl.evaluation.probing.features import Features
+from mini_musessl.evaluation.probing.splits import check_pieces_exist
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ def retrieve(features: Features, queries: Sequence[int] | None = None) -> Retrie
         queries: indices of the pieces that are asked for; None for all. Those without another setting are not asked.
 
     Raises:
-        ValueError: the features belong to another task, or no query has another setting.
+        ValueError: the features belong to another task, a query was not described, or no query has another setting.
 
     Chapter: 1a, 4d.
     """
     if features.task != "hymn":
         raise ValueError(f"Retrieval needs the features of the task 'hymn'; found those of {features.task!r}.")
+    if queries is not None and features.n_pieces is not None:
+        check_pieces_exist(queries, features.n_pieces)
     vectors, hymn, pieces = _piece_vectors(features)
     is_relevant = hymn[:, None] == hymn[None]
     np.fill_diagonal(is_relevant, False)

@@ -7,7 +7,8 @@ Chapter: 1a.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,8 @@ class PieceSplit:
         test: indices of the pieces that are looked at once, at the end.
 
     Raises:
-        ValueError: one of the two is empty, or they share pieces.
+        ValueError: one of the two is empty, a piece stands twice, an index is below 0, or they share pieces.
+        TypeError: an index is not a whole number.
 
     Chapter: 1a.
     """
@@ -40,7 +42,7 @@ class PieceSplit:
 
     def __post_init__(self) -> None:
         for name in ("labelled", "test"):
-            object.__setattr__(self, name, tuple(int(piece) for piece in getattr(self, name)))
+            object.__setattr__(self, name, _piece_indices(name, getattr(self, name)))
         if not self.labelled or not self.test:
             raise ValueError(
                 "A split for probing needs pieces to label and pieces to test; found "
@@ -52,6 +54,54 @@ class PieceSplit:
                 f"The pieces of a split must be labelled or tested, not both; {len(shared)} are on both sides, the "
                 f"first is piece {shared[0]}. A probe that has seen a test piece proves nothing."
             )
+
+
+def check_grids(grids: Sequence[voices.VoiceGrid]) -> None:
+    """Refuse what is not a list of chorales.
+
+    Args:
+        grids: what the caller gave.
+
+    Raises:
+        ValueError: there are none.
+        TypeError: a single grid, or something that is none.
+
+    Chapter: 1a.
+    """
+    if isinstance(grids, voices.VoiceGrid):
+        raise TypeError("Chorales come in a list; found one VoiceGrid. Put it into a list.")
+    strangers = [each for each in grids if not isinstance(each, voices.VoiceGrid)]
+    if strangers:
+        raise TypeError(
+            "A probe needs a list of VoiceGrids, which carry their labels; found one with a "
+            f"{type(strangers[0]).__name__} in it. Load chorales with corpora.load_chorales, put parts of a split "
+            "together with probing.join_parts, or make grids with voices.from_pitches."
+        )
+    if not len(grids):
+        raise ValueError(
+            "A probe needs at least one chorale; found none. Is a part of the split empty? Load some with "
+            "corpora.load_chorales."
+        )
+
+
+def check_pieces_exist(pieces: Iterable[int], n_pieces: int) -> None:
+    """Refuse to ask for a piece that is not there.
+
+    Args:
+        pieces: indices.
+        n_pieces: how many pieces there are.
+
+    Raises:
+        ValueError: an index is too large, or below 0.
+
+    Chapter: 1a.
+    """
+    missing = [int(piece) for piece in pieces if not 0 <= piece < n_pieces]
+    if missing:
+        raise ValueError(
+            f"Every piece that is asked for must be one of the {n_pieces} given, 0 to {n_pieces - 1}; found piece "
+            f"{missing[0]}. Give the very list of grids that the split was made for."
+        )
 
 
 def join_parts(
@@ -103,13 +153,14 @@ def split_pieces(
         The split; the other pieces may be labelled.
 
     Raises:
-        ValueError: no pieces are left to label.
-        TypeError: the generator is not a numpy.random.Generator.
+        ValueError: there are no pieces, or none are left to label.
+        TypeError: the generator is not a numpy.random.Generator, or the pieces are no list of grids.
 
     Chapter: 1a.
     """
     check_generator(generator, "split_pieces")
     whole_number("n_test", n_test, lowest=1)
+    check_grids(grids)
     group = corpora.melody_groups(grids) if by_melody else np.arange(len(grids))
     is_test = np.zeros(len(grids), bool)
     for number in generator.permutation(group.max() + 1):
@@ -127,10 +178,11 @@ def check_pieces_apart(grids: Sequence[voices.VoiceGrid], split: PieceSplit) -> 
         split: which are labelled and which tested.
 
     Raises:
-        ValueError: a test piece is also a labelled one.
+        ValueError: a test piece is also a labelled one, or a piece is not there.
 
     Chapter: 1a.
     """
+    check_pieces_exist((*split.labelled, *split.test), len(grids))
     known = {grids[index].pitch.tobytes(): index for index in split.labelled}
     for index in split.test:
         if grids[index].pitch.tobytes() in known:
@@ -148,10 +200,11 @@ def check_melodies_apart(grids: Sequence[voices.VoiceGrid], split: PieceSplit) -
         split: which are labelled and which tested.
 
     Raises:
-        ValueError: a melody of the test pieces is sung in a labelled piece.
+        ValueError: a melody of the test pieces is sung in a labelled piece, or a piece is not there.
 
     Chapter: 1a.
     """
+    check_pieces_exist((*split.labelled, *split.test), len(grids))
     group = corpora.melody_groups(grids)
     shared = np.isin(group[list(split.test)], group[list(split.labelled)])
     if shared.any():
@@ -180,7 +233,7 @@ def draw_labelled(
         Indices of pieces, in the order drawn.
 
     Raises:
-        ValueError: there are fewer pieces with labels than the budget.
+        ValueError: there are fewer pieces with labels than the budget, or none.
         TypeError: the generator is not a numpy.random.Generator, or the budget is not a whole number.
 
     Chapter: 1a.
@@ -189,6 +242,11 @@ def draw_labelled(
     order = np.array(split.labelled)[generator.permutation(len(split.labelled))]
     order = order[np.isin(order, has_labels)]
     if budget is None:
+        if not len(order):
+            raise ValueError(
+                f"A probe needs labelled pieces with labels for the task; none of the {len(split.labelled)} of the "
+                "split has any. Take more pieces, or another task."
+            )
         return order.tolist()
     whole_number("budget", budget, lowest=1)
     if budget > len(order):
@@ -197,3 +255,15 @@ def draw_labelled(
             "Ask for fewer, or for all with budget=None."
         )
     return order[:budget].tolist()
+
+
+def _piece_indices(side: str, pieces: Sequence[int]) -> tuple[int, ...]:
+    """Return the pieces of one side of a split, or refuse what does not name each of them once."""
+    indices = tuple(whole_number(f"A piece of {side}", piece, lowest=0) for piece in pieces)
+    repeated = [piece for piece, n_times in Counter(indices).items() if n_times > 1]
+    if repeated:
+        raise ValueError(
+            f"Each piece of a split must stand once in {side}; found piece {repeated[0]} more than once. In a "
+            "budget it would count twice; np.unique leaves it once."
+        )
+    return indices
