@@ -24,6 +24,7 @@ from mini_musessl.corruption import (
     hide_orderless,
     hide_spans,
     hide_voices,
+    may_hide_all,
     orderless_weights,
     weigher_of,
 )
@@ -104,6 +105,7 @@ def test_the_share_is_that_which_was_asked(hide, share):
     assert hidden.mean() == pytest.approx(share, abs=0.012)
 
 
+@pytest.mark.slow  # not slow itself: a clock on the wall says nothing on a machine that does other work beside
 @EVERY_HIDER
 def test_a_batch_takes_less_than_5_ms(hide):
     generator, seconds = np.random.default_rng(0), []
@@ -289,7 +291,26 @@ def test_a_mixture_hides_each_window_by_one_of_its_kinds():
     assert is_voice.mean() == pytest.approx(0.5, abs=0.05)
 
 
+def test_settings_change_neither_the_weights_of_a_kind_nor_whether_it_may_hide_all():
+    assert weigher_of(partial(hide_orderless)) is orderless_weights
+    assert weigher_of(partial(partial(hide_cells, share=0.5))) is equal_weights
+    with_orderless = partial(hide_mixed, kinds=(hide_cells, partial(hide_orderless)))
+    assert weigher_of(with_orderless) is equal_weights
+    assert may_hide_all(partial(hide_orderless)) and may_hide_all(with_orderless)
+    assert may_hide_all(partial(hide_mixed, kinds=[with_orderless]))
+    assert not any(may_hide_all(hide) for hide in (hide_cells, hide_mixed, partial(hide_mixed, kinds=[hide_bars])))
+
+
 # --- refusals
+
+
+@EVERY_HIDER
+def test_what_is_no_array_is_refused(hide):
+    generator = np.random.default_rng(0)
+    with pytest.raises(TypeError, match="frames must be a NumPy array; found list. Hide in the arrays of a windows"):
+        hide(FRAMES.tolist(), NO_PADDING, generator)
+    with pytest.raises(TypeError, match="is_padding must be a NumPy array; found NoneType"):
+        hide(FRAMES, None, generator)
 
 
 @EVERY_HIDER
@@ -373,3 +394,5 @@ def test_lengths_bar_lines_and_kinds_that_are_none_are_refused():
         hide_mixed(FRAMES, NO_PADDING, generator, kinds=())
     with pytest.raises(ValueError, match=r"True or False for each cell, \(16, 96, 4\); found bool \(16, 96\)"):
         copy_next_door(FRAMES, NO_PADDING, NO_PADDING)
+    with pytest.raises(TypeError, match="is_hidden must be a NumPy array, as a hider returns; found list"):
+        copy_next_door(FRAMES, (FRAMES > 0).tolist(), NO_PADDING)

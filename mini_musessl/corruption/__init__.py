@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from mini_musessl.corruption.cells import hide_cells, hide_orderless
 from mini_musessl.corruption.copying import copy_next_door
-from mini_musessl.corruption.kinds import HIDERS, Hider, Weigher, hide_mixed, weigher_of
+from mini_musessl.corruption.kinds import HIDERS, Hider, Weigher, hide_mixed, may_hide_all, weigher_of
 from mini_musessl.corruption.notes import hide_notes
 from mini_musessl.corruption.stretches import hide_bars, hide_spans, hide_voices
 from mini_musessl.corruption.weights import equal_weights, orderless_weights
@@ -37,6 +37,7 @@ __all__ = [
     "hide_orderless",
     "hide_spans",
     "hide_voices",
+    "may_hide_all",
     "orderless_weights",
     "weigher_of",
 ]

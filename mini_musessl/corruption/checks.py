@@ -24,8 +24,9 @@ def check_frames(frames: np.ndarray, is_padding: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: another shape, padding before music, or a window of nothing but padding.
-        TypeError: frames that are no whole numbers, or padding that is not True and False.
+        TypeError: something other than arrays, frames that are no whole numbers, or padding that is not True and False.
     """
+    _check_arrays(frames, is_padding)
     if frames.ndim != 3 or frames.size == 0:
         raise ValueError(
             f"Cells are hidden in windows of the shape (n_windows, n_steps, n_voices), none of them 0; found "
@@ -51,6 +52,16 @@ def check_frames(frames: np.ndarray, is_padding: np.ndarray) -> np.ndarray:
     if (is_padding[:, :-1] & ~is_padding[:, 1:]).any():
         raise ValueError("Padding stands at the end of a window; found music after padding. Pad at the end.")
     return n_music
+
+
+def _check_arrays(frames: object, is_padding: object) -> None:
+    """Refuse lists, tensors and whatever else is no NumPy array."""
+    for name, given in (("frames", frames), ("is_padding", is_padding)):
+        if not isinstance(given, np.ndarray):
+            raise TypeError(
+                f"{name} must be a NumPy array; found {type(given).__name__}. Hide in the arrays of a "
+                "windows.FrameBatch, or make one by np.asarray."
+            )
 
 
 def check_hider(

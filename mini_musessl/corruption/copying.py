@@ -30,7 +30,7 @@ def copy_next_door(
 
     Raises:
         ValueError: shapes that do not fit, or a window without music.
-        TypeError: frames or padding of another type.
+        TypeError: frames, padding or ``is_hidden`` of another type.
 
     Example:
         >>> frames = np.array([[[30], [30], [30], [32], [32]]])
@@ -41,6 +41,8 @@ def copy_next_door(
     Chapter: 4b.
     """
     check_frames(frames, is_padding)
+    if not isinstance(is_hidden, np.ndarray):
+        raise TypeError(f"is_hidden must be a NumPy array, as a hider returns; found {type(is_hidden).__name__}.")
     if is_hidden.shape != frames.shape or is_hidden.dtype != np.bool_:
         raise ValueError(
             f"is_hidden must be True or False for each cell, {frames.shape}; found {is_hidden.dtype} {is_hidden.shape}."

@@ -6,6 +6,7 @@ Chapter: 4b (masking).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -33,13 +34,42 @@ HIDERS: dict[str, Hider] = {
 def weigher_of(hide: Hider) -> Weigher:
     """Return the weights that belong to a kind of hiding: those of ``hide_orderless``, and equal ones for all else.
 
+    Args:
+        hide: a hider, or ``functools.partial`` of one.
+
     Example:
-        >>> weigher_of(hide_orderless).__name__, weigher_of(hide_notes).__name__
+        >>> weigher_of(hide_orderless).__name__, weigher_of(partial(hide_notes, share=0.5)).__name__
         ('orderless_weights', 'equal_weights')
 
     Chapter: 4b.
     """
-    return orderless_weights if hide is hide_orderless else equal_weights
+    return orderless_weights if _without_settings(hide) is hide_orderless else equal_weights
+
+
+def may_hide_all(hide: Hider) -> bool:
+    """Say whether a kind of hiding leaves nothing of a window now and then: ``hide_orderless``, and mixtures with it.
+
+    Args:
+        hide: a hider, or ``functools.partial`` of one.
+
+    Example:
+        >>> may_hide_all(hide_orderless), may_hide_all(hide_mixed)
+        (True, False)
+        >>> may_hide_all(partial(hide_mixed, kinds=[hide_bars, hide_orderless]))
+        True
+
+    Chapter: 4b.
+    """
+    if _without_settings(hide) is hide_mixed and isinstance(hide, partial):
+        return any(may_hide_all(kind) for kind in hide.keywords.get("kinds", ()))
+    return _without_settings(hide) is hide_orderless
+
+
+def _without_settings(hide: Hider) -> Hider:
+    """Return the function inside ``functools.partial``."""
+    while isinstance(hide, partial):
+        hide = hide.func
+    return hide
 
 
 def hide_mixed(
@@ -49,6 +79,9 @@ def hide_mixed(
     kinds: Sequence[Hider] = (hide_cells, hide_spans, hide_bars, hide_voices, hide_notes),
 ) -> Bool[np.ndarray, "n_windows n_steps n_voices"]:
     """Hide in each window by one of several kinds, each equally likely.
+
+    All hidden cells weigh the same (``weigher_of``), in the windows of ``hide_orderless`` too where it is among the
+    kinds: windows with more hidden count more, and the loss is no orderless likelihood.
 
     Args:
         frames: symbol ids.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mini_musessl.corruption import Hider, Weigher, orderless_weights, weigher_of
+from mini_musessl.corruption import Hider, Weigher, may_hide_all, orderless_weights, weigher_of
 from mini_musessl.windows import FrameBatch
 from mini_musessl.windows.token_windows import check_generator
 
@@ -49,15 +49,17 @@ def masked_batches(
         frame_batches: such as ``windows.random_frame_batches`` draws.
         hide: what to hide, such as ``corruption.hide_notes``; other settings by ``functools.partial``.
         generator: source of chance for what is hidden.
-        weigh: how much each hidden cell counts; None for ``corruption.orderless_weights`` where ``hide`` is
-            ``hide_orderless``, and for equal weights everywhere else.
+        weigh: how much each hidden cell counts; None for ``corruption.weigher_of(hide)``: orderless weights for
+            ``hide_orderless``, and equal weights for all else, mixtures with it among them.
 
     Returns:
         An iterator, as long as ``frame_batches``.
 
     Raises:
-        ValueError: ``hide`` hides nothing in a window, or (with ``weigh`` None) all of a batch.
-        TypeError: the generator is not a numpy.random.Generator, or ``hide`` returns something else.
+        ValueError: ``hide`` hides nothing in a window; or all of one, which ``hide_orderless`` alone may, and any
+            hider with ``weigh=orderless_weights``.
+        TypeError: the generator is not a numpy.random.Generator, a batch no FrameBatch, or ``hide`` returns something
+            else.
 
     Example:
         >>> from mini_musessl import corruption, windows
@@ -89,14 +91,20 @@ def mask_batch(
 
     Chapter: 4b.
     """
+    if not isinstance(batch, FrameBatch):
+        raise TypeError(
+            f"Cells are hidden in a FrameBatch, such as windows.random_frame_batches draws; found "
+            f"{type(batch).__name__}. For one piece: cut_frame_windows([ids], n_steps)."
+        )
+    weigh = weigher_of(hide) if weigh is None else weigh
     is_hidden = hide(batch.frames, batch.is_padding, generator)
-    _check_hiding(is_hidden, batch, may_hide_all=weigh is not None or weigher_of(hide) is orderless_weights)
-    weights = (weigh or weigher_of(hide))(is_hidden, batch.is_padding)
+    _check_hiding(is_hidden, batch, must_show=weigh is not orderless_weights and not may_hide_all(hide))
+    weights = weigh(is_hidden, batch.is_padding)
     return MaskedBatch(batch.frames, is_hidden, batch.is_padding, batch.start_step, weights)
 
 
-def _check_hiding(is_hidden: object, batch: FrameBatch, may_hide_all: bool) -> None:
-    """Refuse a hider that answers with something else, hides nothing in a window, or all of a batch."""
+def _check_hiding(is_hidden: object, batch: FrameBatch, must_show: bool) -> None:
+    """Refuse a hider that answers with something else, hides nothing in a window, or all of one that must show some."""
     if not isinstance(is_hidden, np.ndarray) or is_hidden.dtype != np.bool_ or is_hidden.shape != batch.frames.shape:
         raise TypeError(
             f"A hider must return a bool array of the shape of the frames, {batch.frames.shape}, True where a cell is "
@@ -109,8 +117,9 @@ def _check_hiding(is_hidden: object, batch: FrameBatch, may_hide_all: bool) -> N
             f"Something must be hidden in each window, or nothing is asked of it; in window {int(hides_some.argmin())} "
             "nothing is. Hide a larger share, or is the array upside down (True is hidden)?"
         )
-    if is_hidden[is_music].all() and not may_hide_all:
+    shows_some = (~is_hidden & is_music).any(axis=(1, 2))
+    if must_show and not shows_some.all():
         raise ValueError(
-            "Something must stay visible; the hider hides every cell of the batch. Hide less, or train an orderless "
-            "likelihood: hide_orderless, or weigh=orderless_weights."
+            f"Something must stay visible in each window; in window {int(shows_some.argmin())} every cell is hidden. "
+            "Hide less, or train an orderless likelihood: hide_orderless, or weigh=orderless_weights."
         )
