@@ -235,6 +235,13 @@ def test_a_fresh_model_pays_what_chance_pays():
         assert found[f"{question}_chance_nats"] == pytest.approx(math.log(n_answers))
 
 
+@pytest.mark.parametrize("is_training", [True, False])
+def test_measuring_leaves_a_model_in_its_mode(is_training):
+    model = AttributeModel(EncoderConfig(**{**SMALL, "dropout": 0.5})).train(is_training)
+    first, again = (measure_attributes(model, [tiny_chorale()]) for _ in range(2))
+    assert first == again and model.training is is_training
+
+
 def test_one_batch_is_memorised():
     batch = draw([random_chorale(40)], n_windows=3, n_steps=24)
     model = AttributeModel(EncoderConfig(**{**SMALL, "dropout": 0.0}))

@@ -219,6 +219,24 @@ def test_copying_is_measured_beside_the_model(pieces):
     assert found["cells_copying_accuracy"] > 0.7 and found["notes_copying_accuracy"] < 0.05
 
 
+@pytest.mark.parametrize("is_training", [True, False])
+def test_measuring_leaves_every_part_of_a_model_in_its_mode(pieces, is_training):
+    model = MaskedTransformer(replace(SMALL, dropout=0.5)).train(is_training)
+    model.head.train(not is_training)
+    modes = [part.training for part in model.modules()]
+    kinds = {"cells": hide_cells}
+    first, again = (measure_masked(model, pieces, np.random.default_rng(0), kinds) for _ in range(2))
+    assert first == again  # no dropout while it is measured
+    assert [part.training for part in model.modules()] == modes
+
+
+def test_a_model_that_cannot_be_measured_keeps_its_mode_too(pieces):
+    model = Table(n_symbols=11).train()
+    with pytest.raises(ValueError, match="Targets must lie in"):
+        measure_masked(model, pieces, np.random.default_rng(0), {"cells": hide_cells})
+    assert model.training
+
+
 # --- refusals
 
 
@@ -238,9 +256,42 @@ def test_a_hider_that_hides_nothing_or_all_is_refused(frames):
         mask_batch(frames, hide_none, generator)
     with pytest.raises(ValueError, match="in window 1 nothing is"):
         mask_batch(frames, hide_one_window, generator)
-    with pytest.raises(ValueError, match="Something must stay visible; the hider hides every cell"):
+    with pytest.raises(ValueError, match="must stay visible in each window; in window 0 every cell is hidden"):
         next(masked_batches([frames], hide_all, generator))
-    assert mask_batch(frames, hide_all, generator, weigh=equal_weights).is_hidden.all()
+
+
+def test_one_window_hidden_whole_is_refused_unless_the_loss_is_orderless(frames):
+    def hide_third_window(frames, is_padding, generator):
+        hidden = hide_cells(frames, is_padding, generator)
+        hidden[2] = ~is_padding[2, :, None]
+        return hidden
+
+    def hide(hider, **weigh):
+        return mask_batch(frames, hider, np.random.default_rng(0), **weigh).is_hidden[2]
+
+    for weigh in ({}, {"weigh": equal_weights}):
+        with pytest.raises(ValueError, match="in window 2 every cell is hidden. Hide less, or train an orderless"):
+            hide(hide_third_window, **weigh)
+    is_music = np.broadcast_to(~frames.is_padding[2, :, None], (20, 4))
+    np.testing.assert_array_equal(hide(hide_third_window, weigh=corruption.orderless_weights), is_music)
+
+
+def test_kinds_that_hide_all_now_and_then_may_whatever_the_weights(pieces):
+    short = next(random_frame_batches(pieces, 60, 1, np.random.default_rng(0)))  # four cells: a quarter hide all
+    mixed = partial(corruption.hide_mixed, kinds=(hide_cells, hide_orderless))
+    for hide, weigh in ((hide_orderless, None), (partial(hide_orderless), equal_weights), (mixed, None)):
+        batch = mask_batch(short, hide, np.random.default_rng(1), weigh)
+        is_whole = batch.is_hidden.all(axis=(1, 2))
+        assert 0 < is_whole.sum() < 60
+        assert (batch.weights[is_whole] == 1).all()
+
+
+def test_orderless_hiding_with_settings_keeps_its_weights(frames):
+    one, other = (
+        mask_batch(frames, hide, np.random.default_rng(3)) for hide in (hide_orderless, partial(hide_orderless))
+    )
+    np.testing.assert_array_equal(one.weights, other.weights)
+    assert one.weights.max() > 1
 
 
 def test_a_hider_that_returns_something_else_is_refused(frames):
@@ -254,6 +305,8 @@ def test_a_hider_that_returns_something_else_is_refused(frames):
 
 
 def test_a_batch_of_another_kind_and_a_seed_are_refused(frames, pieces):
+    with pytest.raises(TypeError, match="Cells are hidden in a FrameBatch, .*; found ndarray. For one piece"):
+        mask_batch(frames.frames, hide_cells, np.random.default_rng(0))
     with pytest.raises(TypeError, match="masked needs a MaskedBatch, .*; found FrameBatch"):
         masked(Table(), frames)
     with pytest.raises(TypeError, match="masked_batches draws from a numpy.random.Generator; found int"):

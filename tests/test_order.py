@@ -124,7 +124,8 @@ def test_the_rules_are_measured_beside_the_model(model):
     assert found["seam_accuracy"] == 1
     assert found["last_chord_accuracy"] == 0.5  # all last chords are equally long where windows are whole bars
     assert model.training is False
-    assert found == measure_order(model, [slow], rng(), 8, n_pairs=64)
+    assert found == measure_order(model.train(), [slow], rng(), 8, n_pairs=64)
+    assert model.training is True
 
 
 def test_rules_that_do_not_know_count_half():

@@ -18,6 +18,7 @@ from torch.nn import functional
 from mini_musessl.encoder import EncoderConfig, FrameEncoder, draw_encoder_weights, pool
 from mini_musessl.music import whole_number
 from mini_musessl.objectives.devices import to_device_of
+from mini_musessl.objectives.evaluation_mode import evaluation_mode
 from mini_musessl.windows import random_frame_batches
 from mini_musessl.windows.token_windows import check_generator
 
@@ -192,7 +193,7 @@ def measure_order(
     """Ask a model for the order of pairs of windows, and two rules that know nothing of music beside it.
 
     Args:
-        model: an OrderModel.
+        model: an OrderModel; asked in evaluation mode, and left in the mode that it was in.
         pieces: ids, one array (n_steps, 4) a piece.
         generator: where the pairs come from.
         n_steps: steps in a window.
@@ -211,11 +212,9 @@ def measure_order(
     """
     whole_number("n_pairs", n_pairs, lowest=1)
     batch = next(order_batches(pieces, n_pairs, n_steps, generator, range(1), n_gap_steps))
-    was_training = model.training
-    model.eval()
     left, right, is_in_order = to_device_of(model, batch.left, batch.right, batch.is_in_order)
-    logits = torch.cat([model(*rows) for rows in zip(left.split(64), right.split(64), strict=True)]).float()
-    model.train(was_training)
+    with evaluation_mode(model):
+        logits = torch.cat([model(*rows) for rows in zip(left.split(64), right.split(64), strict=True)]).float()
     return {
         "nats": functional.binary_cross_entropy_with_logits(logits, is_in_order.float()).item(),
         "chance_nats": float(np.log(2)),

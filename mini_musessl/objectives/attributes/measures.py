@@ -25,6 +25,7 @@ from mini_musessl.objectives.attributes.targets import (
     label_pieces,
 )
 from mini_musessl.objectives.devices import to_device_of
+from mini_musessl.objectives.evaluation_mode import evaluation_mode
 
 
 def measure_attributes(
@@ -36,7 +37,7 @@ def measure_attributes(
     that counts, the beginnings of pieces apart.
 
     Args:
-        model: put into evaluation mode.
+        model: asked in evaluation mode, and left in the mode that it was in.
         pieces: at least one.
         n_windows: windows the network reads at once; changes nothing but speed.
 
@@ -124,7 +125,6 @@ def _score(
     model: AttributeModel, pieces: list[PieceAttributes], n_windows: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return the nats, whether the likeliest was right, and the target, of every answer in the order of the pieces."""
-    model.eval()
     together = PiecesEndToEnd(pieces)
     windows = [(p, *cut) for p, piece in enumerate(pieces) for cut in _cuts(len(piece.frames), model.config)]
     found: dict[str, list[tuple[np.ndarray, ...]]] = {}
@@ -133,7 +133,8 @@ def _score(
         batch = together.cut(piece_index, start, int((stop - start).max()))
         step = start[:, None] + np.arange(batch.frames.shape[1])
         is_counted = (step >= first_counted[:, None]) & (step < stop[:, None])
-        answers = model(*to_device_of(model, batch.frames, batch.is_padding, batch.start_step))
+        with evaluation_mode(model):
+            answers = model(*to_device_of(model, batch.frames, batch.is_padding, batch.start_step))
         for question, logits in answers.items():
             target = getattr(batch, question)
             is_asked = (target != NO_TARGET) & (is_counted if question == "chord" else is_counted[..., None])

@@ -18,6 +18,7 @@ from mini_musessl.objectives.contrastive.measures import alignment, effective_ra
 from mini_musessl.objectives.contrastive.model import project
 from mini_musessl.objectives.contrastive.targets import ContrastiveBatch, check_hymns
 from mini_musessl.objectives.devices import to_device_of
+from mini_musessl.objectives.evaluation_mode import evaluation_mode
 from mini_musessl.views import Views, make_views
 from mini_musessl.windows import FrameBatch, random_frame_batches
 from mini_musessl.windows.token_windows import check_generator
@@ -36,13 +37,13 @@ def measure_contrastive(
     """Show a model two views of one window a piece, and see what it makes of them.
 
     Args:
-        model: a ContrastiveModel.
+        model: a ContrastiveModel; asked in evaluation mode, and left in the mode that it was in.
         pieces: at least two, ids (n_steps, 4) each.
         generator: where windows and views come from.
         views: what is taken away; None for ``Views()``.
         n_steps: steps in a window, before a view is cropped from it.
-        hymns: one number a piece, equal for settings of one hymn; those are no candidates. None where each piece is a
-            hymn of its own.
+        hymns: one number a piece, equal for settings of one hymn; those are no candidates. Below 0, such as -1: nobody
+            knows the hymn, and the piece counts as one of its own. None where all do.
         temperature: of the loss.
 
     Returns:
@@ -62,11 +63,9 @@ def measure_contrastive(
         raise ValueError(f"A contrastive model is measured on at least two pieces; found {len(pieces)}.")
     pair = make_views(_window_a_piece(pieces, n_steps, generator), Views() if views is None else views, generator)
     batch = ContrastiveBatch(**vars(pair), hymn_index=check_hymns(hymns, len(pieces)))
-    was_training = model.training
-    model.eval()
-    first, second = (vectors.float() for vectors in project(model, batch))
-    described = _describe(model, batch).float()
-    model.train(was_training)
+    with evaluation_mode(model):
+        first, second = (vectors.float() for vectors in project(model, batch))
+        described = _describe(model, batch).float()
     left_out = torch.from_numpy(batch.is_false_negative).to(first.device)
     recall, chance = recall_at_1(first, second, left_out)
     n_candidates = 2 * (~left_out).sum(dim=1) - 1

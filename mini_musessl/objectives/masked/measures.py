@@ -15,6 +15,7 @@ from torch import nn
 
 from mini_musessl.corruption import HIDERS, Hider, copy_next_door
 from mini_musessl.music import whole_number
+from mini_musessl.objectives.evaluation_mode import evaluation_mode
 from mini_musessl.objectives.masked.batches import MaskedBatch, mask_batch
 from mini_musessl.objectives.masked.loss import find_targets, score_targets
 from mini_musessl.windows import FrameBatch
@@ -36,7 +37,7 @@ def measure_masked(
     Every piece is cut into windows of about the same length, and cells are hidden once in each.
 
     Args:
-        model: as for ``masked``; left in evaluation mode.
+        model: as for ``masked``; asked in evaluation mode, and left in the mode that it was in.
         pieces: ids, one array (n_steps, 4) a piece.
         generator: source of chance for what is hidden; the same state hides the same.
         kinds: hiders by name; None for ``corruption.HIDERS``.
@@ -56,10 +57,10 @@ def measure_masked(
     """
     check_generator(generator, "measure_masked")
     batches = cut_frame_windows(pieces, n_steps)
-    model.eval()
     found = {}
     for name, hide in (HIDERS if kinds is None else kinds).items():
-        totals = sum(_measure(model, mask_batch(batch, hide, generator)) for batch in batches)
+        with evaluation_mode(model):
+            totals = sum(_measure(model, mask_batch(batch, hide, generator)) for batch in batches)
         for key, total in zip(("nats", "accuracy", "copying_accuracy"), totals[1:], strict=True):
             found[f"{name}_{key}"] = float(total / totals[0])
     return found | {"uniform_nats": math.log(model.config.vocabulary_size)}
