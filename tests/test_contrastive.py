@@ -147,6 +147,28 @@ def test_a_batch_says_which_windows_are_no_fair_wrong_answers(pieces):
     assert batch.frames.shape == (2, 12, 8, 4)
 
 
+def test_pieces_of_unknown_hymns_are_hymns_of_their_own(pieces):
+    known, unknown = [0, 0, 1, 2, 3], [4, 4, -1, -1, -1]
+    one, other = (
+        next(contrastive_batches(pieces, 12, 12, np.random.default_rng(0), VIEWS, hymns)) for hymns in (known, unknown)
+    )
+    assert len(set(one.piece_index.tolist()) & {2, 3, 4}) > 1
+    np.testing.assert_array_equal(one.is_false_negative, other.is_false_negative)
+    found = [
+        measure_contrastive(ContrastiveModel(CONFIG, 6), pieces, np.random.default_rng(2), VIEWS, 12, hymns)
+        for hymns in (known, unknown, [-1] * 5)
+    ]
+    assert found[0] == found[1]
+    assert found[2]["n_false_negatives"] == 0
+    assert next(contrastive_batches(pieces, 4, 12, np.random.default_rng(0), VIEWS, [-1] * 5)).frames.shape[1] == 4
+
+
+def test_a_batch_made_by_hand_knows_that_two_unknown_hymns_are_not_one(pieces):
+    batch = next(contrastive_batches(pieces, 4, 12, np.random.default_rng(0), VIEWS))
+    lone = replace(batch, piece_index=np.array([0, 0, 1, 2]), hymn_index=np.array([-1, -1, -1, 5]))
+    assert lone.n_false_negatives == 1  # the two windows of piece 0
+
+
 def test_a_batch_has_always_a_negative_and_comes_again_from_the_same_seed(pieces):
     def begin():
         return contrastive_batches(pieces[:2], 2, 12, np.random.default_rng(5), VIEWS)

@@ -22,7 +22,8 @@ class ContrastiveBatch(ViewPair):
     """Two views of each window, and which windows show the same hymn.
 
     Attributes:
-        hymn_index: int64 (n_windows,), the melody that each window's piece sets; equal numbers, one hymn.
+        hymn_index: int64 (n_windows,), the melody that each window's piece sets; equal numbers from 0 on, one hymn.
+            Below 0: nobody knows, and two such pieces are not taken for settings of one hymn.
 
     Chapter: 4d.
     """
@@ -32,7 +33,8 @@ class ContrastiveBatch(ViewPair):
     @property
     def is_false_negative(self) -> Bool[np.ndarray, "n_windows n_windows"]:
         """True for two different windows of one piece or one hymn; False on the diagonal."""
-        is_same = np.equal.outer(self.piece_index, self.piece_index) | np.equal.outer(self.hymn_index, self.hymn_index)
+        is_same_hymn = np.equal.outer(self.hymn_index, self.hymn_index) & (self.hymn_index >= 0)
+        is_same = np.equal.outer(self.piece_index, self.piece_index) | is_same_hymn
         return is_same & ~np.eye(len(is_same), dtype=bool)
 
     @property
@@ -57,8 +59,8 @@ def contrastive_batches(
         n_steps: steps in a window, before a view is cropped from it.
         generator: source of chance; the same state gives the same batches.
         views: what is taken away; None for ``Views()``.
-        hymns: one number a piece, equal for settings of one hymn, such as ``corpora.melody_groups`` gives; None where
-            each piece is a hymn of its own.
+        hymns: one number a piece, equal for settings of one hymn, such as ``corpora.melody_groups`` gives. Below 0,
+            such as -1: nobody knows the hymn, and the piece counts as one of its own. None where all do.
 
     Returns:
         An iterator that never ends. A batch in which no window has a negative is not given; another is drawn.
@@ -102,12 +104,19 @@ def check_hymns(hymns: ArrayLike | None, n_pieces: int) -> Int[np.ndarray, " n_p
     """Return the hymn of each piece, or refuse what is none.
 
     Args:
-        hymns: one whole number a piece; None where each piece is a hymn of its own.
+        hymns: one whole number a piece, below 0 where nobody knows the hymn; None where each piece is one of its own.
         n_pieces: how many pieces there are.
+
+    Returns:
+        The numbers; where the hymn is unknown, one below 0 that no other piece has.
 
     Raises:
         ValueError: another number of hymns.
         TypeError: they are not whole numbers.
+
+    Example:
+        >>> check_hymns([3, -1, 3, -1], 4).tolist()
+        [3, -2, 3, -4]
 
     Chapter: 4d.
     """
@@ -119,4 +128,5 @@ def check_hymns(hymns: ArrayLike | None, n_pieces: int) -> Int[np.ndarray, " n_p
         )
     if found.dtype.kind not in "iu" and n_pieces:
         raise TypeError(f"Hymns must be whole numbers; found {found.dtype}. Give corpora.melody_groups(pieces).")
-    return found.astype(np.int64)
+    numbers = found.astype(np.int64)
+    return np.where(numbers < 0, -1 - np.arange(n_pieces), numbers)
