@@ -126,6 +126,14 @@ def test_teachers_are_asked_without_dropout_even_if_they_came_in_training() -> N
     assert learn(student, batch)[0] == learn(student, batch)[0]
 
 
+def test_a_teacher_is_asked_on_the_device_of_the_student() -> None:
+    # "meta" holds shapes and no numbers; every machine has it.
+    student, teacher = Always([0.1, 0.2, 0.3, 0.2, 0.2]).to("meta"), Always([0.2] * 5)
+    loss, n_targets = Distillation([teacher])(student, make_batch(n_padding=2))
+    assert loss.device.type == teacher.log_probs.device.type == "meta"
+    assert n_targets == 4 * 10
+
+
 def test_no_teacher_another_vocabulary_and_another_batch_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one trained network to learn from; found none"):
         Distillation([])

@@ -31,7 +31,8 @@ class Distillation:
     global state, as dropout's masks are, so that a training that is resumed goes on as it would have.
 
     Args:
-        teachers: trained networks with the same symbols and voices as the student; they are put into evaluation mode.
+        teachers: trained networks with the same symbols and voices as the student. They are put into evaluation mode,
+            and moved to the device of the student when they are asked.
         widest_shift: a window is moved by at most this many semitones, and never out of the vocabulary; 0 asks in the
             key of the window.
 
@@ -80,7 +81,7 @@ class Distillation:
     @torch.no_grad()
     def _ask(self, frames: Tensor, first_step: Tensor, vocabulary_size: int) -> Tensor:
         """Return what a teacher drawn by lot says of each cell, having heard each window in a key drawn by lot."""
-        teacher = self.teachers[int(torch.randint(len(self.teachers), ()))]
+        teacher = self.teachers[int(torch.randint(len(self.teachers), ()))].to(frames.device)
         semitones = _draw_shifts(frames, vocabulary_size, self.widest_shift)
         answers = teacher(shift_ids(frames, semitones), first_step).float().softmax(dim=-1)
         return shift_probabilities(answers, -semitones)
