@@ -24,11 +24,16 @@ class Ensemble:
     single model and stands in no ranking of single models. What it is worth tells how much of a model's loss is chance
     of its training, and what a student can learn (``objectives.distillation``).
 
+    Asked in one key it is a model like its members. In several keys its number is not the likelihood of a causal model:
+    which keys are asked depends on the range of the whole piece, so the answer at a step knows a little of the pitches
+    that are still to come, and the probabilities of all symbols of a cell need not sum to 1. That is a small advantage
+    over a model that does not look ahead, and no comparison with one should rest on a difference as small.
+
     Args:
         models: at least one, each as ``token_log_probs`` takes it.
         semitones: the keys; a piece is asked in those that keep its pitches inside the vocabulary, 0 always among
-            them. In another key a member may give some probability to pitches beyond the vocabulary; it counts as
-            lost, so that the loss is never too low.
+            them. In another key a member may give some probability to pitches that lie beyond the vocabulary in the
+            piece's own key; it counts as lost.
 
     Raises:
         ValueError: there is no model.
