@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from mini_musessl import generation, voices
 from mini_musessl.encoder import EncoderConfig
 from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.generation import filling
 from mini_musessl.generation.filling import fill, resampled_share
 from mini_musessl.generation.whole_pieces import best_window, score_cells, window_starts
 from mini_musessl.masked_transformer import MaskedTransformer
+from mini_musessl.tokenizers import VoiceGridTokens
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -146,6 +148,23 @@ def test_the_share_falls_in_a_straight_line_and_stays():
     assert resampled_share(0, 1) == 1
 
 
+def test_a_sweep_whose_block_is_empty_asks_nothing(model, monkeypatch):
+    asked = []
+
+    def note(network, frames, is_hidden, first_step):
+        asked.append(int(is_hidden.sum()))
+        return score_cells(network, frames, is_hidden, first_step)
+
+    monkeypatch.setattr(filling, "score_cells", note)
+    is_hidden = np.zeros((6, 3), bool)
+    is_hidden[2, 1] = True
+    fill(model, random_frames(6), is_hidden, from_seed(), n_sweeps=40)
+    assert set(asked) == {1} and 5 < len(asked) < 30
+    asked.clear()
+    fill(model, random_frames(20), np.ones((20, 3), bool), from_seed(), n_sweeps=10)
+    assert len(asked) == 10 and asked[0] == 60
+
+
 def test_cold_filling_takes_the_likeliest_symbol(model):
     frames, is_hidden = torch.from_numpy(random_frames(6)), torch.zeros(6, 3, dtype=torch.bool)
     is_hidden[2, 1] = True
@@ -204,6 +223,44 @@ def test_a_piece_keeps_its_given_notes_and_facts(chorale_model):
     assert (filled.is_onset[:, [0, 2, 3]] == is_onset[:, [0, 2, 3]]).all()
     assert (filled.pitch[:, 1] != 67).any()
     assert (filled.fifths, filled.mode, filled.name, filled.title) == (0, "major", "", "")
+
+
+def test_what_stands_in_hidden_cells_of_a_piece_may_lie_beyond_the_vocabulary(chorale_model):
+    is_alto = np.zeros((12, 4), bool)
+    is_alto[3:9, 1] = True
+    pitch = np.tile([72, 67, 64, 48], (12, 1))
+    strange = np.where(is_alto, 90, pitch)
+    fillings = [
+        generation.fill_piece(chorale_model, voices.from_pitches(each), is_alto, from_seed(), n_sweeps=3)
+        for each in (pitch, strange)
+    ]
+    assert (fillings[0].pitch == fillings[1].pitch).all()
+    assert (fillings[1].pitch[~is_alto] == pitch[~is_alto]).all()
+    with pytest.raises(ValueError, match=r"Pitches must lie in 36\.\.81; found 90 at step 3, voice 1"):
+        generation.fill_piece(chorale_model, voices.from_pitches(strange), np.roll(is_alto, 1, axis=0), from_seed())
+
+
+def test_tokens_that_hold_keep_given_notes_beside_hidden_cells():
+    tokenizer = VoiceGridTokens(has_hold=True)
+    sizes = {"context_length": 16, "d_model": 16, "n_layers": 1, "n_heads": 2, "d_feedforward": 20, "d_voice": 10}
+    network = make_lively(EncoderConfig(vocabulary_size=48, **sizes))
+    is_hidden = np.zeros((8, 4), bool)
+    is_hidden[2:5, 1] = True
+    piece = voices.from_pitches(np.tile([72, 67, 64, 48], (8, 1)))
+    filled = generation.fill_piece(network, piece, is_hidden, from_seed(), n_sweeps=2, tokenizer=tokenizer)
+    assert (filled.pitch[~is_hidden] == piece.pitch[~is_hidden]).all()
+
+
+def test_hidden_cells_of_a_piece_that_are_said_wrongly_are_refused(chorale_model):
+    piece, is_hidden = voices.from_pitches(np.full((6, 4), 60)), np.ones((6, 4), bool)
+    for wrong, error, sentence in (
+        (is_hidden[:5], ValueError, r"one thing of each cell, \(6, 4\); found \(5, 4\)"),
+        (is_hidden.astype(int), TypeError, "is_hidden must be True where a cell is hidden"),
+        (None, ValueError, "is_hidden must be an array of True and False"),
+        (~is_hidden, ValueError, "At least one cell must be hidden"),
+    ):
+        with pytest.raises(error, match=sentence):
+            generation.fill_piece(chorale_model, piece, wrong, from_seed())
 
 
 def test_a_note_after_a_filled_one_is_struck_where_it_differs(chorale_model):

@@ -10,6 +10,9 @@ Chapter: 4b (masking).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from numpy.typing import ArrayLike
@@ -21,10 +24,12 @@ from mini_musessl.generation.rules import Rules
 from mini_musessl.generation.whole_pieces import score_cells
 from mini_musessl.masked_transformer import MaskedTransformer
 from mini_musessl.music import whole_number
+from mini_musessl.voices import REST, VoiceGrid
 
-#: How often the network is asked.
+#: How many sweeps.
 N_SWEEPS = 100
-#: Shares of the hidden cells that are drawn anew: in the second sweep, and in the last ones.
+#: Shares of the hidden cells: where the line begins from which later sweeps take theirs, and what the last ones take.
+#: Sweep 0 stands at the line's beginning, but draws all cells; sweep 1 lies a little below it.
 HIGHEST_SHARE, LOWEST_SHARE = 0.9, 0.1
 #: The share of the sweeps after which the lowest share is reached.
 FALLS_UNTIL = 0.7
@@ -47,8 +52,9 @@ def fill(
     """Draw the hidden cells of frames from those that are given, which are never touched.
 
     The first sweep draws all hidden cells side by side, from what is given alone. Each later one draws a block of them
-    anew, in which each cell is with the probability ``resampled_share``; the others are seen. Each sweep asks the
-    network once, however many cells it draws. A piece longer than the context is read in windows that overlap.
+    anew, in which each cell is with the probability ``resampled_share``; the others are seen. A sweep asks the network
+    once, however many cells it draws; where chance leaves its block empty, it asks nothing and changes nothing. A piece
+    longer than the context is read in windows that overlap.
 
     Args:
         model: a trained model; it is put into evaluation mode.
@@ -56,7 +62,7 @@ def fill(
             nothing; -1 may stand there.
         is_hidden: the same shape, True where a cell is to be drawn. None: where frames have -1.
         generator: source of chance, on the CPU; the same state gives the same frames on one machine.
-        n_sweeps: how often to ask the network, at least 1; with 1 all cells are drawn side by side.
+        n_sweeps: how many sweeps, at least 1; with 1 all cells are drawn side by side.
         temperature: above 0; see ``apply_temperature``.
         top_p: above 0 up to 1; see ``keep_top_p``.
         top_k: at least 1, or None for all; see ``keep_top_k``.
@@ -151,12 +157,44 @@ def check_is_masked(model: object) -> None:
         )
 
 
+def rest_where_hidden(piece: VoiceGrid, is_hidden: ArrayLike | Tensor) -> VoiceGrid:
+    """Put rests into the hidden cells of a piece, so that nothing depends on what stands there.
+
+    Args:
+        piece: voices.
+        is_hidden: (n_steps, n_voices), True where a cell is to be drawn.
+
+    Returns:
+        The piece, in which a given note that sounds on after hidden cells is struck there.
+
+    Raises:
+        ValueError: ``is_hidden`` of another shape.
+        TypeError: ``is_hidden`` is not True and False.
+
+    Example:
+        >>> from mini_musessl import voices
+        >>> piece = voices.from_pitches([[60], [60], [60]], voice_names=("melody",))
+        >>> given = rest_where_hidden(piece, [[False], [True], [False]])
+        >>> given.pitch[:, 0].tolist(), given.is_onset[:, 0].tolist()
+        ([60, -1, 60], [True, False, True])
+
+    Chapter: 4b.
+    """
+    hidden = _as_hidden(is_hidden, torch.zeros(piece.pitch.shape, dtype=torch.long)).numpy()
+    pitch = np.where(hidden, REST, piece.pitch)
+    is_onset = piece.is_onset.copy()
+    is_onset[1:] |= hidden[:-1]
+    return replace(piece, pitch=pitch, is_onset=is_onset & (pitch != REST))
+
+
 def _read_request(
     model: MaskedTransformer, frames: ArrayLike | Tensor, is_hidden: ArrayLike | Tensor | None
 ) -> tuple[Int[Tensor, "batch n_steps n_voices"], Bool[Tensor, "batch n_steps n_voices"]]:
     """Return what is given and which cells are free, or refuse a request that cannot be met."""
     given = _as_frames(model, frames)
-    is_free = given == FREE if is_hidden is None else _as_hidden(is_hidden, frames, given)
+    is_free = given == FREE
+    if is_hidden is not None:
+        is_free = _as_hidden(is_hidden, torch.as_tensor(frames)).reshape(given.shape)
     if not is_free.any():
         raise ValueError("At least one cell must be hidden, to be filled; found none. Is is_hidden upside down?")
     is_written_free = given == FREE
@@ -195,15 +233,15 @@ def _as_frames(model: MaskedTransformer, frames: ArrayLike | Tensor) -> Int[Tens
 
 
 def _as_hidden(
-    is_hidden: ArrayLike | Tensor, frames: ArrayLike | Tensor, given: Int[Tensor, "batch n_steps n_voices"]
-) -> Bool[Tensor, "batch n_steps n_voices"]:
-    """Return what is hidden as a batch, or refuse it."""
+    is_hidden: ArrayLike | Tensor, frames: Int[Tensor, "*batch n_steps n_voices"]
+) -> Bool[Tensor, "*batch n_steps n_voices"]:
+    """Return what is hidden as a tensor of the shape of the frames, or refuse it."""
     try:
         hidden = torch.as_tensor(is_hidden).cpu()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         raise ValueError("is_hidden must be an array of True and False; this cannot be made one.") from None
-    check_hidden(torch.as_tensor(frames), hidden)
-    return hidden.reshape(given.shape)
+    check_hidden(frames, hidden)
+    return hidden
 
 
 def _first(is_wrong: Bool[Tensor, "batch n_steps n_voices"]) -> tuple[int, int]:

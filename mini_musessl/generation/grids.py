@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from mini_musessl import voices
 from mini_musessl.frames import FrameTransformer
 from mini_musessl.generation.drawing import sample_frames
-from mini_musessl.generation.filling import N_SWEEPS, check_is_masked, fill
+from mini_musessl.generation.filling import N_SWEEPS, check_is_masked, fill, rest_where_hidden
 from mini_musessl.generation.requests import check_model
 from mini_musessl.masked_transformer import MaskedTransformer
 from mini_musessl.music import whole_number
@@ -172,7 +172,7 @@ def fill_piece(
         piece: four voices. What stands in hidden cells is not looked at.
         is_hidden: bool (n_steps, n_voices), True where the model writes.
         generator: source of chance.
-        n_sweeps: how often to ask the network; see ``fill``.
+        n_sweeps: how many sweeps; see ``fill``.
         temperature: see ``apply_temperature``.
         top_p: see ``keep_top_p``.
         top_k: see ``keep_top_k``.
@@ -204,7 +204,7 @@ def fill_piece(
         raise TypeError(
             f"A piece must be a VoiceGrid; found {type(piece).__name__}. Use voices.from_pitches, or fill ids by fill."
         )
-    given = tokenizer.as_steps(tokenizer.encode(piece))
+    given = tokenizer.as_steps(tokenizer.encode(rest_where_hidden(piece, is_hidden)))
     drawn = fill(model, given, is_hidden, generator, n_sweeps, temperature, top_p, top_k)
     grid = tokenizer.decode(drawn.numpy())
     is_given_onset = piece.is_onset & ~np.asarray(is_hidden)
@@ -229,7 +229,7 @@ def harmonise_by_filling(
         model: trained on the tokens of ``tokenizer``.
         soprano: as for ``harmonise``.
         generator: source of chance.
-        n_sweeps: how often to ask the network; see ``fill``, also for what follows.
+        n_sweeps: how many sweeps; see ``fill``, also for what follows.
         temperature: as for ``fill``.
         top_p: as for ``fill``.
         top_k: as for ``fill``.
