@@ -260,7 +260,7 @@ EXERCISES: tuple[Exercise, ...] = (
             "stands; `test_pieces` is a list of numbers. Return a Boolean array: True for the beats to which a probe "
             "may be fitted."
         ),
-        hint="Beats of one piece share key, hymn and style. `np.isin` compares with a list.",
+        hint="Beats of one piece share key, hymn and habits of setting. `np.isin` compares with a list.",
         cases=lambda: ((_PIECE, [1, 3]), (np.array([5, 5, 7, 7, 7, 6]), [7])),
         solution=may_fit,
         mistakes=(
