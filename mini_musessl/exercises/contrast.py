@@ -303,11 +303,12 @@ EXERCISES: tuple[Exercise, ...] = (
         title="Wrong answers",
         minutes=10,
         task=(
-            "A batch has `n_windows` windows. Their first views are numbered 0 to n - 1, their second views n to "
-            "2n - 1 in the same order. Write `wrong_candidates(n_windows)`: a Boolean array `(2n, 2n)` that is True "
-            "where the view of the column is a *wrong* answer for the view of the row."
+            "A batch has `n_windows` windows. Their first views are numbered 0 to `n_windows - 1`; "
+            "their second views follow in the same order. Write `wrong_candidates(n_windows)`: a Boolean array "
+            "`(2 * n_windows, 2 * n_windows)` that is True where the view of the column is a *wrong* answer for the "
+            "view of the row."
         ),
-        hint="Which window does view number 5 show when n is 4? Compare windows.",
+        hint="Which window does view number 5 show when there are four windows? Compare windows.",
         cases=lambda: ((2,), (3,), (5,)),
         solution=wrong_candidates,
         mistakes=(
@@ -369,7 +370,8 @@ EXERCISES: tuple[Exercise, ...] = (
         title="The surprise of a choice",
         minutes=15,
         task=(
-            "Write `mean_surprise(scores)`. `scores` is `(2n, 2n)`: cosines divided by the temperature, for views "
+            "Write `mean_surprise(scores)`. For `n` windows `scores` is `(2n, 2n)`: cosines divided by the "
+            "temperature, for views "
             "numbered as in 4d.2. Each view chooses among all *other* views by a softmax. Return the mean of minus the "
             "logarithm of the probability of its other half."
         ),
@@ -412,8 +414,8 @@ EXERCISES: tuple[Exercise, ...] = (
         title="No fair wrong answers",
         minutes=10,
         task=(
-            "Write `false_negatives(piece, hymn)` for the windows of a batch: a Boolean array `(n, n)` that is True "
-            "for two *different* windows of one piece, or of one hymn. Where nobody knows the hymn, it is -1."
+            "Write `false_negatives(piece, hymn)` for the windows of a batch: a Boolean array "
+            "`(n_windows, n_windows)` that is True for two *different* windows of one piece, or of one hymn. Where nobody knows the hymn, it is -1."
         ),
         hint="Two unknown hymns are not the same hymn. And who must still be found?",
         cases=lambda: (
