@@ -415,7 +415,8 @@ EXERCISES: tuple[Exercise, ...] = (
         minutes=10,
         task=(
             "Write `false_negatives(piece, hymn)` for the windows of a batch: a Boolean array "
-            "`(n_windows, n_windows)` that is True for two *different* windows of one piece, or of one hymn. Where nobody knows the hymn, it is -1."
+            "`(n_windows, n_windows)` that is True for two *different* windows of one piece, or of one hymn. Where "
+            "nobody knows the hymn, it is -1."
         ),
         hint="Two unknown hymns are not the same hymn. And who must still be found?",
         cases=lambda: (
