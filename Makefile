@@ -8,8 +8,9 @@ PYTEST := $(BIN)/pytest -q -n 2 --dist loadscope
 # One thread a process: `make test` runs two at a time.
 ONE_THREAD := OMP_NUM_THREADS=1
 
-# The others are parts of these. ship.py needs what jsb.py leaves.
-EXPERIMENTS := experiments/tokenizer_speed.py experiments/first_road.py experiments/jsb.py experiments/ship.py
+# The others are parts of these. ship.py needs what jsb.py and objectives.py leave.
+EXPERIMENTS := experiments/tokenizer_speed.py experiments/first_road.py experiments/jsb.py \
+    experiments/objectives.py experiments/ship.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONHASHSEED = 0
