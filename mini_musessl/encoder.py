@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from mini_musessl.attention import causal_rule, check_rule, padding_rule
 from mini_musessl.blocks import TransformerBlock
 from mini_musessl.dropout import PooledDropout
+from mini_musessl.frame_checks import check_form
 from mini_musessl.frame_head import by_voice
 from mini_musessl.frames import TABLE_STD
 from mini_musessl.music import whole_number
@@ -176,16 +177,8 @@ class FrameEncoder(nn.Module):
 
     def _check(self, frames: Tensor, is_hidden: Tensor | None) -> None:
         """Refuse frames that the network cannot read."""
-        n_voices, longest = self.config.n_voices, self.config.context_length
-        if frames.dim() != 3 or frames.shape[2] != n_voices:
-            raise ValueError(
-                f"The encoder reads frames of the shape (batch, n_steps, {n_voices}); found {tuple(frames.shape)}. "
-                "For one piece, put it into a batch: frames[None]."
-            )
-        if frames.is_floating_point() or frames.dtype == torch.bool:
-            raise TypeError(
-                f"Frames must be whole numbers; found {frames.dtype}. Encode the music with a tokenizer first."
-            )
+        longest = self.config.context_length
+        check_form(frames, self.config.n_voices)
         if not 0 < frames.shape[1] <= longest or len(frames) == 0:
             raise ValueError(
                 f"The encoder reads at least one row, and 1 to context_length = {longest} steps; found "
