@@ -36,6 +36,8 @@ RUNS = ROOT / "experiments" / "runs" / "objectives"
 PROBE_BUDGETS, FINE_TUNING_BUDGETS = (1, 5, 10, 50, None), (10, None)
 #: Draws of the labelled pieces for each encoder, and for the networks that are fine-tuned: the first of them.
 N_DRAWS, N_FINE_TUNING_DRAWS = 3, 1
+#: The same for an encoder that was trained before and for one that was not, which needs more of them.
+N_FINE_TUNING_UPDATES = 300
 
 
 @functools.cache
@@ -80,7 +82,8 @@ def ask_probes(features: dict[str, probing.Features], seed: int) -> list[dict[st
 def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
     """Return a row a task, budget and draw of networks that learn on from labels, tested on all test pieces."""
     grids, splits = split_tests()
-    config, rows = dataclasses.replace(probing.FINE_TUNING, seed=seed), []
+    config = dataclasses.replace(probing.FINE_TUNING, n_updates=N_FINE_TUNING_UPDATES, seed=seed)
+    rows = []
     for task in (name for name, task in probing.TASKS.items() if task.classes):
         for budget in FINE_TUNING_BUDGETS:
             for draw in range(1 if budget is None else N_FINE_TUNING_DRAWS):
