@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
 from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
+from torch import nn
 
 from mini_musessl import checkpoints, corpora, pretrained, training, voices
 from mini_musessl.encoder import FrameEncoder
@@ -77,6 +78,12 @@ def ask_probes(features: dict[str, probing.Features], seed: int) -> list[dict[st
             found = {key: row[key] for key in kept if key in row} if "balanced_accuracy" in row else dict(row)
             rows.append({"tested": tested} | found)
     return [{key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in rows]
+
+
+def choose_tasks(model: nn.Module) -> list[str]:
+    """Return the tasks to ask of an encoder: not the beat of one that is told the step in the bar."""
+    is_told = getattr(model, "encoder", model).config.cycle_length > 1
+    return [task for task in probing.TASKS if not (is_told and task == "beat")]
 
 
 def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
@@ -146,7 +153,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
     if isinstance(model, MaskedTransformer):
         row["infilling"] = measure_infilling(model)
         checkpoints.save_checkpoint(model, place.with_suffix(".safetensors"), {"model": setting.name, "seed": seed})
-    row["probes"] = ask_probes(probing.encoder_features(model, split_tests()[0]), seed)
+    row["probes"] = ask_probes(probing.encoder_features(model, split_tests()[0], choose_tasks(model)), seed)
     if setting.is_fine_tuned:
         row["fine_tuned"] = fine_tune_all(model, seed)
     row |= {"commit": COMMIT_AT_START, "command": describe_command(), "processor": find_processor()}
@@ -171,8 +178,8 @@ def refer(folder: Path) -> list[dict[str, Any]]:
         ]
 
     def by_voice() -> list[dict[str, Any]]:
-        tasks = [task for task in probing.TASKS if task != "beat"]  # this network is told the step in the bar
-        features = probing.encoder_features(pretrained.load("chorale-frame").model, split_tests()[0], tasks)
+        model = pretrained.load("chorale-frame").model
+        features = probing.encoder_features(model, split_tests()[0], choose_tasks(model))
         name = "chorale-frame, the shipped network"
         return [
             {"model": name, "group": "references", "seed": seed, "probes": ask_probes(features, seed)} for seed in SEEDS

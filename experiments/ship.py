@@ -92,7 +92,7 @@ SHIPPED = (
         "chorale-masked",
         "names hidden cells of a chorale, whichever and however many are hidden; fills gaps and harmonises",
         "objectives.py",
-        _find(objectives_settings.SETTINGS, "masked, orderless, long"),
+        _find(objectives_settings.SETTINGS, "masked, every kind, long"),
         objectives.RUNS,
         objectives_settings.SEEDS,
         "Bach-16 (rebuilt), the training part: chorales of J. S. Bach from music21's corpus, transposed",
