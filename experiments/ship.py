@@ -67,7 +67,10 @@ def score_frames(model: torch.nn.Module) -> dict[str, float]:
 
 def score_masked(model: torch.nn.Module) -> dict[str, float]:
     """Return nats a hidden cell by kind of hiding."""
-    return {f"valid, nats a cell, {kind} hidden": nats for kind, nats in objectives.measure_infilling(model).items()}
+    found = objectives.measure_infilling(model)
+    return {
+        f"{part}, nats a cell, {kind} hidden": nats for part in ("valid", "test") for kind, nats in found[part].items()
+    }
 
 
 def _find(settings: tuple, name: str) -> Any:
