@@ -37,8 +37,8 @@ from mini_musessl.windows import random_frame_batches
 
 Grids = Sequence[voices.VoiceGrid]
 
-#: Every batch holds 1,536 steps, however they are cut: 16 windows of 96, 8 pairs of 96, 12 pairs of 64.
-N_WINDOWS, N_STEPS, N_PAIRS, N_ORDER_PAIRS, N_ORDER_STEPS = 16, 96, 8, 12, 64
+#: Every batch holds 1,536 steps, however they are cut: 16 windows of 96, 24 pairs of 32.
+N_WINDOWS, N_STEPS, N_PAIRS, N_PAIR_STEPS = 16, 96, 24, 32
 #: The context is the length of the training windows: further apart, positions mean nothing to the network.
 ENCODER = EncoderConfig(context_length=N_STEPS)
 TRAINING = TrainingConfig(
@@ -150,9 +150,8 @@ def _ask(heads: Sequence[str]) -> Way:
 
 def _contrast(views: Views) -> Way:
     """Find the other view of the same window."""
-    views = replace(views, n_crop_steps=N_STEPS)
     # Crops that share little were not learned from at all in a training as short as this.
-    n_steps = N_STEPS * 5 // 4 if views.crops else N_STEPS
+    n_steps = N_PAIR_STEPS + 8 if views.crops else N_PAIR_STEPS
 
     def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
         hymns = corpora.melody_groups(grids)
@@ -173,10 +172,10 @@ def _order() -> Way:
     """Say which of two windows comes first."""
 
     def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
-        return order_batches(encode_chorales(grids), N_ORDER_PAIRS, N_ORDER_STEPS, generator)
+        return order_batches(encode_chorales(grids), N_PAIRS, N_PAIR_STEPS, generator)
 
     def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
-        return measure_order(model, encode_chorales(grids), np.random.default_rng(0), N_ORDER_STEPS)
+        return measure_order(model, encode_chorales(grids), np.random.default_rng(0), N_PAIR_STEPS)
 
     return Way(partial(OrderModel, ENCODER), make_batches, order, measure)
 

@@ -45,8 +45,7 @@ def test_every_setting_has_a_name_of_its_own_and_every_batch_as_many_steps(load)
     settings = load("objectives_settings")
     assert len({setting.name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
     assert len({setting.file_name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
-    n_steps = settings.N_WINDOWS * settings.N_STEPS
-    assert n_steps == 2 * settings.N_PAIRS * settings.N_STEPS == 2 * settings.N_ORDER_PAIRS * settings.N_ORDER_STEPS
+    assert settings.N_WINDOWS * settings.N_STEPS == 2 * settings.N_PAIRS * settings.N_PAIR_STEPS
     assert settings.ENCODER.context_length == settings.N_STEPS
 
 
