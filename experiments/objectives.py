@@ -1,12 +1,13 @@
 """What each objective teaches: one encoder, one budget, every objective, the same probes; three seeds.
 
 python experiments/objectives.py                                   # every run that is not there yet; hours on one core
-python experiments/objectives.py --only "masked, orderless" order --seeds 0
+python experiments/objectives.py --only "masked, orderless" order --seeds 0       # some runs; no result is written
+python experiments/objectives.py --collect                         # the result of all runs that are there
 python experiments/objectives.py --updates 3 --folder try          # a quick look at everything
 
-The training part of the rebuilt split gives the pieces to train on and those to label; the test part is asked. No
-setting was chosen by the test part. Each run is kept in experiments/runs/objectives: its row, and the weights of the
-encoder's network. The result, mini_musessl/results/objectives.json, is made of all rows that are there.
+The training part of the rebuilt split gives the pieces to train on and those to label; the test part is asked. Each
+run is kept in experiments/runs/objectives: its row, and the weights of a network that fills. The result,
+mini_musessl/results/objectives.json, is made of all rows that are there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
 from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
 from torch import nn
 
-from mini_musessl import checkpoints, corpora, pretrained, training, voices
+from mini_musessl import checkpoints, corpora, corruption, pretrained, training, voices
 from mini_musessl.encoder import FrameEncoder
 from mini_musessl.evaluation import infilling, probing
 from mini_musessl.masked_transformer import MaskedTransformer
@@ -37,7 +38,7 @@ RUNS = ROOT / "experiments" / "runs" / "objectives"
 PROBE_BUDGETS, FINE_TUNING_BUDGETS = (1, 5, 10, 50, None), (10, None)
 #: Draws of the labelled pieces for each encoder, and for the networks that are fine-tuned: the first of them.
 N_DRAWS, N_FINE_TUNING_DRAWS = 3, 1
-#: The same for an encoder that was trained before and for one that was not, which needs more of them.
+#: Updates of fine-tuning: as many for an encoder that was trained before as for a fresh one, which needs more.
 N_FINE_TUNING_UPDATES = 300
 
 
@@ -115,9 +116,9 @@ def measure_infilling(model: object) -> dict[str, dict[str, float]]:
 
 
 def count_neighbours() -> infilling.NeighbourCounts:
-    """Count what stood in hidden cells of the training pieces, hidden in every way in which it will be asked."""
+    """Count what stood in hidden cells of the training pieces, hidden in every way."""
     pieces = load_split()["train"]
-    drawn = [infilling.draw_hidden(pieces, hide, np.random.default_rng(0)) for hide in infilling.KINDS.values()]
+    drawn = [infilling.draw_hidden(pieces, hide, np.random.default_rng(0)) for hide in corruption.HIDERS.values()]
     return infilling.NeighbourCounts(pieces, [np.concatenate(draws) for draws in zip(*drawn, strict=True)])
 
 
@@ -220,6 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[setting.name for setting in SETTINGS], metavar="NAME")
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--collect", action="store_true", help="train nothing; write the result of what is there")
     parser.add_argument("--updates", type=int, help="for a quick look")
     parser.add_argument("--folder", type=Path, help="where a quick look writes")
     arguments = parser.parse_args()
@@ -232,10 +234,14 @@ def main() -> None:
     torch.set_num_threads(1)
     runs = RUNS if arguments.folder is None else arguments.folder / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    for seed in arguments.seeds:
-        for setting in SETTINGS:
-            if setting.name in arguments.only:
-                run(setting, seed, runs, arguments.updates)
+    chosen = [setting for setting in SETTINGS if setting.name in arguments.only]
+    for seed in () if arguments.collect else arguments.seeds:
+        for setting in chosen:
+            run(setting, seed, runs, arguments.updates)
+    is_part = len(chosen) < len(SETTINGS) or set(arguments.seeds) < set(SEEDS)
+    if is_part and not arguments.collect and arguments.folder is None:
+        print(f"The runs are kept in {runs}. To write the result of all that are there: --collect.")
+        return
     rows = refer(runs)
     for setting in SETTINGS:
         rows += [run(setting, seed, runs) for seed in SEEDS if (runs / f"{setting.file_name}-{seed}.json").exists()]

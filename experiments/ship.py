@@ -130,7 +130,8 @@ def ship(shipped: Shipped) -> None:
         **_describe_temperature(best),
         "choice": _describe_choice([shipped.loss(row) for row in rows]),
         "command": f'python experiments/{shipped.script} --only "{shipped.setting.name}" --seeds {best["seed"]}',
-        "commit": best["commit"][:10],
+        "commit": best["commit"][:10]
+        + (f", filling scored at {best['infilling_commit'][:10]}" if "infilling_commit" in best else ""),
         "device": best["processor"],
         "cost": _describe_cost(best, shipped.runs),
         "scores": shipped.score(model),

@@ -38,7 +38,8 @@ class EncoderConfig:
     Attributes:
         vocabulary_size: symbols of a voice; one more id, ``hidden_id``, stands for a hidden cell.
         n_voices: voices of a frame.
-        context_length: most frames the network reads at once.
+        context_length: most frames the network reads at once. Best the length of the windows it is trained on: what
+            steps further apart mean to each other it never learned.
         d_model: width of the description of a step.
         n_layers: blocks in the stack.
         n_heads: attention heads a block; ``2 * n_heads`` divides ``d_model``.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mini_musessl import corpora, voices
+from mini_musessl.evaluation.probing import views as probing_views
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 
@@ -46,7 +47,8 @@ def test_every_setting_has_a_name_of_its_own_and_every_batch_as_many_steps(load)
     assert len({setting.name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
     assert len({setting.file_name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
     assert settings.N_WINDOWS * settings.N_STEPS == 2 * settings.N_PAIRS * settings.N_PAIR_STEPS
-    assert settings.ENCODER.context_length == settings.N_STEPS
+    # A probe shows windows that the encoder can read, and no longer ones than it was trained on.
+    assert settings.N_STEPS == settings.ENCODER.context_length == probing_views.WINDOW_STEP
 
 
 def test_the_seven_sets_of_heads_are_there_once(load):

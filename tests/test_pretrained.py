@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mini_musessl import pretrained
+from mini_musessl import corpora, pretrained
 from mini_musessl.checkpoints import save_checkpoint
-from mini_musessl.evaluation.conformance import check_conformance
+from mini_musessl.evaluation import infilling
 from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.results import load_result
 from mini_musessl.transformer import MusicTransformer, TransformerConfig
 
 CARD = {
@@ -86,7 +87,23 @@ def test_a_shipped_model_is_small_and_says_what_it_is(name):
     assert "not stated" not in pretrained.describe(name)
 
 
-@each_shipped_model
-def test_a_shipped_model_keeps_to_what_it_may_see(name):
-    # A few steps more than a phrase: what a whole context would add, test_conformance shows of small networks.
-    check_conformance(pretrained.load(name).model, np.random.default_rng(7), n_places=2)
+def test_the_masked_model_does_not_see_what_is_hidden():
+    model, generator = pretrained.load("chorale-masked").model, np.random.default_rng(7)
+    frames = torch.from_numpy(generator.integers(0, 47, (2, 40, 4)))
+    others = torch.from_numpy(generator.integers(0, 47, (2, 40, 4)))
+    is_hidden = torch.from_numpy(generator.random((2, 40, 4)) < 0.5)
+    with torch.inference_mode():
+        said = model(frames, is_hidden)
+        assert torch.equal(model(torch.where(is_hidden, others, frames), is_hidden), said)
+        assert not torch.allclose(model(torch.where(is_hidden, frames, others), is_hidden), said)
+
+
+def test_the_masked_model_fills_as_well_as_its_card_says_and_better_than_counting():
+    model, card = pretrained.load("chorale-masked")
+    split = corpora.rebuilt_split()
+    found = infilling.evaluate_kinds(model, split["valid"], np.random.default_rng(0))
+    for kind, result in found.items():
+        assert result.nats_per_cell == pytest.approx(card["scores"][f"valid, nats a cell, {kind} hidden"], abs=2e-3)
+    counting = next(row for row in load_result("objectives")["rows"] if row["model"] == "counts of neighbours")
+    for kind, nats in counting["infilling"]["test"].items():
+        assert card["scores"][f"test, nats a cell, {kind} hidden"] < nats - 0.05

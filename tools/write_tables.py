@@ -11,6 +11,7 @@ from pathlib import Path
 import benchmark_tables
 import chapters
 import floors
+import objectives_tables
 import result_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +43,17 @@ def readme(root: Path = ROOT) -> str:
 
 #: Pages of the book with tables of results, and the function that makes each table.
 RESULT_PAGES = {
+    "chapter_04_study": {
+        "objectives all": objectives_tables.probes_of_all,
+        "objectives hopes": objectives_tables.hopes,
+        "objectives ten": objectives_tables.probes_of_ten,
+        "objectives fine-tuned": objectives_tables.fine_tuned,
+        "objectives filling": objectives_tables.filling,
+        "objectives heads": objectives_tables.heads,
+        "objectives views": objectives_tables.views,
+        "objectives data": objectives_tables.data,
+        "objectives new hymns": objectives_tables.probes_of_new_hymns,
+    },
     "chapter_08": {
         "jsb_table": benchmark_tables.headline,
         "jsb details": benchmark_tables.details,
@@ -49,7 +61,11 @@ RESULT_PAGES = {
         "jsb ideas": benchmark_tables.ideas,
         "jsb splits": benchmark_tables.splits,
     },
-    "scoreboard": {"scoreboard": result_tables.scoreboard, "known tunes": result_tables.known_tunes},
+    "scoreboard": {
+        "scoreboard": result_tables.scoreboard,
+        "objectives": objectives_tables.scoreboard,
+        "known tunes": result_tables.known_tunes,
+    },
     "reproducibility": {"provenance": result_tables.provenance},
 }
 
