@@ -199,6 +199,25 @@ def refer(folder: Path) -> list[dict[str, Any]]:
     return [row for make in (by_hand, by_voice, by_counting) for row in _keep(folder / f"{make.__name__}.json", make)]
 
 
+def gather_draws(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return an entry a set of test pieces, task and budget, with the balanced accuracies of its draws in a list.
+
+    What is not in the book is left out: the result comes with the package. Chance is kept once a task.
+    """
+    gathered: dict[tuple, dict[str, Any]] = {}
+    for each in found:
+        if "balanced_accuracy" not in each:
+            gathered[each["tested"], each["task"], "retrieval"] = each
+            continue
+        key = each["tested"], each["task"], each["budget"]
+        if key not in gathered:
+            gathered[key] = dict(zip(("tested", "task", "budget"), key, strict=True)) | {"balanced_accuracy": []}
+            if each["budget"] is None and "chance" in each:
+                gathered[key]["chance"] = each["chance"]
+        gathered[key]["balanced_accuracy"].append(each["balanced_accuracy"])
+    return list(gathered.values())
+
+
 def _keep(path: Path, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return rows that are kept in a file; make them if there is none."""
     if not path.exists():
@@ -245,6 +264,8 @@ def main() -> None:
     rows = refer(runs)
     for setting in SETTINGS:
         rows += [run(setting, seed, runs) for seed in SEEDS if (runs / f"{setting.file_name}-{seed}.json").exists()]
+    kinds = ("probes", "fine_tuned")
+    rows = [row | {kind: gather_draws(row[kind]) for kind in kinds if kind in row} for row in rows]
     path = write_result(
         "objectives",
         rows,

@@ -89,3 +89,19 @@ def test_few_pieces_are_among_many(load, study):
     many = [grid.name for grid in study.choose_pieces(settings["masked, orderless, 100 pieces"], 3)]
     assert few == many[: len(few)]
     assert len(study.choose_pieces(settings["masked, orderless"], 3)) == 6
+
+
+def test_draws_are_gathered_and_chance_is_kept_once(load):
+    gather = load("objectives").gather_draws
+    asked = {"tested": "all", "task": "key"}
+    found = [
+        asked | {"budget": 10, "draw": draw, "balanced_accuracy": 0.25 * draw, "chance": 0.1, "accuracy": 0.5}
+        for draw in range(2)
+    ]
+    found.append(asked | {"budget": None, "draw": 0, "balanced_accuracy": 0.75, "chance": 0.1})
+    found.append({"tested": "all", "task": "hymn", "mean_reciprocal_rank": 0.5})
+    assert gather(found) == [
+        asked | {"budget": 10, "balanced_accuracy": [0.0, 0.25]},
+        asked | {"budget": None, "balanced_accuracy": [0.75], "chance": 0.1},
+        {"tested": "all", "task": "hymn", "mean_reciprocal_rank": 0.5},
+    ]

@@ -47,7 +47,7 @@ RESULT_PAGES = {
         "objectives all": objectives_tables.probes_of_all,
         "objectives hopes": objectives_tables.hopes,
         "objectives ten": objectives_tables.probes_of_ten,
-        "objectives fine-tuned": objectives_tables.fine_tuned,
+        "objectives tuned": objectives_tables.fine_tuned,
         "objectives filling": objectives_tables.filling,
         "objectives heads": objectives_tables.heads,
         "objectives views": objectives_tables.views,

@@ -23,8 +23,9 @@ def rows_by_encoder(*groups: str) -> dict[str, list[Row]]:
             "views" (the parts of two of them), "data" (fewer pieces), "long"; none for all.
 
     Returns:
-        Of each row, "probes" is a list of what was found: "task", "budget" (labelled pieces; None: all), "draw" of
-        these pieces, "tested" ("all" test pieces or those of "new hymns"), "balanced_accuracy" and "chance".
+        Of each row, "probes" is a list of what was found: "task", "budget" (labelled pieces; None: all), "tested"
+        ("all" test pieces or those of "new hymns"), "balanced_accuracy" of each draw of the labelled pieces and, where
+        all are labelled, "chance".
 
     Raises:
         ValueError: the study has no group of that name.
@@ -61,7 +62,7 @@ def probe_accuracies(
         budget: labelled pieces; None for all.
         tested: "all" test pieces, or those of "new hymns".
         key: "probes" of the frozen encoder, or "fine_tuned": the encoder learned on from the labels.
-        draw: one draw of the labelled pieces; None for the mean of all.
+        draw: number of one draw of the labelled pieces; None for the mean of all.
 
     Returns:
         Shares of 0..1; none where it was not asked.
@@ -76,9 +77,11 @@ def probe_accuracies(
     asked = (task, budget, tested)
     found = [
         [
-            each["balanced_accuracy"]
+            accuracy
             for each in row.get(key, [])
-            if (each["task"], each.get("budget"), each["tested"]) == asked and draw in (None, each.get("draw"))
+            if (each["task"], each.get("budget"), each["tested"]) == asked
+            for number, accuracy in enumerate(each.get("balanced_accuracy", []))
+            if draw in (None, number)
         ]
         for row in rows
     ]
