@@ -10,8 +10,7 @@ Chapter: every notebook; first in 3a.
 
 from __future__ import annotations
 
-import ast
-import inspect
+import copy
 import linecache
 import textwrap
 import traceback
@@ -26,12 +25,9 @@ Case = tuple  # the arguments of one call
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that readers often give.
+    """A wrong answer that readers often give, and what to say to it.
 
-    Attributes:
-        answer: a function that makes the mistake.
-        sentence: what to say to it. It may quote the first input on which it goes wrong, with ``{input}``, ``{found}``
-            and ``{expected}``.
+    The sentence may quote the first input on which the answer goes wrong: ``{input}``, ``{found}``, ``{expected}``.
     """
 
     answer: Callable
@@ -40,50 +36,40 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its text, its solution, and what its checker knows.
+    """What a checker knows of one exercise; its text stands in its notebook."""
 
-    Attributes:
-        id: number in the book, chapter and place, such as "3a.1".
-        title: a few words.
-        minutes: how long it takes, about.
-        task: what to write, in Markdown.
-        hint: what to think of, in Markdown.
-        cases: makes the inputs, each a tuple of arguments; called anew for every run, so that an answer that changes
-            its inputs spoils nothing.
-        solution: the right function.
-        mistakes: known wrong ones.
-        fact: what to say after "Right: "; it may quote the outputs, the first as ``{outputs[0]}``.
-        tolerance: how far a number may be off, absolutely and relatively; 0 asks for equality.
-        case_names: what to call the inputs in sentences, one each, or none to write them out as a call.
-    """
-
-    id: str
-    title: str
-    minutes: int
-    task: str
-    hint: str
-    cases: Callable[[], tuple[Case, ...]]
+    id: str  # chapter and place, such as "3a.1"
     solution: Callable
+    make_cases: Callable[[], Sequence[Case]]  # called anew for every run: an answer that changes its inputs spoils nothing
     mistakes: tuple[Mistake, ...]
-    fact: str
-    tolerance: float = 0.0
-    case_names: tuple[str, ...] = ()
+    fact: str  # what to say after "Right: "; may quote the outputs, the first as ``{outputs[0]}``
+    tolerance: float = 0.0  # how far a number may be off, absolutely and relatively
+    case_names: tuple[str, ...] = ()  # what to call the inputs in sentences; none to write them out as a call
 
-    @property
-    def text(self) -> str:
-        """The exercise as Markdown, with its hint folded."""
-        return (
-            f"**Exercise {self.id}: {self.title}** ({self.minutes} minutes). {self.task}\n\n"
-            f"<details><summary>Hint</summary>\n\n{self.hint}\n\n</details>"
-        )
 
-    @property
-    def solution_text(self) -> str:
-        """The solution's source, without its docstring, folded as Markdown."""
-        return (
-            f"<details><summary>Solution of exercise {self.id}</summary>\n\n"
-            f"```python\n{_source_without_docstring(self.solution)}\n```\n\n</details>"
-        )
+#: Every exercise by its number, in the order of the book.
+EXERCISES: dict[str, Exercise] = {}
+
+
+def checker(
+    exercise_id: str,
+    solution: Callable,
+    *,
+    cases: Sequence[Case] | Callable[[], Sequence[Case]],
+    mistakes: Sequence[tuple[Callable, str]],
+    fact: str,
+    tolerance: float = 0.0,
+    case_names: Sequence[str] = (),
+) -> None:
+    """Add an exercise to the book's.
+
+    Args:
+        cases: the inputs, each a tuple of arguments; or what makes them, where they cannot be copied.
+        mistakes: known wrong answers, each with its sentence.
+    """
+    make_cases = cases if callable(cases) else lambda: copy.deepcopy(cases)
+    known = tuple(Mistake(answer, sentence) for answer, sentence in mistakes)
+    EXERCISES[exercise_id] = Exercise(exercise_id, solution, make_cases, known, fact, tolerance, tuple(case_names))
 
 
 class Verdict(str):
@@ -119,7 +105,7 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
             "Pass the function itself, without parentheses and arguments.",
             is_right=False,
         )
-    cases, found = exercise.cases(), []
+    cases, found = exercise.make_cases(), []
     for index, case in enumerate(cases):
         try:
             found.append(_plain(answer(*case)))
@@ -129,7 +115,7 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
             )
         except Exception as error:
             return Verdict(_on_error(error, _input(exercise, index), _line_of(error, answer)), is_right=False)
-    return _verdict_on(exercise, found, changed=_first_difference(_plain(cases), _plain(exercise.cases()), 0.0))
+    return _verdict_on(exercise, found, changed=_first_difference(_plain(cases), _plain(exercise.make_cases()), 0.0))
 
 
 def _verdict_on(exercise: Exercise, found: list, changed: int | None) -> Verdict:
@@ -153,14 +139,14 @@ def _verdict_on(exercise: Exercise, found: list, changed: int | None) -> Verdict
 
 def _run(exercise: Exercise, function: Callable) -> list:
     """Return the outputs of a function on fresh inputs."""
-    return [_plain(function(*case)) for case in exercise.cases()]
+    return [_plain(function(*case)) for case in exercise.make_cases()]
 
 
 def _input(exercise: Exercise, index: int) -> str:
     """Name one input, as it was before the answer had it, or write it as a call."""
     if exercise.case_names:
         return exercise.case_names[index]
-    return f"f({', '.join(_show(argument) for argument in exercise.cases()[index])})"
+    return f"f({', '.join(_show(argument) for argument in exercise.make_cases()[index])})"
 
 
 def _on_error(error: Exception, name: str, line: str) -> str:
@@ -264,13 +250,3 @@ def _kind(value: Any) -> str:
         return f"an array of shape {value.shape}"
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _source_without_docstring(function: Callable) -> str:
-    """Return the source of a function as a reader would have written it."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    body = tree.body[0].body
-    lines = inspect.getsource(function).splitlines()
-    if ast.get_docstring(tree.body[0]) is not None:
-        del lines[body[0].lineno - 1 : body[0].end_lineno]
-    return "\n".join(lines)
