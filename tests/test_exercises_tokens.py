@@ -1,7 +1,5 @@
 """The solutions of chapter 3b agree with the tokenizers that they explain."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
