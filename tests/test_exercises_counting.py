@@ -1,7 +1,5 @@
 """The solutions of chapter 2a agree with the library that they explain."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given
