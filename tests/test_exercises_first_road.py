@@ -1,7 +1,5 @@
 """The solutions of notebook 00 agree with the library that they explain."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
