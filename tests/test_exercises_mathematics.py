@@ -1,7 +1,5 @@
 """The solutions of chapter 7 agree with PyTorch and with the library."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -9,13 +7,13 @@ import pytest
 import torch
 
 from mini_musessl.evaluation import likelihood
-from mini_musessl.exercises import first_road, judge
+from mini_musessl.exercises import first_road
 from mini_musessl.exercises import mathematics as chapter_7
+from mini_musessl.exercises.checking import EXERCISES, judge
 from mini_musessl.objectives.next_token import next_token_loss
 
 
-def random_rows(n_rows: int, n_symbols: int, seed: int = 0) -> np.ndarray:
-    """Return rows of probabilities."""
+def random_rows(n_rows, n_symbols, seed=0):
     return np.random.default_rng(seed).dirichlet(np.ones(n_symbols), n_rows)
 
 
@@ -70,5 +68,4 @@ def test_temperature_on_probabilities_is_temperature_on_logits():
 
 
 def test_an_answer_that_is_wrong_in_no_known_way_is_shown_beside_the_right_one():
-    (exercise,) = (exercise for exercise in chapter_7.EXERCISES if exercise.id == "7a.3")
-    assert "the right answer is" in judge(exercise, lambda pieces: 1.0)
+    assert "the right answer is" in judge(EXERCISES["7a.3"], lambda pieces: 1.0)
