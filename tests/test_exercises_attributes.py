@@ -1,7 +1,5 @@
 """The solutions of notebook 4c agree with the attributes objective."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,17 +1,19 @@
 """The solutions of chapter 8b agree with the scorekeeper that they explain."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from mini_musessl.evaluation.likelihood import Likelihood, compare
 from mini_musessl.evaluation.scoring import frame_windows
 from mini_musessl.exercises import benchmark
+from mini_musessl.exercises.checking import EXERCISES
+
+
+def mistake(exercise_id: str, number: int):
+    return EXERCISES[exercise_id].mistakes[number].answer
 
 
 def likelihood_of(lengths: tuple[int, ...], seed: int = 0) -> Likelihood:
-    """Make up the result of a model on pieces of some lengths."""
     rng = np.random.default_rng(seed)
     nats = tuple(rng.exponential(0.4, size=(n_steps, 4)) for n_steps in lengths)
     return Likelihood(nats, tuple(np.zeros(each.shape, bool) for each in nats))
@@ -20,8 +22,8 @@ def likelihood_of(lengths: tuple[int, ...], seed: int = 0) -> Likelihood:
 def test_nats_per_token_are_the_headline_and_the_mistakes_are_the_numbers_beside_it():
     score = likelihood_of((3, 50, 17))
     assert benchmark.nats_per_token(score.nats) == pytest.approx(score.nats_per_token)
-    assert benchmark._mean_of_piece_means(score.nats) == pytest.approx(score.mean_of_piece_means)
-    assert benchmark._nats_per_step(score.nats) == pytest.approx(score.nats_per_frame)
+    assert mistake("8b.1", 0)(score.nats) == pytest.approx(score.mean_of_piece_means)
+    assert mistake("8b.1", 1)(score.nats) == pytest.approx(score.nats_per_frame)
 
 
 @pytest.mark.parametrize("context", [2, 4, 10, 128])
@@ -47,7 +49,7 @@ def test_joint_nats_turn_a_mean_over_five_symbols_into_one_over_four_notes():
 
 
 def test_a_joint_price_bounds_the_price_of_the_notes():
-    """Two chords that may go with the same notes: the notes alone are cheaper than notes and one chord."""
+    # Two chords may go with the same notes: the notes alone are cheaper than notes and one chord.
     p_chord, p_notes_given_chord = np.array([0.7, 0.3]), np.array([0.2, 0.5])
     alone = -np.log(p_chord @ p_notes_given_chord) / 4
     for chord in range(2):
@@ -78,7 +80,7 @@ def test_paired_range_is_that_of_the_library():
 
 def test_other_pieces_for_the_second_model_widen_the_range_many_times():
     case = benchmark._two_models(30, seed=0)
-    widths = [high - low for low, high in (f(*case) for f in (benchmark.paired_range, benchmark._range_not_paired))]
+    widths = [high - low for low, high in (f(*case) for f in (benchmark.paired_range, mistake("8b.5", 0)))]
     assert widths[1] > 3 * widths[0]
 
 
@@ -86,4 +88,4 @@ def test_seconds_to_a_mark_are_none_where_it_is_never_reached():
     seconds, valid = np.array([0.0, 10.0, 20.0]), np.array([3.9, 0.5, 0.42])
     assert benchmark.seconds_to(seconds, valid, 0.42) == 20.0
     assert benchmark.seconds_to(seconds, valid, 0.41) is None
-    assert benchmark._seconds_by_argmax(seconds, valid, 0.41) == 0.0
+    assert mistake("8b.6", 0)(seconds, valid, 0.41) == 0.0

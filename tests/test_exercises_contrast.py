@@ -1,7 +1,5 @@
 """The solutions of chapter 4d put together are the loss of the library."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -25,11 +23,9 @@ def test_one_choice_is_a_row_of_the_loss():
     first, second = np.random.default_rng(0).normal(size=(2, 3, 4))
     points = np.concatenate((first, second))
     cosines = chapter_4d.cosines_of(points, points)
-    is_right_or_wrong = chapter_4d.wrong_candidates(3)
     surprises = []
-    for row in range(6):
-        other_half = (row + 3) % 6
-        candidates = [other_half, *np.flatnonzero(is_right_or_wrong[row])]
+    for row, is_wrong in enumerate(chapter_4d.wrong_candidates(3)):
+        candidates = [(row + 3) % 6, *np.flatnonzero(is_wrong)]
         surprises.append(-np.log(chapter_4d.pick(cosines[row, candidates], 0.2)[0]))
     expected = info_nce(torch.from_numpy(first), torch.from_numpy(second), 0.2).item()
     assert np.mean(surprises) == pytest.approx(expected, rel=1e-5)
@@ -38,13 +34,6 @@ def test_one_choice_is_a_row_of_the_loss():
 def test_false_negatives_are_those_of_a_batch():
     piece, hymn = np.array([4, 4, 1, 2, 1, 9]), np.array([0, 0, 3, 3, 3, 5])
     empty = np.zeros((2, 6, 1, 4), np.int64)
-    batch = ContrastiveBatch(
-        frames=empty,
-        is_hidden=empty > 0,
-        is_padding=empty[..., 0] > 0,
-        start_step=empty[..., 0, 0],
-        semitones=empty[..., 0, 0],
-        piece_index=piece,
-        hymn_index=hymn,
-    )
+    zeros = empty[..., 0, 0]
+    batch = ContrastiveBatch(empty, empty > 0, empty[..., 0] > 0, zeros, zeros, piece_index=piece, hymn_index=hymn)
     np.testing.assert_array_equal(chapter_4d.false_negatives(piece, hymn), batch.is_false_negative)

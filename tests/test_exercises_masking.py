@@ -1,7 +1,5 @@
 """The solutions of chapter 4b agree with corruption and the masked objective."""
 
-from __future__ import annotations
-
 import itertools
 from functools import partial
 
@@ -25,8 +23,7 @@ VOICES = st.integers(1, 30).flatmap(
 
 
 @pytest.fixture
-def scored() -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
-    """Return logits, frames, and what is hidden and padding in them."""
+def scored():
     generator = torch.Generator().manual_seed(0)
     logits, frames = torch.randn(3, 6, 4, 47, generator=generator), torch.randint(0, 47, (3, 6, 4), generator=generator)
     is_hidden = (torch.rand(3, 6, 4, generator=generator) < 0.4).numpy()
