@@ -1,30 +1,28 @@
 """How an answer to an exercise is judged: run it, compare it, and recognise the usual mistakes.
 
-A checker is data, not code: an ``Exercise`` holds inputs, the right function, and wrong ones that readers often write,
-each with the sentence that explains it. The reader's function is run on all inputs. If its outputs are those of a known
-wrong one on every input, the sentence of that mistake is the answer; so each mistake needs an input that tells it from
-the others, and a test asks for that.
+A checker is data, not code: inputs, the right function, and wrong ones that readers often write, each with the sentence
+that explains it. The reader's function is run on all inputs. If its outputs are those of a known wrong one on every
+input, the sentence of that mistake is the answer; so each mistake needs an input that tells it from the others, and a
+test asks for that.
 
 Chapter: every notebook; first in 3a.
 """
-
-from __future__ import annotations
 
 import copy
 import linecache
 import textwrap
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Case = tuple  # the arguments of one call
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(NamedTuple):
     """A wrong answer that readers often give, and what to say to it.
 
     The sentence may quote the first input on which the answer goes wrong: ``{input}``, ``{found}``, ``{expected}``.
@@ -40,7 +38,7 @@ class Exercise:
 
     id: str  # chapter and place, such as "3a.1"
     solution: Callable
-    make_cases: Callable[[], Sequence[Case]]  # called anew for every run: an answer that changes its inputs spoils nothing
+    make_cases: Callable[[], Sequence[Case]]  # called anew for every run: an answer may change its inputs
     mistakes: tuple[Mistake, ...]
     fact: str  # what to say after "Right: "; may quote the outputs, the first as ``{outputs[0]}``
     tolerance: float = 0.0  # how far a number may be off, absolutely and relatively
@@ -64,6 +62,7 @@ def checker(
     """Add an exercise to the book's.
 
     Args:
+        exercise_id, solution, fact, tolerance, case_names: as in ``Exercise``.
         cases: the inputs, each a tuple of arguments; or what makes them, where they cannot be copied.
         mistakes: known wrong answers, each with its sentence.
     """
@@ -77,7 +76,7 @@ class Verdict(str):
 
     is_right: bool
 
-    def __new__(cls, sentence: str, is_right: bool) -> Verdict:
+    def __new__(cls, sentence: str, is_right: bool = False) -> "Verdict":
         """Make a sentence that knows whether it praises."""
         verdict = super().__new__(cls, sentence)
         verdict.is_right = is_right
@@ -88,58 +87,43 @@ class Verdict(str):
 
 
 def judge(exercise: Exercise, answer: object) -> Verdict:
-    """Return what ``check`` says, without printing it.
-
-    Args:
-        exercise: what was asked.
-        answer: the reader's function.
-
-    Returns:
-        the sentence, with ``is_right``.
-
-    Chapter: every notebook; first in 3a.
-    """
+    """Return what ``check`` says about an answer to an exercise, without printing it."""
     if not callable(answer):
         return Verdict(
             f"Exercise {exercise.id} asks for a function; you pass {_kind(answer)}. "
-            "Pass the function itself, without parentheses and arguments.",
-            is_right=False,
+            "Pass the function itself, without parentheses and arguments."
         )
     cases, found = exercise.make_cases(), []
     for index, case in enumerate(cases):
         try:
             found.append(_plain(answer(*case)))
         except NotImplementedError:
-            return Verdict(
-                f"Exercise {exercise.id} is still open: write the function, then run this cell again.", is_right=False
-            )
+            return Verdict(f"Exercise {exercise.id} is still open: write the function, then run this cell again.")
         except Exception as error:
-            return Verdict(_on_error(error, _input(exercise, index), _line_of(error, answer)), is_right=False)
+            return Verdict(_on_error(error, _input(exercise, index), _line_of(error, answer)))
     return _verdict_on(exercise, found, changed=_first_difference(_plain(cases), _plain(exercise.make_cases()), 0.0))
 
 
 def _verdict_on(exercise: Exercise, found: list, changed: int | None) -> Verdict:
-    """Compare outputs with the right ones and with those of the known mistakes.
-
-    ``changed`` is the first input that the answer has changed in place, if any.
-    """
+    """Compare outputs with the right ones and those of known mistakes; ``changed`` is the first input altered."""
     expected = _run(exercise, exercise.solution)
     wrong = _first_difference(found, expected, exercise.tolerance)
     if wrong is None and changed is None:
-        fact = exercise.fact.format(outputs=[_show(output) for output in found])
-        return Verdict(f"Right: {fact}", is_right=True)
+        return Verdict(f"Right: {exercise.fact.format(outputs=[_show(output) for output in found])}", is_right=True)
     for mistake in exercise.mistakes:
         if _first_difference(found, _run(exercise, mistake.answer), exercise.tolerance) is None:
             words = dict(input=_input(exercise, wrong), found=_show(found[wrong]), expected=_show(expected[wrong]))
-            return Verdict(mistake.sentence.format(**words), is_right=False)
+            return Verdict(mistake.sentence.format(**words))
     if changed is not None:
-        return Verdict(f"Your function changes what it is given, {_input(exercise, changed)}: work on a copy.", False)
-    return Verdict(_on_difference(found[wrong], expected[wrong], _input(exercise, wrong)), is_right=False)
+        return Verdict(f"Your function changes what it is given, {_input(exercise, changed)}: work on a copy.")
+    return Verdict(_on_difference(found[wrong], expected[wrong], _input(exercise, wrong)))
 
 
 def _run(exercise: Exercise, function: Callable) -> list:
     """Return the outputs of a function on fresh inputs."""
-    return [_plain(function(*case)) for case in exercise.make_cases()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a known mistake may divide by 0; the reader has not
+        return [_plain(function(*case)) for case in exercise.make_cases()]
 
 
 def _input(exercise: Exercise, index: int) -> str:
