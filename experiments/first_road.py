@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from provenance import RESULTS, write_result
 
-from mini_musessl import corpora, training, windows
+from mini_musessl import corpora, training
+from mini_musessl.batches import random_batches
 from mini_musessl.evaluation import counting, likelihood
-from mini_musessl.tokenizers import VoiceGridTokens
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
 SEEDS = (0, 1, 2)
 
@@ -37,7 +38,7 @@ def train_network(tokens: dict[str, list[np.ndarray]], vocabulary_size: int, see
         The trained model.
     """
     model = MusicTransformer(TransformerConfig(vocabulary_size=vocabulary_size, d_model=128, n_layers=2), seed=seed)
-    batches = windows.random_batches(
+    batches = random_batches(
         tokens["train"],
         n_windows=4,
         context_length=model.config.context_length,
@@ -86,11 +87,11 @@ def main() -> None:
     tokens = {part: [tokenizer.encode(piece) for piece in pieces] for part, pieces in split.items()}
     known = corpora.shared_melodies(split)
     parts = ("valid", "test")
-    uniform = likelihood.uniform_nats(size)
+    uniform = counting.uniform_nats(size)
     rule = counting.SameAgain(split["train"])
     rows = [
         {"model": "uniform"} | dict.fromkeys(parts, uniform),
-        {"model": "unigram per voice"} | {p: likelihood.unigram_nats(tokens["train"], tokens[p], size) for p in parts},
+        {"model": "unigram per voice"} | {p: counting.unigram_nats(tokens["train"], tokens[p], size) for p in parts},
         {"model": "same again"} | {p: likelihood.evaluate_likelihood(rule, split[p]).nats_per_token for p in parts},
     ]
     piece_nats = {part: [] for part in parts}

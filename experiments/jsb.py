@@ -23,17 +23,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from distillation import Distillation
+from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
 from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
 
-from mini_musessl import checkpoints, corpora, training, windows
-from mini_musessl.evaluation import calibration, counting, likelihood
-from mini_musessl.evaluation.ensemble import Ensemble
-from mini_musessl.frames import FrameTransformer
-from mini_musessl.objectives.distillation import Distillation
-from mini_musessl.objectives.next_frame import next_frame
-from mini_musessl.objectives.next_token import next_token
-from mini_musessl.tokenizers import VoiceGridTokens
+from mini_musessl import corpora, training
+from mini_musessl.batches import random_batches, random_frame_batches
+import calibration
+from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.network.frames import FrameTransformer
+from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
+from mini_musessl.training import checkpoints
 
 PARTS = ("train", "valid", "test")
 RUNS = ROOT / "experiments" / "runs"
@@ -70,8 +72,8 @@ def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator
     """
     generator, semitones = np.random.default_rng(seed), range(-5, 7) if setting.transposes else range(1)
     if setting.reads_frames:
-        return windows.random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones)
-    return windows.random_batches(
+        return random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones)
+    return random_batches(
         [piece.ravel() for piece in ids],
         setting.n_windows,
         4 * setting.n_steps,
@@ -186,7 +188,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         return json.loads(place.with_suffix(".json").read_text("utf-8"))
     split, tokenizer = load_data(setting.data), VoiceGridTokens()
     ids = [tokenizer.encode(piece).reshape(-1, 4) for piece in split["train"]]
-    objective = next_frame if setting.reads_frames else next_token
+    objective = next_frame_loss if setting.reads_frames else next_token_loss
     if setting.teachers:
         objective = Distillation(load_teachers(setting.teachers, folder))
     model = setting.make_model(seed)

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from token_gru import GruConfig, TokenGru
 
-from mini_musessl import positions
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.training import TrainingConfig
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.network import attention
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.training.loop import TrainingConfig
 
 N_SYMBOLS = 47
 MODELS = {FrameConfig: FrameTransformer, TransformerConfig: MusicTransformer, GruConfig: TokenGru}
@@ -129,7 +129,7 @@ SETTINGS = (
     _idea("no averaging", training=replace(SHORT, averaging=0.0)),
     _idea("half the width", d_model=80, d_feedforward=240, d_voice=160),
     _idea("windows of 64 steps", n_steps=64, n_windows=21, context_length=64),
-    *(_tokens(kind) for kind in positions.KINDS),
+    *(_tokens(kind) for kind in attention.KINDS),
     Setting("token GRU", "recurrent", GruConfig(), SHORT, n_windows=4, n_steps=96),
     Setting("frames, short, rebuilt", "splits", BASE, SHORT, (0, 1, 2), data="rebuilt"),
     Setting("frames, short, melody-disjoint", "splits", BASE, SHORT, (0, 1, 2), data="melody-disjoint"),

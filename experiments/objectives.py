@@ -28,10 +28,10 @@ from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
 from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
 from torch import nn
 
-from mini_musessl import checkpoints, corpora, corruption, pretrained, training, voices
-from mini_musessl.encoder import FrameEncoder
-from mini_musessl.evaluation import infilling, probing
-from mini_musessl.masked_transformer import MaskedTransformer
+from mini_musessl import corpora, masking, training, voices
+from mini_musessl.evaluation import counting, infilling, probe_tasks, probing
+from mini_musessl.network.encoder import FrameEncoder, MaskedTransformer
+from mini_musessl.training import checkpoints
 
 RUNS = ROOT / "experiments" / "runs" / "objectives"
 #: Labelled pieces of a probe, and of the networks that are fine-tuned, which cost far more.
@@ -84,7 +84,7 @@ def ask_probes(features: dict[str, probing.Features], seed: int) -> list[dict[st
 def choose_tasks(model: nn.Module) -> list[str]:
     """Return the tasks to ask of an encoder: not the beat of one that is told the step in the bar."""
     is_told = getattr(model, "encoder", model).config.cycle_length > 1
-    return [task for task in probing.TASKS if not (is_told and task == "beat")]
+    return [task for task in probe_tasks.TASKS if not (is_told and task == "beat")]
 
 
 def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
     grids, splits = split_tests()
     config = dataclasses.replace(probing.FINE_TUNING, n_updates=N_FINE_TUNING_UPDATES, seed=seed)
     rows = []
-    for task in (name for name, task in probing.TASKS.items() if task.classes):
+    for task in (name for name, task in probe_tasks.TASKS.items() if task.classes):
         for budget in FINE_TUNING_BUDGETS:
             for draw in range(1 if budget is None else N_FINE_TUNING_DRAWS):
                 generator = np.random.default_rng([seed, draw])  # the labelled pieces of that draw of the probes
@@ -115,11 +115,11 @@ def measure_infilling(model: object) -> dict[str, dict[str, float]]:
     }
 
 
-def count_neighbours() -> infilling.NeighbourCounts:
+def count_neighbours() -> counting.NeighbourCounts:
     """Count what stood in hidden cells of the training pieces, hidden in every way."""
     pieces = load_split()["train"]
-    drawn = [infilling.draw_hidden(pieces, hide, np.random.default_rng(0)) for hide in corruption.HIDERS.values()]
-    return infilling.NeighbourCounts(pieces, [np.concatenate(draws) for draws in zip(*drawn, strict=True)])
+    drawn = [infilling.draw_hidden(pieces, hide, np.random.default_rng(0)) for hide in masking.MASKERS.values()]
+    return counting.NeighbourCounts(pieces, [np.concatenate(draws) for draws in zip(*drawn, strict=True)])
 
 
 def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def refer(folder: Path) -> list[dict[str, Any]]:
         ]
 
     def by_voice() -> list[dict[str, Any]]:
-        model = pretrained.load("chorale-frame").model
+        model = checkpoints.load("chorale-frame").model
         features = probing.encoder_features(model, split_tests()[0], choose_tasks(model))
         name = "chorale-frame, the shipped network"
         return [

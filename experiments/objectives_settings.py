@@ -12,28 +12,27 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from mini_musessl import corpora, corruption, voices
-from mini_musessl.encoder import EncoderConfig
-from mini_musessl.evaluation.chorale_ids import encode_chorales
-from mini_musessl.masked_transformer import MaskedTransformer
+from mini_musessl import corpora, masking, voices
+from mini_musessl.batches import random_frame_batches
+from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.objectives.attributes import (
     AttributeModel,
     Attributes,
     attribute_batches,
+    evaluate_attributes,
     label_attributes,
-    measure_attributes,
 )
 from mini_musessl.objectives.contrastive import (
     Contrastive,
     ContrastiveModel,
+    Views,
     contrastive_batches,
-    measure_contrastive,
+    evaluate_contrastive,
 )
-from mini_musessl.objectives.masked import masked, masked_batches, measure_masked
-from mini_musessl.objectives.order import OrderModel, measure_order, order, order_batches
-from mini_musessl.training import TrainingConfig
-from mini_musessl.views import Views
-from mini_musessl.windows import random_frame_batches
+from mini_musessl.objectives.masked import evaluate_masked, masked_batches, masked_loss
+from mini_musessl.objectives.order import OrderModel, evaluate_order, order_batches, order_loss
+from mini_musessl.tokenizers.voice_grid import encode_chorales
+from mini_musessl.training.loop import TrainingConfig
 
 Grids = Sequence[voices.VoiceGrid]
 
@@ -112,9 +111,9 @@ def _mask(hide: Callable) -> Way:
         return masked_batches(windows, hide, generator)
 
     def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
-        return measure_masked(model, encode_chorales(grids), np.random.default_rng(0))
+        return evaluate_masked(model, encode_chorales(grids), np.random.default_rng(0))
 
-    return Way(partial(MaskedTransformer, ENCODER), make_batches, masked, measure)
+    return Way(partial(MaskedTransformer, ENCODER), make_batches, masked_loss, measure)
 
 
 def _mask_every_kind(n_first: int) -> Way:
@@ -122,16 +121,16 @@ def _mask_every_kind(n_first: int) -> Way:
 
     The network is told the step in the bar: it is made for filling, and no probe asks it for the beat.
     """
-    harmony = partial(corruption.hide_voices, n_hidden=3, among=(1, 2, 3))
-    every_kind = partial(corruption.hide_mixed, kinds=(*corruption.HIDERS.values(), harmony))
+    harmony = partial(masking.mask_voices, n_hidden=3, among=(1, 2, 3))
+    every_kind = partial(masking.mask_mixed, kinds=(*masking.MASKERS.values(), harmony))
 
     def make_batches(grids: Grids, generator: np.random.Generator) -> Iterator[Any]:
         windows = random_frame_batches(encode_chorales(grids), N_WINDOWS, N_STEPS, generator)
-        yield from masked_batches(itertools.islice(windows, n_first), corruption.hide_cells, generator)
+        yield from masked_batches(itertools.islice(windows, n_first), masking.mask_cells, generator)
         yield from masked_batches(windows, every_kind, generator)
 
     model = partial(MaskedTransformer, replace(ENCODER, cycle_length=16))
-    return Way(model, make_batches, masked, _mask(corruption.hide_cells).measure)
+    return Way(model, make_batches, masked_loss, _mask(masking.mask_cells).measure)
 
 
 def _ask(heads: Sequence[str]) -> Way:
@@ -144,7 +143,7 @@ def _ask(heads: Sequence[str]) -> Way:
         partial(AttributeModel, replace(ENCODER, is_causal=True), tuple(heads)),
         make_batches,
         Attributes(dict.fromkeys(heads, 1.0)),
-        measure_attributes,
+        evaluate_attributes,
     )
 
 
@@ -160,7 +159,7 @@ def _contrast(views: Views) -> Way:
     def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
         hymns = corpora.melody_groups(grids)
         chance = np.random.default_rng(0)
-        return measure_contrastive(model, encode_chorales(grids), chance, views, n_steps, hymns)
+        return evaluate_contrastive(model, encode_chorales(grids), chance, views, n_steps, hymns)
 
     def make_model(seed: int) -> nn.Module:
         return ContrastiveModel(ENCODER, seed=seed)
@@ -175,9 +174,9 @@ def _order() -> Way:
         return order_batches(encode_chorales(grids), N_PAIRS, N_PAIR_STEPS, generator)
 
     def measure(model: nn.Module, grids: Grids) -> dict[str, float]:
-        return measure_order(model, encode_chorales(grids), np.random.default_rng(0), N_PAIR_STEPS)
+        return evaluate_order(model, encode_chorales(grids), np.random.default_rng(0), N_PAIR_STEPS)
 
-    return Way(partial(OrderModel, ENCODER), make_batches, order, measure)
+    return Way(partial(OrderModel, ENCODER), make_batches, order_loss, measure)
 
 
 def _heads() -> Iterator[Setting]:
@@ -198,13 +197,13 @@ def _views() -> Iterator[Setting]:
         yield Setting(f"views: {name}", "views", _contrast(views))
 
 
-ORDERLESS = _mask(corruption.hide_orderless)
+ORDERLESS = _mask(masking.mask_orderless)
 SETTINGS = (
     Setting("no training", "references", None, is_fine_tuned=True),
     Setting("no training, causal", "references", None, is_causal=True),
     Setting("masked, orderless", "objectives", ORDERLESS, is_fine_tuned=True),
     *(
-        Setting(f"masked: {kind}", "objectives", _mask(corruption.HIDERS[kind]))
+        Setting(f"masked: {kind}", "objectives", _mask(masking.MASKERS[kind]))
         for kind in ("cells", "spans", "bars", "voices", "notes")
     ),
     Setting("next pitch", "objectives", _ask(("pitch",))),

@@ -21,8 +21,8 @@ import objectives
 import objectives_settings
 import torch
 
-from mini_musessl import checkpoints, pretrained
 from mini_musessl.evaluation import likelihood
+from mini_musessl.training import checkpoints
 
 LICENCE = "weights MIT; the music is in the public domain"
 
@@ -118,7 +118,7 @@ def ship(shipped: Shipped) -> None:
         print(f"{shipped.name}: no run of {shipped.setting.name!r} has ended; run experiments/{shipped.script} first.")
         return
     best = min(rows, key=shipped.loss)
-    path = pretrained.FOLDER / f"{shipped.name}.safetensors"
+    path = checkpoints.FOLDER / f"{shipped.name}.safetensors"
     model, _ = checkpoints.load_checkpoint(shipped.runs / f"{shipped.setting.file_name}-{best['seed']}.safetensors")
     checkpoints.save_checkpoint(model, path, {}, dtype=torch.float16)
     model, _ = checkpoints.load_checkpoint(path)

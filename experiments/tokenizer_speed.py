@@ -21,7 +21,10 @@ import provenance
 import symusic
 
 from mini_musessl import music, voices
-from mini_musessl.tokenizers import CompoundWords, MidiLike, Remi, VoiceGridTokens
+from mini_musessl.tokenizers.compound import CompoundWords
+from mini_musessl.tokenizers.midi_like import MidiLike
+from mini_musessl.tokenizers.remi import Remi
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
 SEED = 20
 N_PIECES = 100

@@ -12,7 +12,8 @@ import io
 
 import numpy as np
 
-from mini_musessl.music import Piece, ends_step, is_drum_note, steps_to_sec, whole_number
+from mini_musessl.checks import whole_number
+from mini_musessl.music import Piece, ends_step, is_drum_note, steps_to_sec
 from mini_musessl.voices import VoiceGrid, as_piece
 
 #: Samples a second of everything the book plays. Voices reach about 900 Hz, their overtones about 9,000 Hz.

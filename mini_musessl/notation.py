@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from mini_musessl.music import as_meter, check_grid, whole_number
+from mini_musessl.checks import check_grid, whole_number
+from mini_musessl.music import as_meter
 from mini_musessl.voices import REST, VoiceGrid
 
 _CLEFS = {"soprano": "*clefG2", "alto": "*clefG2", "tenor": "*clefGv2", "bass": "*clefF4"}

@@ -11,8 +11,8 @@ from html import escape
 
 import numpy as np
 
+from mini_musessl import checks, voices
 from mini_musessl import music as notes_on_a_grid
-from mini_musessl import voices
 from mini_musessl.audio import SAMPLE_RATE, fade_out, normalize, synthesize, to_mp3
 from mini_musessl.harmony import key_from_signature
 from mini_musessl.music import Piece, bar_lines_step, sec_to_steps, steps_to_sec
@@ -96,7 +96,7 @@ def show_audio(
     """
     if not isinstance(says, str) or not says.strip():
         raise ValueError(f"Sound needs words that stand for it; found {says!r}. Say what a listener would hear.")
-    notes_on_a_grid.whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
+    checks.whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
     samples = np.asarray(samples)
     if samples.ndim == 1 and len(samples) > 60 * sample_rate:
         raise ValueError(

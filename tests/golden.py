@@ -27,61 +27,51 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import calibration
 import numpy as np
 import torch
+from distillation import Distillation
+from ensemble import Ensemble
 from random_music import make_random_piece
 
-from mini_musessl import (
-    audio,
-    corpora,
-    corruption,
-    exercises,
-    midi,
-    music,
-    notation,
-    pretrained,
-    show,
-    training,
-    voices,
-)
+from mini_musessl import audio, corpora, exercises, masking, midi, music, musicxml, notation, show, training, voices
 from mini_musessl import harmony as chords_and_keys
-from mini_musessl import windows as cutting
-from mini_musessl.encoder import EncoderConfig, FrameEncoder, pool
-from mini_musessl.evaluation import calibration, counting, infilling, likelihood, marks, orderless, probing
+from mini_musessl.batches import cut_windows, random_batches, random_frame_batches
+from mini_musessl.evaluation import counting, infilling, likelihood, probing
 from mini_musessl.evaluation import voice_leading as leading
-from mini_musessl.evaluation.ensemble import Ensemble
-from mini_musessl.evaluation.neighbours import NeighbourCounts
-from mini_musessl.evaluation.probing.fine_tuning import Classifier, labelled_batches
-from mini_musessl.evaluation.probing.tasks import ask
-from mini_musessl.evaluation.probing.views import SHOWINGS
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.generation import (
-    continue_piece,
-    fill,
-    fill_piece,
-    harmonise,
-    harmonise_by_filling,
-    sample,
-    sample_frames,
-)
-from mini_musessl.masked_transformer import MaskedTransformer
+from mini_musessl.evaluation.counting import NeighbourCounts
+from mini_musessl.evaluation.probe_tasks import EXCERPTS, ask
+from mini_musessl.evaluation.probing import Classifier, labelled_batches
+from mini_musessl.generation.gibbs import infill
+from mini_musessl.generation.pieces import continue_piece, harmonise, harmonise_by_infilling, infill_piece
+from mini_musessl.generation.sampling import sample, sample_frames
+from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, MaskedTransformer, pool
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 from mini_musessl.objectives.attributes import (
     AttributeModel,
     Attributes,
     attribute_batches,
+    evaluate_attributes,
     label_attributes,
-    measure_attributes,
 )
-from mini_musessl.objectives.contrastive import Contrastive, ContrastiveModel, contrastive_batches, measure_contrastive
-from mini_musessl.objectives.distillation import Distillation
-from mini_musessl.objectives.masked import cut_frame_windows, masked, masked_batches, measure_masked
-from mini_musessl.objectives.next_frame import next_frame
-from mini_musessl.objectives.next_token import next_token
-from mini_musessl.objectives.order import OrderModel, measure_order, order, order_batches
+from mini_musessl.objectives.contrastive import (
+    Contrastive,
+    ContrastiveModel,
+    Views,
+    contrastive_batches,
+    evaluate_contrastive,
+    make_views,
+)
+from mini_musessl.objectives.masked import cut_frame_windows, evaluate_masked, masked_batches, masked_loss
+from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
+from mini_musessl.objectives.order import OrderModel, evaluate_order, order_batches, order_loss
 from mini_musessl.plotting import piano_roll_svg
-from mini_musessl.tokenizers import CompoundWords, MidiLike, Remi, VoiceGridTokens
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
-from mini_musessl.views import Views, make_views
+from mini_musessl.tokenizers.compound import CompoundWords
+from mini_musessl.tokenizers.midi_like import MidiLike
+from mini_musessl.tokenizers.remi import Remi
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
+from mini_musessl.training import checkpoints
 
 TESTS = Path(__file__).resolve().parent
 FILE = TESTS / "golden" / "golden.json"
@@ -230,7 +220,7 @@ def trained(network: torch.nn.Module) -> torch.nn.Module:
 @cache
 def shipped(name: str) -> torch.nn.Module:
     """Return a shipped model."""
-    return pretrained.load(name).model.eval()
+    return checkpoints.load(name).model.eval()
 
 
 def describe_weights(network: torch.nn.Module) -> Answer:
@@ -339,7 +329,7 @@ def classifier_answers(network: Classifier) -> Answer:
 def labelled(task: str = "key", seed: int = 0) -> Iterator[Any]:
     """Return batches of labelled views of four pieces."""
     grids = some("train", 4, 120)
-    shown = SHOWINGS["windows"](grids)
+    shown = EXCERPTS["windows"](grids)
     examples = ask(task, grids, shown)
     return labelled_batches(examples, shown, np.ones(len(examples.label), bool), chance(seed))
 
@@ -438,16 +428,16 @@ def filled_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
     is_hidden = np.zeros(piece.pitch.shape, bool)
     is_hidden[8:20, 1:] = True
     (ids,) = frames_of([piece])
-    yield "filled", fill_piece(model, piece, is_hidden, torch_chance(0), n_sweeps=6)
-    yield "filled, cold", fill_piece(model, piece, is_hidden, torch_chance(1), 4, 0.5, 0.9, 5)
-    yield "harmonised by filling", harmonise_by_filling(model, piece, torch_chance(2), n_sweeps=8)
+    yield "filled", infill_piece(model, piece, is_hidden, torch_chance(0), n_sweeps=6)
+    yield "filled, cold", infill_piece(model, piece, is_hidden, torch_chance(1), 4, 0.5, 0.9, 5)
+    yield "harmonised by filling", harmonise_by_infilling(model, piece, torch_chance(2), n_sweeps=8)
     yield (
         "filled frames",
-        TOKENS.decode(fill(model, ids, torch.from_numpy(is_hidden), torch_chance(3), 3).numpy().ravel()),
+        TOKENS.decode(infill(model, ids, torch.from_numpy(is_hidden), torch_chance(3), 3).numpy().ravel()),
     )
     free = np.stack([np.where(is_hidden, -1, ids)] * 2)
     small = trained(masked_network(context_length=16, cycle_length=4))
-    both = fill(small, free, None, torch_chance(4), 4, first_step=3)
+    both = infill(small, free, None, torch_chance(4), 4, first_step=3)
     for row, filled in enumerate(both.numpy()):
         yield f"filled beyond the context, {row}", TOKENS.decode(filled.ravel())
 
@@ -486,12 +476,12 @@ def describe_learned(network: torch.nn.Module) -> Answer:
 def token_batches(seed: int = 0) -> Iterator[Any]:
     """Return batches of tokens."""
     pieces = [TOKENS.encode(grid) for grid in some("train", 6, 40)]
-    return cutting.random_batches(pieces, 4, 24, chance(seed), begin_id=47, stride_token=4, pitch_ids=range(1, 47))
+    return random_batches(pieces, 4, 24, chance(seed), begin_id=47, stride_token=4, pitch_ids=range(1, 47))
 
 
 def frame_batches(seed: int = 0, n_steps: int = 24) -> Iterator[Any]:
     """Return batches of frames."""
-    return cutting.random_frame_batches(frames_of(some("train", 6, 40)), 4, n_steps, chance(seed))
+    return random_frame_batches(frames_of(some("train", 6, 40)), 4, n_steps, chance(seed))
 
 
 def scored_on(objective: Any, batch: Any) -> Callable[[torch.nn.Module], float]:
@@ -501,26 +491,26 @@ def scored_on(objective: Any, batch: Any) -> Callable[[torch.nn.Module], float]:
 
 def train_tokens(n_updates: int = 12) -> Answer:
     """Tokens: a linear schedule, averaged weights."""
-    evaluate = scored_on(next_token, next(token_batches(9)))
+    evaluate = scored_on(next_token_loss, next(token_batches(9)))
     network = token_network(dropout=0.1, cycle_lengths=(4,))
-    return learn(network, token_batches(), next_token, evaluate, n_updates=n_updates, averaging=0.8)
+    return learn(network, token_batches(), next_token_loss, evaluate, n_updates=n_updates, averaging=0.8)
 
 
 def train_frames() -> Answer:
     """Frames: dropout, hidden inputs, a trapezoid."""
-    evaluate = scored_on(next_frame, next(frame_batches(9)))
+    evaluate = scored_on(next_frame_loss, next(frame_batches(9)))
     way = dict(schedule="trapezoid", decay_share=0.4, averaging=0.9, weight_decay=0.02)
-    return learn(frame_network(), frame_batches(), next_frame, evaluate, n_updates=10, **way)
+    return learn(frame_network(), frame_batches(), next_frame_loss, evaluate, n_updates=10, **way)
 
 
 def train_masked() -> Answer:
     """Hidden cells: several batches an update, equal and orderless weights."""
-    hide = partial(corruption.hide_mixed, kinds=[corruption.hide_notes, corruption.hide_spans])
+    hide = partial(masking.mask_mixed, kinds=[masking.mask_notes, masking.mask_spans])
     batches = masked_batches(frame_batches(), hide, chance(1))
-    evaluate = scored_on(masked, next(masked_batches(frame_batches(9), hide, chance(2))))
-    found = learn(masked_network(), batches, masked, evaluate, n_updates=6, n_batches=3)
-    batches = masked_batches(frame_batches(), corruption.hide_orderless, chance(3))
-    return {"mixed": found, "orderless": learn(masked_network(2), batches, masked, n_updates=5)}
+    evaluate = scored_on(masked_loss, next(masked_batches(frame_batches(9), hide, chance(2))))
+    found = learn(masked_network(), batches, masked_loss, evaluate, n_updates=6, n_batches=3)
+    batches = masked_batches(frame_batches(), masking.mask_orderless, chance(3))
+    return {"mixed": found, "orderless": learn(masked_network(2), batches, masked_loss, n_updates=5)}
 
 
 def train_attributes() -> Answer:
@@ -532,7 +522,7 @@ def train_attributes() -> Answer:
         found[name] = learn(network, attribute_batches(grids, 3, 24, chance(0)), objective, n_updates=5)
     network = AttributeModel(encoder_config(is_causal=True), seed=1)
     learn(network, attribute_batches(grids, 3, 24, chance(0)), Attributes(), n_updates=5)
-    measured = measure_attributes(network, some("valid", 3, 60))
+    measured = evaluate_attributes(network, some("valid", 3, 60))
     return found | {"measured": {name: number(each) for name, each in measured.items()}}
 
 
@@ -545,7 +535,7 @@ def train_contrast() -> Answer:
         network = ContrastiveModel(encoder_config(), 12, 1)
         batches = contrastive_batches(pieces, 6, 32, chance(0), views, hymns)
         found[name] = learn(network, batches, objective, n_updates=5)
-        measured = measure_contrastive(network, pieces, chance(1), views, 32, hymns)
+        measured = evaluate_contrastive(network, pieces, chance(1), views, 32, hymns)
         found[name]["measured"] = {key: number(each) for key, each in measured.items()}
     return found
 
@@ -554,16 +544,16 @@ def train_order() -> Answer:
     """Which of two windows comes first; a cosine."""
     pieces, network = frames_of(some("train", 6, 80)), OrderModel(encoder_config(), 1)
     batches = order_batches(pieces, 8, 16, chance(0), n_gap_steps=2)
-    found = learn(network, batches, order, n_updates=8, schedule="cosine")
-    measured = measure_order(network, pieces, chance(1), 16, 40)
+    found = learn(network, batches, order_loss, n_updates=8, schedule="cosine")
+    measured = evaluate_order(network, pieces, chance(1), 16, 40)
     return found | {"measured": {name: number(each) for name, each in measured.items()}}
 
 
 def train_patiently() -> Answer:
     """A step size that is much too large, patience, and the best weights kept."""
-    evaluate = scored_on(next_token, next(token_batches(9)))
+    evaluate = scored_on(next_token_loss, next(token_batches(9)))
     way = dict(n_updates=20, report_every=2, patience=2, keep_best=True, learning_rate=0.3, n_warmup_updates=0)
-    return learn(token_network(cycle_lengths=(4,)), token_batches(), next_token, evaluate, **way)
+    return learn(token_network(cycle_lengths=(4,)), token_batches(), next_token_loss, evaluate, **way)
 
 
 def train_student() -> Answer:
@@ -575,21 +565,21 @@ def train_student() -> Answer:
 def train_twice() -> Answer:
     """A run that is interrupted and goes on from its folder ends as one that is not, to the bit."""
     settings = FEW | dict(n_updates=8, averaging=0.8, keep_best=True, n_batches=2)
-    config, evaluate = training.TrainingConfig(**settings), scored_on(next_frame, next(frame_batches(9)))
+    config, evaluate = training.TrainingConfig(**settings), scored_on(next_frame_loss, next(frame_batches(9)))
     calls = iter(range(100))
 
     def objective(network, batch):
         if next(calls) == 11:
             raise KeyboardInterrupt
-        return next_frame(network, batch)
+        return next_frame_loss(network, batch)
 
     whole, first, second = frame_network(), frame_network(), frame_network()
     go = partial(training.train, config=config, evaluate=evaluate, report=None)
-    history = go(whole, frame_batches(), objective=next_frame)
+    history = go(whole, frame_batches(), objective=next_frame_loss)
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.suppress(KeyboardInterrupt):
             go(first, frame_batches(), objective=objective, folder=folder, save_every=2)
-        resumed = go(second, frame_batches(), objective=next_frame, folder=folder, save_every=2)
+        resumed = go(second, frame_batches(), objective=next_frame_loss, folder=folder, save_every=2)
     pairs = zip(whole.state_dict().values(), second.state_dict().values(), strict=True)
     is_same = all(torch.equal(one, other) for one, other in pairs) and history == resumed
     return describe_history(history) | describe_learned(second) | {"goes on to the bit": is_same}
@@ -632,7 +622,7 @@ def describe_infilling(found: infilling.Infilling) -> Answer:
     }
 
 
-def describe_orderless(found: orderless.Orderless) -> list[float | str | None]:
+def describe_orderless(found: infilling.Orderless) -> list[float | str | None]:
     """Return the numbers of an orderless likelihood."""
     error = found.standard_error
     return [number(found.nats_per_cell), None if error is None else number(error)]
@@ -646,12 +636,12 @@ def shipped_models() -> Answer:
     again = likelihood.evaluate_likelihood(frame_model, some("test", 10, 64))
     short = likelihood.evaluate_likelihood(Ensemble([frame_model], (0, 2, -3)), some("test", 10, 64))
     compared = likelihood.compare(again, short, chance(0), 200)
-    hidden = infilling.draw_hidden(pieces, corruption.hide_spans, chance(0), 2)
+    hidden = infilling.draw_hidden(pieces, masking.mask_spans, chance(0), 2)
     kinds = infilling.evaluate_kinds(masked_model, pieces, chance(1))
     tiny = some("test", 2, 24)
-    by_orders = orderless.orderless_by_orders(masked_model, tiny, chance(2), 2)
-    by_subsets = orderless.orderless_by_subsets(masked_model, tiny, chance(3), 4)
-    measured = measure_masked(masked_model, frames_of(some("test", 4)), chance(4))
+    by_orders = infilling.orderless_by_orders(masked_model, tiny, chance(2), 2)
+    by_subsets = infilling.orderless_by_subsets(masked_model, tiny, chance(3), 4)
+    measured = evaluate_masked(masked_model, frames_of(some("test", 4)), chance(4))
     small = {"tokens": trained(token_network(cycle_lengths=(4,))), "frames": trained(frame_network())}
     scores = {name: likelihood.evaluate_likelihood(each, some("test", 2, 70)) for name, each in small.items()}
     return {
@@ -693,7 +683,7 @@ def counting_models() -> Answer:
         uniform = infilling.evaluate_infilling(infilling.UniformCells(), asked, hidden)
         found[f"uniform cells, {name}"] = describe_infilling(uniform)
     rows = [TOKENS.encode(grid) for grid in (*known, *asked)]
-    found["marks"] = [number(marks.uniform_nats(47)), number(marks.unigram_nats(rows[:40], rows[40:], 47))]
+    found["marks"] = [number(counting.uniform_nats(47)), number(counting.unigram_nats(rows[:40], rows[40:], 47))]
     return found | {"copied": copied_next_door()}
 
 
@@ -701,9 +691,9 @@ def copied_next_door() -> Answer:
     """What is copied into hidden cells, by kind of hiding."""
     found = {}
     for batch in islice(frame_batches(4), 1):
-        for name, hide in corruption.HIDERS.items():
+        for name, hide in masking.MASKERS.items():
             is_hidden = hide(batch.frames, batch.is_padding, chance(1))
-            copied = corruption.copy_next_door(batch.frames, is_hidden, batch.is_padding)
+            copied = masking.copy_next_door(batch.frames, is_hidden, batch.is_padding)
             found[name] = [digest(copied), number((copied == batch.frames)[is_hidden].mean())]
     return found
 
@@ -758,10 +748,10 @@ def midi_files() -> Answer:
             )
         for piece in [voices.to_piece(voices.cut(grid, 0, min(48, grid.n_steps))) for grid in chorales()[5:10]]:
             path = Path(folder) / "piece.musicxml"
-            midi.write_musicxml(piece, path)
+            musicxml.write_musicxml(piece, path)
             text = re.sub(r"<(encoding-date|software)>[^<]*<", "", path.read_text(encoding="utf-8"))
             text = re.sub(r'id="[^"]*"', "", text)  # music21 numbers what it makes by address
-            found["MusicXML"].append([digest(text), digest_of_piece(midi.read_musicxml(path, 4))])
+            found["MusicXML"].append([digest(text), digest_of_piece(musicxml.read_musicxml(path, 4))])
     return found
 
 
@@ -806,16 +796,16 @@ def batches() -> Answer:
     grids = some("train", 8, 90)
     frames, rows = frames_of(grids), [TOKENS.encode(grid) for grid in grids]
     found: Answer = {
-        "windows": digest_of_fields(cutting.cut_windows(rows, 24, 47)),
-        "windows, overlapping": digest_of_fields(cutting.cut_windows(rows, 24, 47, 8)),
+        "windows": digest_of_fields(cut_windows(rows, 24, 47)),
+        "windows, overlapping": digest_of_fields(cut_windows(rows, 24, 47, 8)),
         "frame windows": [digest_of_fields(each) for each in cut_frame_windows(frames, 32)],
     }
     several = {
         "tokens": token_batches(),
-        "tokens, as they are": cutting.random_batches(rows, 3, 30, chance(2), 47),
+        "tokens, as they are": random_batches(rows, 3, 30, chance(2), 47),
         "frames": frame_batches(),
         "frames, longer than a piece": frame_batches(n_steps=60),
-        "frames, one key": cutting.random_frame_batches(frames, 3, 20, chance(3), range(1)),
+        "frames, one key": random_frame_batches(frames, 3, 20, chance(3), range(1)),
         "attributes": attribute_batches(grids, 3, 24, chance(4)),
         "attributes, one key": attribute_batches(grids, 3, 24, chance(5), range(1)),
         "contrast": contrastive_batches(frames, 4, 40, chance(6), Views(n_crop_steps=24), np.arange(8) // 2),
@@ -833,15 +823,15 @@ def batches() -> Answer:
 
 def hiders() -> dict[str, Any]:
     """Return every way of hiding, some with other settings."""
-    return dict(corruption.HIDERS) | {
-        "mixed": corruption.hide_mixed,
-        "mixed, two": partial(corruption.hide_mixed, kinds=[corruption.hide_bars, corruption.hide_voices]),
-        "cells, half": partial(corruption.hide_cells, share=0.5),
-        "spans, short": partial(corruption.hide_spans, share=0.4, span_steps=3),
-        "bars of 12": partial(corruption.hide_bars, bar_steps=12),
-        "bars from their lines": partial(corruption.hide_bars, bar_line_step=np.array([4, 0, 9, 15])),
-        "two of three voices": partial(corruption.hide_voices, n_hidden=2, among=[1, 2, 3]),
-        "notes, half": partial(corruption.hide_notes, share=0.5),
+    return dict(masking.MASKERS) | {
+        "mixed": masking.mask_mixed,
+        "mixed, two": partial(masking.mask_mixed, kinds=[masking.mask_bars, masking.mask_voices]),
+        "cells, half": partial(masking.mask_cells, share=0.5),
+        "spans, short": partial(masking.mask_spans, share=0.4, span_steps=3),
+        "bars of 12": partial(masking.mask_bars, bar_steps=12),
+        "bars from their lines": partial(masking.mask_bars, bar_line_step=np.array([4, 0, 9, 15])),
+        "two of three voices": partial(masking.mask_voices, n_hidden=2, among=[1, 2, 3]),
+        "notes, half": partial(masking.mask_notes, share=0.5),
     }
 
 

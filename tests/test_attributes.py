@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from mini_musessl import harmony, training, voices
-from mini_musessl.encoder import EncoderConfig
+from mini_musessl.batches import random_frame_batches
+from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.objectives.attributes import (
     HEADS,
     NO_TARGET,
@@ -18,12 +19,11 @@ from mini_musessl.objectives.attributes import (
     AttributeModel,
     Attributes,
     attribute_batches,
+    evaluate_attributes,
     label_attributes,
-    measure_attributes,
     same_again,
     transpose_chords,
 )
-from mini_musessl.windows import random_frame_batches
 
 SMALL = dict(d_model=24, n_layers=2, n_heads=2, d_feedforward=40, d_voice=32, context_length=40, is_causal=True)
 C_MAJOR, G_SEVENTH, A_MINOR = 1, 1 + 12 * 4 + 7, 1 + 12 + 9
@@ -229,7 +229,7 @@ def test_models_with_different_heads_begin_with_the_same_encoder_and_heads():
 
 
 def test_a_fresh_model_pays_what_chance_pays():
-    found = measure_attributes(AttributeModel(EncoderConfig(**SMALL)), [random_chorale()])
+    found = evaluate_attributes(AttributeModel(EncoderConfig(**SMALL)), [random_chorale()])
     for question, n_answers in QUESTIONS.items():
         assert found[f"{question}_nats"] == pytest.approx(math.log(n_answers), abs=0.35)
         assert found[f"{question}_chance_nats"] == pytest.approx(math.log(n_answers))
@@ -238,7 +238,7 @@ def test_a_fresh_model_pays_what_chance_pays():
 @pytest.mark.parametrize("is_training", [True, False])
 def test_measuring_leaves_a_model_in_its_mode(is_training):
     model = AttributeModel(EncoderConfig(**{**SMALL, "dropout": 0.5})).train(is_training)
-    first, again = (measure_attributes(model, [tiny_chorale()]) for _ in range(2))
+    first, again = (evaluate_attributes(model, [tiny_chorale()]) for _ in range(2))
     assert first == again and model.training is is_training
 
 
@@ -261,7 +261,7 @@ def test_every_step_is_measured_once_whatever_the_context(context_length):
 
     grids = [random_chorale(60), tiny_chorale(), random_chorale(21, seed=5)]
     model = Echo(EncoderConfig(**{**SMALL, "context_length": context_length}), ["rhythm", "harmony"])
-    found = measure_attributes(model, grids, n_windows=3)
+    found = evaluate_attributes(model, grids, n_windows=3)
     pieces = [label_attributes(grid) for grid in grids]
     same = np.concatenate([(piece.pitch == piece.frames)[:-1].ravel() for piece in pieces])
     assert found["pitch_accuracy"] == found["pitch_same_again_accuracy"] == pytest.approx(same.mean())
@@ -273,7 +273,7 @@ def test_every_step_is_measured_once_whatever_the_context(context_length):
 @torch.no_grad()
 def test_what_is_measured_is_the_loss_of_the_piece():
     grid, model = random_chorale(30), make()
-    found = measure_attributes(model, [grid])
+    found = evaluate_attributes(model, [grid])
     batch = draw([grid], n_windows=1, n_steps=30, semitones=range(1))
     for name, questions in HEADS.items():
         nats = np.mean([found[f"{question}_nats"] for question in questions])
@@ -281,7 +281,7 @@ def test_what_is_measured_is_the_loss_of_the_piece():
 
 
 def test_the_marks_of_a_tiny_chorale_by_hand():
-    found = measure_attributes(make(["rhythm", "harmony"]), [tiny_chorale()])
+    found = evaluate_attributes(make(["rhythm", "harmony"]), [tiny_chorale()])
     assert found["onset_commonest_accuracy"] == found["onset_same_again_accuracy"] == pytest.approx(49 / 60)
     assert found["chord_same_again_accuracy"] == 0
     assert found["chord_same_again_nats"] == pytest.approx(math.log(108))
@@ -295,7 +295,7 @@ def test_a_model_that_diverged_is_refused():
     model = make()
     model.heads["pitch"].to_voices.weight.data[:] = math.nan
     with pytest.raises(FloatingPointError, match="must be finite numbers"):
-        measure_attributes(model, [tiny_chorale()])
+        evaluate_attributes(model, [tiny_chorale()])
 
 
 @pytest.mark.parametrize(
@@ -341,9 +341,9 @@ def test_pieces_without_onsets_are_refused():
     with pytest.raises(TypeError, match=r"onsets and bars of a voices.VoiceGrid; found ndarray"):
         draw([ids])
     with pytest.raises(TypeError, match="found ndarray. Give the grids of the corpus"):
-        measure_attributes(make(), [ids])
+        evaluate_attributes(make(), [ids])
     with pytest.raises(TypeError, match="Pieces come in a list; found one VoiceGrid"):
-        measure_attributes(make(), tiny_chorale())
+        evaluate_attributes(make(), tiny_chorale())
 
 
 def test_batches_and_pieces_with_nothing_to_ask_are_refused():
@@ -351,7 +351,7 @@ def test_batches_and_pieces_with_nothing_to_ask_are_refused():
     with pytest.raises(ValueError, match="at least one target"):
         Attributes()(make(), draw([single]))
     with pytest.raises(ValueError, match="ask nothing of pitch"):
-        measure_attributes(make(), [single])
+        evaluate_attributes(make(), [single])
     with pytest.raises(ValueError, match="At least one piece is needed"):
         draw([])
     frames = label_attributes(tiny_chorale()).frames

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from mini_musessl import corpora, pretrained
+from mini_musessl import corpora
 from mini_musessl.evaluation import likelihood
-from mini_musessl.evaluation.conformance import check_conformance
-from mini_musessl.masked_transformer import MaskedTransformer
+from mini_musessl.evaluation.causality import check_causality
+from mini_musessl.network.encoder import MaskedTransformer
 from mini_musessl.results import FOLDER, load_result
+from mini_musessl.training import checkpoints
 from mini_musessl.voices import from_pitches
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 #: The models that write from left to right; the rules of the benchmark are for them.
-NAMES = [name for name in pretrained.names() if not isinstance(pretrained.load(name).model, MaskedTransformer)]
+NAMES = [name for name in checkpoints.names() if not isinstance(checkpoints.load(name).model, MaskedTransformer)]
 
 
 @pytest.fixture(name="load")
@@ -57,7 +58,7 @@ def test_settings_of_one_table_differ_in_one_thing(load):
 def test_the_recurrent_network_keeps_the_rules(load):
     module = load("token_gru")
     model = module.TokenGru(module.GruConfig(d_model=16, n_layers=1), seed=1)
-    check_conformance(model, np.random.default_rng(0), n_steps=12, n_places=2)
+    check_causality(model, np.random.default_rng(0), n_steps=12, n_places=2)
 
 
 @torch.no_grad()
@@ -128,13 +129,13 @@ def test_models_are_shipped():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_model_keeps_the_rules(name):
-    check_conformance(pretrained.load(name).model, np.random.default_rng(0), n_steps=24)
+    check_causality(checkpoints.load(name).model, np.random.default_rng(0), n_steps=24)
 
 
 @pytest.mark.skipif("MUSESSL_JSB" not in os.environ, reason="the JSB file is not here; it is not ours to give")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_model_scores_what_its_card_says(name):
-    model, card = pretrained.load(name)
+    model, card = checkpoints.load(name)
     score = likelihood.evaluate_likelihood(model, corpora.load_jsb()["valid"])
     assert score.n_tokens == 73_632
     assert score.nats_per_token == pytest.approx(card["scores"]["valid, nats a token"], abs=2e-4)
@@ -142,5 +143,5 @@ def test_a_shipped_model_scores_what_its_card_says(name):
 
 @pytest.mark.skipif("MUSESSL_JSB" not in os.environ, reason="the JSB file is not here; it is not ours to give")
 def test_the_best_shipped_model_is_below_the_published_number():
-    score = likelihood.evaluate_likelihood(pretrained.load("chorale-frame").model, corpora.load_jsb()["valid"])
+    score = likelihood.evaluate_likelihood(checkpoints.load("chorale-frame").model, corpora.load_jsb()["valid"])
     assert score.nats_per_token < 0.335

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from calibration import find_temperature
 
-from mini_musessl.evaluation.calibration import find_temperature
 from mini_musessl.evaluation.likelihood import evaluate_likelihood
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.generation import sample_frames
+from mini_musessl.generation.sampling import sample_frames
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
 
 
 @pytest.fixture(name="model")

@@ -10,11 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mini_musessl.checkpoints import load_checkpoint, save_checkpoint
-from mini_musessl.encoder import EncoderConfig
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.masked_transformer import MaskedTransformer
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.training.checkpoints import load_checkpoint, save_checkpoint
 
 CONFIG = TransformerConfig(
     vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4, 8)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from frame_reader import FrameReader
 
-from mini_musessl.evaluation.conformance import check_conformance
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.evaluation.causality import check_causality
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 
 N_SYMBOLS = 47
 
@@ -82,12 +82,12 @@ HONEST = {
 
 @pytest.mark.parametrize("make", HONEST.values(), ids=HONEST.keys())
 def test_an_honest_model_passes(make):
-    check_conformance(make(), chance())
+    check_causality(make(), chance())
 
 
 def test_a_model_fed_the_current_chord_is_caught():
     with pytest.raises(ValueError, match=r"changing the bass of step \d+ changes what this one says of the tenor"):
-        check_conformance(FedTheChord(), chance())
+        check_causality(FedTheChord(), chance())
 
 
 def test_a_network_whose_past_holds_the_present_is_caught():
@@ -95,17 +95,17 @@ def test_a_network_whose_past_holds_the_present_is_caught():
     honest = model.forward
     model.forward = lambda frames, first_step: honest(torch.roll(frames, -1, dims=1), first_step)
     with pytest.raises(ValueError, match="must not see what comes later"):
-        check_conformance(model, chance())
+        check_causality(model, chance())
 
 
 def test_a_model_that_sees_its_target_is_caught():
     with pytest.raises(ValueError, match=r"must sum to 1; for the bass of step \d+ they sum to"):
-        check_conformance(SeesItsTarget(), chance())
+        check_causality(SeesItsTarget(), chance())
 
 
 def test_a_model_that_knows_the_length_is_caught():
     with pytest.raises(ValueError, match="must not know how long a piece is"):
-        check_conformance(KnowsTheLength(), chance())
+        check_causality(KnowsTheLength(), chance())
 
 
 def test_a_network_that_hears_its_padding_is_caught():
@@ -114,10 +114,10 @@ def test_a_network_that_hears_its_padding_is_caught():
     # Padding is a last step of nothing but rests; with some in the batch, this network grows bolder.
     model.forward = lambda frames, first_step: honest(frames, first_step) * (2 - frames[:, -1].any(-1).float().mean())
     with pytest.raises(ValueError, match="alike alone and beside others"):
-        check_conformance(model, chance())
+        check_causality(model, chance())
 
 
 @pytest.mark.parametrize("arguments", [{"n_steps": 7}, {"n_places": 0}])
 def test_too_little_music_to_test_with_is_refused(arguments):
     with pytest.raises(ValueError, match="must be at least"):
-        check_conformance(Repeats(), chance(), **arguments)
+        check_causality(Repeats(), chance(), **arguments)

@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from mini_musessl import training
-from mini_musessl.encoder import EncoderConfig
+from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.objectives.contrastive import (
     Contrastive,
     ContrastiveModel,
+    Views,
     alignment,
     contrastive_batches,
     effective_rank,
+    evaluate_contrastive,
     info_nce,
-    measure_contrastive,
     project,
     recall_at_1,
     uniformity,
 )
 from mini_musessl.training.resuming import batch_digest
-from mini_musessl.views import Views
 
 CONFIG = EncoderConfig(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, dropout=0.0)
 VIEWS = Views(n_crop_steps=8)
@@ -155,7 +155,7 @@ def test_pieces_of_unknown_hymns_are_hymns_of_their_own(pieces):
     assert len(set(one.piece_index.tolist()) & {2, 3, 4}) > 1
     np.testing.assert_array_equal(one.is_false_negative, other.is_false_negative)
     found = [
-        measure_contrastive(ContrastiveModel(CONFIG, 6), pieces, np.random.default_rng(2), VIEWS, 12, hymns)
+        evaluate_contrastive(ContrastiveModel(CONFIG, 6), pieces, np.random.default_rng(2), VIEWS, 12, hymns)
         for hymns in (known, unknown, [-1] * 5)
     ]
     assert found[0] == found[1]
@@ -218,9 +218,9 @@ def test_it_learns_to_tell_pieces_apart(pieces):
     model = ContrastiveModel(CONFIG, 8)
     config = training.TrainingConfig(60, 1e-2, n_warmup_updates=5, report_every=60, device="cpu")
     batches = contrastive_batches(pieces, 12, 16, np.random.default_rng(0), views)
-    before = measure_contrastive(model, pieces, np.random.default_rng(1), views, 16)
+    before = evaluate_contrastive(model, pieces, np.random.default_rng(1), views, 16)
     history = training.train(model, batches, config, objective=Contrastive(), report=None)
-    after = measure_contrastive(model, pieces, np.random.default_rng(1), views, 16)
+    after = evaluate_contrastive(model, pieces, np.random.default_rng(1), views, 16)
     assert history.train_nats[0] > 1.5 and after["nats"] < 0.5 * before["nats"]
     assert after["recall_at_1"] == 1 and after["chance_recall_at_1"] == pytest.approx(0.2)
     assert after["uniformity"] < before["uniformity"]
@@ -234,9 +234,9 @@ def test_the_model_is_made_from_its_seed_and_measured_from_the_generators(pieces
     again = ContrastiveModel(CONFIG, 6, seed=4)
     for one, other in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
-    found = measure_contrastive(model, pieces, np.random.default_rng(2), VIEWS, 12, HYMNS)
+    found = evaluate_contrastive(model, pieces, np.random.default_rng(2), VIEWS, 12, HYMNS)
     assert model.training
-    assert found == measure_contrastive(again, pieces, np.random.default_rng(2), VIEWS, 12, HYMNS)
+    assert found == evaluate_contrastive(again, pieces, np.random.default_rng(2), VIEWS, 12, HYMNS)
     assert found["n_windows"] == 5 and found["n_false_negatives"] == 1
     assert found["chance_recall_at_1"] == pytest.approx((2 / 4 + 3 / 5) / 5)
     assert found["chance_nats"] == pytest.approx((2 * math.log(7) + 3 * math.log(9)) / 5)
@@ -250,7 +250,7 @@ class Collapsed(ContrastiveModel):
 
 
 def test_a_collapsed_model_scores_chance_and_is_found(pieces):
-    found = measure_contrastive(Collapsed(CONFIG, 6), pieces, np.random.default_rng(2), VIEWS, 12)
+    found = evaluate_contrastive(Collapsed(CONFIG, 6), pieces, np.random.default_rng(2), VIEWS, 12)
     assert found["recall_at_1"] == pytest.approx(found["chance_recall_at_1"])
     assert found["nats"] == pytest.approx(found["chance_nats"], abs=1e-5)
     assert found["alignment"] == pytest.approx(0, abs=1e-9) and found["uniformity"] == pytest.approx(0, abs=1e-6)
@@ -306,7 +306,7 @@ def test_a_batch_without_negatives_is_refused(pieces):
     with pytest.raises(ValueError, match="found one piece or one hymn alone. Give more pieces"):
         contrastive_batches(pieces[:2], 4, 12, np.random.default_rng(0), VIEWS, hymns=[5, 5])
     with pytest.raises(ValueError, match="at least two pieces; found 1"):
-        measure_contrastive(ContrastiveModel(CONFIG), pieces[:1], np.random.default_rng(0), VIEWS)
+        evaluate_contrastive(ContrastiveModel(CONFIG), pieces[:1], np.random.default_rng(0), VIEWS)
 
 
 def test_windows_shorter_than_a_view_and_hymns_of_other_pieces_are_refused(pieces):

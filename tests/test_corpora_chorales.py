@@ -11,8 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mini_musessl import corpora, voices
-from mini_musessl.corpora import cache, chorales, musicxml_chorales
+from mini_musessl import chorale_files, corpora, files, tunes, voices
 
 # Where music21 counts bars otherwise: it takes a short or long measure after a repeat for a bar with an upbeat's
 # padding (4.8, 48.3, 261, 276), counts on in measures of several bars (119.9, 324), and gives no padding to the
@@ -78,7 +77,7 @@ ODD = ("bwv8.6", "bwv299", "bwv432", "bwv227.3", "bwv171.6")
 
 
 def test_twenty_chorales_equal_music21s_own_parse(all_chorales):
-    files = [path for path in chorales._chorale_files() if path.stem in all_chorales]
+    files = [path for path in corpora._chorale_files() if path.stem in all_chorales]
     chosen = files[::26] + [path for path in files if path.stem in ODD]
     assert len({path.stem for path in chosen}) >= 20
     for path in chosen:
@@ -87,16 +86,16 @@ def test_twenty_chorales_equal_music21s_own_parse(all_chorales):
 
 @pytest.mark.slow
 def test_every_chorale_equals_music21s_own_parse(all_chorales):
-    files = [path for path in chorales._chorale_files() if path.stem in all_chorales]
+    files = [path for path in corpora._chorale_files() if path.stem in all_chorales]
     assert len(files) == len(all_chorales)
     for path in files:
         check_against_music21(path, all_chorales[path.stem])
 
 
 def test_the_chorales_are_as_many_as_the_docstring_leads_to_expect(all_chorales):
-    if chorales._music21_version() != "10.5.1":
+    if corpora._music21_version() != "10.5.1":
         pytest.skip("the counts are those of music21 10.5.1")
-    facts = corpora.chorale_facts()
+    facts = corpora.chorale_metadata()
     assert (facts.n_files, facts.n_pieces, facts.n_clean, facts.n_with_repeats) == (410, 408, 359, 164)
     assert len(all_chorales) == 408
 
@@ -152,24 +151,24 @@ def test_the_first_load_takes_under_five_seconds_and_the_next_under_a_tenth(chor
 
 
 def test_the_cache_gives_what_reading_the_files_gives(all_chorales, monkeypatch):
-    files = chorales._chorale_files()[::20]
-    monkeypatch.setattr(chorales, "_chorale_files", lambda: files)
+    files = corpora._chorale_files()[::20]
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: files)
     read = corpora.load_chorales(cache=False)
     assert len(read) == len(files) > 20
     assert read == [all_chorales[grid.name] for grid in read]
 
 
 def test_without_cache_nothing_is_written(own_cache, monkeypatch):
-    files = chorales._chorale_files()[:3]
-    monkeypatch.setattr(chorales, "_chorale_files", lambda: files)
+    files = corpora._chorale_files()[:3]
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: files)
     corpora.load_chorales(cache=False)
     assert not own_cache.exists()
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "text", "other arrays"])
 def test_a_damaged_cache_file_is_made_again(own_cache, monkeypatch, damage):
-    files = chorales._chorale_files()[::100]
-    monkeypatch.setattr(chorales, "_chorale_files", lambda: files)
+    files = corpora._chorale_files()[::100]
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: files)
     right = corpora.load_chorales()
     (path,) = own_cache.iterdir()
     whole = path.read_bytes()
@@ -186,32 +185,32 @@ def test_a_damaged_cache_file_is_made_again(own_cache, monkeypatch, damage):
         path.write_bytes(damaged[damage])
     assert corpora.load_chorales() == right
     # Made again: the file is whole, and is now read instead of the scores.
-    monkeypatch.setattr(chorales, "_read_scores", lambda files: pytest.fail("the cache was not made again"))
+    monkeypatch.setattr(corpora, "_read_scores", lambda files: pytest.fail("the cache was not made again"))
     assert corpora.load_chorales() == right
 
 
 def test_a_changed_file_is_not_served_from_the_cache(own_cache, monkeypatch):
-    files = chorales._chorale_files()[:3]
-    monkeypatch.setattr(chorales, "_chorale_files", lambda: files)
+    files = corpora._chorale_files()[:3]
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: files)
     assert len(corpora.load_chorales()) == 3
-    monkeypatch.setattr(chorales, "_chorale_files", lambda: files[:2])
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: files[:2])
     assert len(corpora.load_chorales()) == 2
 
 
 @pytest.mark.parametrize("change", ["time of the file", "music21", "reader"])
 def test_the_cache_asks_for_everything_that_decides_the_result(own_cache, tmp_path, monkeypatch, change):
     path = tmp_path / "bwv269.mxl"
-    shutil.copy(next(file for file in chorales._chorale_files() if file.stem == "bwv269"), path)
-    monkeypatch.setattr(chorales, "_chorale_files", lambda: [path])
+    shutil.copy(next(file for file in corpora._chorale_files() if file.stem == "bwv269"), path)
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: [path])
     corpora.load_chorales()
     corpora.load_chorales()
     assert len(list(own_cache.iterdir())) == 1
     if change == "time of the file":
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
     elif change == "music21":
-        monkeypatch.setattr(chorales, "_music21_version", lambda: "another")
+        monkeypatch.setattr(corpora, "_music21_version", lambda: "another")
     else:
-        monkeypatch.setattr(chorales, "READER_VERSION", chorales.READER_VERSION + 1)
+        monkeypatch.setattr(corpora, "READER_VERSION", corpora.READER_VERSION_CHORALES + 1)
     corpora.load_chorales()
     assert len(list(own_cache.iterdir())) == 2
 
@@ -220,8 +219,8 @@ def test_a_cache_folder_that_cannot_be_written_is_said_and_the_chorales_come_all
     blocked = tmp_path / "file"
     blocked.write_text("a file where the folder should be")
     monkeypatch.setenv("MUSESSL_CACHE", str(blocked))
-    files = chorales._chorale_files()[:3]
-    monkeypatch.setattr(chorales, "_chorale_files", lambda: files)
+    files = corpora._chorale_files()[:3]
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: files)
     with pytest.warns(UserWarning, match=r"cache folder must be writable.*Set MUSESSL_CACHE to another folder"):
         assert len(corpora.load_chorales()) == 3
 
@@ -232,24 +231,24 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.warns(UserWarning, match="No space left on device"):
-        assert not cache.write_arrays(tmp_path / "some.npz", {"pitch": np.zeros(3)})
+        assert not files.write_arrays(tmp_path / "some.npz", {"pitch": np.zeros(3)})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_damage_in_an_array_that_nobody_asked_for_counts_too(tmp_path):
     path = tmp_path / "some.npz"
-    cache.write_arrays(path, {"pitch": np.zeros(3), "noise": np.random.default_rng(0).integers(0, 256, 5000, np.uint8)})
-    assert cache.read_arrays(path, ("pitch",)) is not None
+    files.write_arrays(path, {"pitch": np.zeros(3), "noise": np.random.default_rng(0).integers(0, 256, 5000, np.uint8)})
+    assert files.read_arrays(path, ("pitch",)) is not None
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert cache.read_arrays(path, ("pitch",)) is None
+    assert files.read_arrays(path, ("pitch",)) is None
 
 
 def test_pickles_in_the_cache_are_not_loaded(tmp_path):
     path = tmp_path / "some.npz"
     np.savez(path, pitch=np.array([{"a": 1}], dtype=object))
-    assert cache.read_arrays(path, ("pitch",)) is None
+    assert files.read_arrays(path, ("pitch",)) is None
 
 
 def test_missing_music21_is_refused(monkeypatch):
@@ -271,7 +270,7 @@ def test_music21_without_its_corpus_is_refused(tmp_path, monkeypatch):
         (tmp_path / "music21" / "corpus" / folder.removeprefix("corpus")).mkdir(parents=True)
     (tmp_path / "music21" / "corpus" / "airdsAirs").mkdir()
     with pytest.raises(FileNotFoundError, match=r"must be installed with its corpus; .*airdsAirs holds no scores"):
-        corpora.load_tunes("airdsAirs")
+        tunes.load_tunes("airdsAirs")
 
 
 def measure(*notes, number=1, extra="", divisions=4):
@@ -300,7 +299,7 @@ def test_a_bar_split_by_a_repeat_is_counted_through():
     data = score(
         measure(("C", 4, 4)), measure(("D", 4, 12), extra=BACK), measure(("E", 4, 4)), measure(("F", 4, 16), number=2)
     )
-    grid = musicxml_chorales.expand(musicxml_chorales.read_score(data))
+    grid = chorale_files.expand(chorale_files.read_chorale(data))
     # upbeat at 12, bar at 0..11, again, then the rest of the split bar at 12..15, then a bar
     assert grid.bar_position_step.tolist() == [*range(12, 16), *range(12)] * 2 + [*range(12, 16), *range(16)]
     assert (grid.pitch[::4, 0] - 60).tolist() == [0, 2, 2, 2, 0, 2, 2, 2, 4, 5, 5, 5, 5]
@@ -308,21 +307,21 @@ def test_a_bar_split_by_a_repeat_is_counted_through():
 
 def test_a_forward_repeat_says_from_where():
     bars = [measure(("C", 4, 16)), measure(("D", 4, 16), extra=FORTH), measure(("E", 4, 16), extra=BACK)]
-    grid = musicxml_chorales.expand(musicxml_chorales.read_score(score(*bars)))
+    grid = chorale_files.expand(chorale_files.read_chorale(score(*bars)))
     assert (grid.pitch[::16, 0] - 60).tolist() == [0, 2, 4, 2, 4]
     assert grid.is_onset[::16, 0].all()
 
 
 def test_a_score_without_four_voices_gives_none():
-    assert musicxml_chorales.read_score(score(measure(("C", 4, 16)), names=("Piano",))) is None
+    assert chorale_files.read_chorale(score(measure(("C", 4, 16)), names=("Piano",))) is None
 
 
 def test_bytes_that_are_no_score_are_refused(tmp_path):
     with pytest.raises(ValueError, match="must be a MusicXML file; bwv1 cannot be read"):
-        musicxml_chorales.read_score(b"MThd", "bwv1")
+        chorale_files.read_chorale(b"MThd", "bwv1")
     with pytest.raises(ValueError, match="must be a partwise MusicXML score; this one holds <html>"):
-        musicxml_chorales.read_score(b"<html/>")
+        chorale_files.read_chorale(b"<html/>")
     with zipfile.ZipFile(tmp_path / "empty.mxl", "w"):
         pass
     with pytest.raises(ValueError, match="must be a MusicXML file"):
-        musicxml_chorales.read_score((tmp_path / "empty.mxl").read_bytes() or b"PK")
+        chorale_files.read_chorale((tmp_path / "empty.mxl").read_bytes() or b"PK")

@@ -12,8 +12,7 @@ import threading
 import numpy as np
 import pytest
 
-from mini_musessl import corpora, voices
-from mini_musessl.corpora import jsb
+from mini_musessl import corpora, files, voices
 
 needs_jsb = pytest.mark.skipif(
     not os.environ.get("MUSESSL_JSB"), reason="the JSB file may not be shipped; MUSESSL_JSB names no copy of it"
@@ -28,7 +27,7 @@ def tiny(tmp_path, monkeypatch):
     path = tmp_path / "served" / "Jsb16thSeparated.json"
     path.parent.mkdir()
     path.write_bytes(TINY)
-    monkeypatch.setattr(jsb, "JSB_SHA256", hashlib.sha256(TINY).hexdigest())
+    monkeypatch.setattr(corpora, "JSB_SHA256", hashlib.sha256(TINY).hexdigest())
     monkeypatch.setenv("MUSESSL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MUSESSL_JSB", raising=False)
     return path
@@ -46,7 +45,7 @@ def server(tiny, monkeypatch):
     threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
-    monkeypatch.setattr(jsb, "JSB_URL", f"http://127.0.0.1:{found.server_port}/{tiny.name}")
+    monkeypatch.setattr(corpora, "JSB_URL", f"http://127.0.0.1:{found.server_port}/{tiny.name}")
     yield found
     found.shutdown()
     found.server_close()
@@ -107,13 +106,13 @@ def test_no_network_is_refused(tiny, monkeypatch):
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
     # nothing listens on port 9 of this machine
-    monkeypatch.setattr(jsb, "JSB_URL", "http://127.0.0.1:9/Jsb16thSeparated.json")
+    monkeypatch.setattr(corpora, "JSB_URL", "http://127.0.0.1:9/Jsb16thSeparated.json")
     with pytest.raises(ConnectionError, match=r"must be downloaded once from .* Is there a network\?"):
         corpora.load_jsb()
 
 
 def test_a_missing_page_is_refused(server, monkeypatch):
-    monkeypatch.setattr(jsb, "JSB_URL", jsb.JSB_URL + ".gone")
+    monkeypatch.setattr(corpora, "JSB_URL", corpora.JSB_URL + ".gone")
     with pytest.raises(ConnectionError, match="that failed .HTTPError."):
         corpora.load_jsb()
 
@@ -149,4 +148,4 @@ def test_a_full_disk_is_refused_and_leaves_nothing(server, tmp_path, monkeypatch
 def test_what_cannot_be_a_download_is_refused_before_the_network_is_asked(change, sentence):
     asked = {"url": "https://127.0.0.1:9/x", "sha256": "0" * 64, "file_name": "x.json"} | change
     with pytest.raises(ValueError, match=sentence):
-        corpora.download(**asked)
+        files.download(**asked)

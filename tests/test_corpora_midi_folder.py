@@ -6,7 +6,6 @@ import pytest
 
 import mini_musessl
 from mini_musessl import corpora, midi, music
-from mini_musessl.corpora import midi_folder
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +79,7 @@ def test_another_grid_is_another_entry(folder):
 def test_another_way_of_reading_is_another_entry(folder, monkeypatch, change):
     corpora.load_midi_folder(folder)
     if change == "reader's version":
-        monkeypatch.setattr(midi_folder, "READER_VERSION", midi_folder.READER_VERSION + 1)
+        monkeypatch.setattr(corpora, "READER_VERSION", corpora.READER_VERSION_MIDI_FOLDER + 1)
     elif change == "library":
         monkeypatch.setattr(mini_musessl, "__version__", "another")
     _, report = corpora.load_midi_folder(folder, reader="symusic" if change == "reader" else "pretty_midi")
@@ -154,8 +153,8 @@ def test_wrong_arguments_are_refused_once_and_not_for_every_file(folder):
 
 
 def test_a_file_that_vanishes_is_named(folder, monkeypatch):
-    files = midi_folder._midi_files(folder)
-    monkeypatch.setattr(midi_folder, "_midi_files", lambda folder: files)
+    files = corpora._midi_files(folder)
+    monkeypatch.setattr(corpora, "_midi_files", lambda folder: files)
     (folder / "b.mid").unlink()
     pieces, report = corpora.load_midi_folder(folder)
     assert [piece.title for piece in pieces] == ["below/a"]

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl import corpora, voices
-from mini_musessl.corpora import splits
 
 needs_jsb = pytest.mark.skipif(
     not os.environ.get("MUSESSL_JSB"), reason="the JSB file may not be shipped; MUSESSL_JSB names no copy of it"
@@ -141,7 +140,7 @@ def test_the_melody_disjoint_split_keeps_hymns_duplicates_and_proportions(choral
     assert len(part) == sum(map(len, split.values())) == len(chorales)
     assert corpora.shared_melodies(split) == {"valid": [], "test": []}
     assert all(part[first] == part[second] for first, second, _ in corpora.duplicates(chorales))
-    for name, n_standard in splits.STANDARD_SIZES.items():
+    for name, n_standard in corpora.STANDARD_SIZES.items():
         assert abs(len(split[name]) / len(chorales) - n_standard / 382) < 0.01
 
 
@@ -180,7 +179,7 @@ def test_only_the_chorales_given_are_in_the_rebuilt_split(chorales):
 @needs_jsb
 def test_961_in_a_thousand_cells_of_the_rebuilt_pieces_equal_jsb(rebuilt):
     jsb = corpora.load_jsb()
-    table = splits._split_map()
+    table = corpora._split_map()
     n_equal = n_cells = 0
     for part, grids in rebuilt.items():
         for grid, (index, name, _, start_step, *_) in zip(grids, table[part], strict=True):

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_musessl import corpora, music
-from mini_musessl.corpora import tunes
-from mini_musessl.corpora.abc_notation import read_abc, split_tunes
-from mini_musessl.corpora.chorales import music21_corpus_folder
+from mini_musessl import music, tunes
+from mini_musessl.corpora import music21_corpus_folder
+from mini_musessl.tunes import read_abc, split_tunes
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +24,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def one_file(monkeypatch):
     """Only the first file of a collection: enough to see how collections are kept."""
-    first = {name: tunes._files(music21_corpus_folder() / name)[:1] for name in corpora.TUNE_COLLECTIONS}
+    first = {name: tunes._files(music21_corpus_folder() / name)[:1] for name in tunes.TUNE_COLLECTIONS}
     monkeypatch.setattr(tunes, "_files", lambda folder: first[folder.name])
 
 
@@ -198,19 +197,19 @@ def check_plain_tunes_against_music21(collection, every):
     return n_compared
 
 
-@pytest.mark.parametrize("collection", corpora.TUNE_COLLECTIONS)
+@pytest.mark.parametrize("collection", tunes.TUNE_COLLECTIONS)
 def test_plain_tunes_equal_music21s_parse(collection):
     assert check_plain_tunes_against_music21(collection, every={"ryansMammoth": 2}.get(collection, 50)) >= 3
 
 
 @pytest.mark.slow
 def test_all_plain_tunes_equal_music21s_parse():
-    n_compared = [check_plain_tunes_against_music21(collection, every=1) for collection in corpora.TUNE_COLLECTIONS]
+    n_compared = [check_plain_tunes_against_music21(collection, every=1) for collection in tunes.TUNE_COLLECTIONS]
     assert sum(n_compared) > 1000
 
 
 def test_the_default_collection_is_melodies_with_titles(one_file):
-    loaded = corpora.load_tunes()
+    loaded = tunes.load_tunes()
     assert len(loaded) > 150
     assert loaded[0].title == "The Ranting Highlandman."
     # upbeat of a quarter in C|, then b4 b8 b8: "AG|B2B2 B2AG"
@@ -224,10 +223,10 @@ def test_the_default_collection_is_melodies_with_titles(one_file):
 
 
 def test_the_cache_returns_the_same_tunes(one_file, own_cache, monkeypatch):
-    first = corpora.load_tunes("oneills1850")
+    first = tunes.load_tunes("oneills1850")
     assert len(list(own_cache.iterdir())) == 1
     monkeypatch.setattr(tunes, "_read_collection", lambda folder: pytest.fail("the cache was not read"))
-    assert corpora.load_tunes("oneills1850") == first
+    assert tunes.load_tunes("oneills1850") == first
 
 
 @pytest.mark.parametrize("change", ["time of the file", "reader"])
@@ -235,27 +234,27 @@ def test_the_cache_asks_for_everything_that_decides_the_result(own_cache, tmp_pa
     path = tmp_path / "book.abc"
     path.write_text("X:1\nT:Scale\nK:C\nCDEF|", encoding="utf-8")
     monkeypatch.setattr(tunes, "_files", lambda folder: [path])
-    corpora.load_tunes()
+    tunes.load_tunes()
     if change == "time of the file":
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
     else:
         monkeypatch.setattr(tunes, "READER_VERSION", tunes.READER_VERSION + 1)
-    corpora.load_tunes()
+    tunes.load_tunes()
     assert len(list(own_cache.iterdir())) == 2
 
 
 def test_a_damaged_cache_file_is_made_again(one_file, own_cache):
-    first = corpora.load_tunes("oneills1850")
+    first = tunes.load_tunes("oneills1850")
     (path,) = own_cache.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
-    assert corpora.load_tunes("oneills1850") == first
+    assert tunes.load_tunes("oneills1850") == first
     assert tunes.cache_files.read_arrays(path, tunes._ARRAYS) is not None
 
 
 def test_tunes_left_out_are_named_with_their_reason(one_file):
-    left_out = corpora.tunes_left_out()
+    left_out = tunes.tunes_left_out()
     texts = split_tunes(tunes._files(music21_corpus_folder() / "airdsAirs")[0].read_text(encoding="utf-8"))
-    assert len(left_out) + len(corpora.load_tunes()) == len(texts)
+    assert len(left_out) + len(tunes.load_tunes()) == len(texts)
     for tune in left_out:
         with pytest.raises(ValueError, match=re.escape(tune.reason)):
             read_abc(texts[tune.index])
@@ -263,9 +262,9 @@ def test_tunes_left_out_are_named_with_their_reason(one_file):
 
 def test_an_unknown_collection_is_refused_and_the_known_ones_named():
     with pytest.raises(ValueError, match="must be one of airdsAirs, oneills1850, ryansMammoth; found 'essenFolksong'"):
-        corpora.load_tunes("essenFolksong")
+        tunes.load_tunes("essenFolksong")
 
 
 def test_every_collection_says_what_its_files_say_about_rights():
-    for note in corpora.TUNE_COLLECTIONS.values():
+    for note in tunes.TUNE_COLLECTIONS.values():
         assert "public domain" in note and "do not redistribute" in note

@@ -13,22 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mini_musessl.corruption import (
-    HIDERS,
+from mini_musessl.masking import (
+    MASKERS,
     copy_next_door,
     equal_weights,
-    hide_bars,
-    hide_cells,
-    hide_mixed,
-    hide_notes,
-    hide_orderless,
-    hide_spans,
-    hide_voices,
-    may_hide_all,
+    mask_bars,
+    mask_cells,
+    mask_mixed,
+    mask_notes,
+    mask_orderless,
+    mask_spans,
+    mask_voices,
+    may_mask_all,
+    number_notes,
     orderless_weights,
     weigher_of,
 )
-from mini_musessl.corruption.notes import number_notes
 
 N_PITCHES = 12
 
@@ -48,7 +48,7 @@ FRAMES = draw_music()
 NO_PADDING = np.zeros(FRAMES.shape[:2], bool)
 #: The first windows are whole, the others end after 40 and 77 steps.
 SOME_PADDING = np.arange(96) >= np.repeat([96, 40, 77], [4, 6, 6])[:, None]
-EVERY_HIDER = pytest.mark.parametrize("hide", [*HIDERS.values(), hide_mixed], ids=[*HIDERS, "mixed"])
+EVERY_HIDER = pytest.mark.parametrize("hide", [*MASKERS.values(), mask_mixed], ids=[*MASKERS, "mixed"])
 
 
 def hide_often(hide, frames, is_padding, n_draws=200, seed=1) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_every_window_hides_something_and_padding_never(hide):
     assert hidden.dtype == np.bool_ and hidden.shape[1:] == FRAMES.shape
     assert not hidden[:, SOME_PADDING].any()
     assert hidden.any(axis=(2, 3)).all()
-    if hide is not hide_orderless:
+    if hide is not mask_orderless:
         assert not (hidden | SOME_PADDING[..., None]).all(axis=(2, 3)).any()
 
 
@@ -98,7 +98,7 @@ def test_windows_are_hidden_independently(hide):
     assert len({row.tobytes() for row in hidden}) > 1
 
 
-@pytest.mark.parametrize("hide", [hide_cells, hide_spans, hide_bars, hide_notes])
+@pytest.mark.parametrize("hide", [mask_cells, mask_spans, mask_bars, mask_notes])
 @pytest.mark.parametrize("share", [0.2, 0.4])
 def test_the_share_is_that_which_was_asked(hide, share):
     hidden = hide_often(partial(hide, share=share), FRAMES, NO_PADDING)
@@ -120,7 +120,7 @@ def test_a_batch_takes_less_than_5_ms(hide):
 
 
 def test_cells_are_hidden_by_number_and_each_as_often():
-    hidden = hide_often(hide_cells, FRAMES, SOME_PADDING)
+    hidden = hide_often(mask_cells, FRAMES, SOME_PADDING)
     n_cells = 4 * (~SOME_PADDING).sum(axis=1)
     assert (hidden.sum(axis=(2, 3)) == np.rint(0.25 * n_cells)).all()
     often = hidden.mean(axis=(0, 1))[:40]  # steps that every window has
@@ -130,12 +130,12 @@ def test_cells_are_hidden_by_number_and_each_as_often():
 def test_at_least_one_cell_is_hidden_and_one_stays_whatever_the_share():
     frames, is_padding = np.full((1, 1, 4), 9), np.zeros((1, 1), bool)
     for share, n_hidden in ((0.001, 1), (0.999, 3)):
-        assert hide_cells(frames, is_padding, np.random.default_rng(0), share).sum() == n_hidden
+        assert mask_cells(frames, is_padding, np.random.default_rng(0), share).sum() == n_hidden
 
 
 def test_every_number_of_hidden_cells_is_equally_likely_and_every_subset_of_that_size():
     frames, is_padding = np.zeros((1000, 2, 4), int), np.array([[False, True]] * 1000)
-    hidden = hide_often(hide_orderless, frames, is_padding, n_draws=20)[:, :, 0].reshape(-1, 4)
+    hidden = hide_often(mask_orderless, frames, is_padding, n_draws=20)[:, :, 0].reshape(-1, 4)
     subsets = hidden @ (1 << np.arange(4))
     counts = np.bincount(subsets, minlength=16) / len(subsets)
     sizes = np.array([subset.bit_count() for subset in range(16)])
@@ -161,21 +161,21 @@ def test_orderless_weights_make_the_loss_the_mean_over_all_orders_of_writing():
 
 
 def test_weights_are_those_of_the_music_in_each_window():
-    is_hidden = hide_orderless(FRAMES, SOME_PADDING, np.random.default_rng(0))
+    is_hidden = mask_orderless(FRAMES, SOME_PADDING, np.random.default_rng(0))
     orderless = orderless_weights(is_hidden, SOME_PADDING)
     np.testing.assert_allclose(orderless.sum(axis=(1, 2)), 4 * (~SOME_PADDING).sum(axis=1), rtol=1e-5)
     np.testing.assert_array_equal(orderless > 0, is_hidden)
     everything = np.ones_like(is_hidden)
     np.testing.assert_array_equal(equal_weights(everything, SOME_PADDING)[..., 0], (~SOME_PADDING).astype(np.float32))
     assert (orderless_weights(~everything, SOME_PADDING) == 0).all()
-    assert weigher_of(hide_orderless) is orderless_weights and weigher_of(hide_cells) is equal_weights
+    assert weigher_of(mask_orderless) is orderless_weights and weigher_of(mask_cells) is equal_weights
 
 
 # --- stretches
 
 
 def test_spans_are_whole_and_of_one_voice():
-    hidden = hide_often(partial(hide_spans, share=0.2, span_steps=6), FRAMES, SOME_PADDING, n_draws=20)
+    hidden = hide_often(partial(mask_spans, share=0.2, span_steps=6), FRAMES, SOME_PADDING, n_draws=20)
     lengths = [length for row in hidden.swapaxes(2, 3).reshape(-1, 96) for _, length in runs(row)]
     assert set(np.mod(lengths, 6)) == {0}
     assert np.mean(np.array(lengths) == 6) > 0.5
@@ -183,13 +183,13 @@ def test_spans_are_whole_and_of_one_voice():
 
 
 def test_spans_begin_at_every_step_that_leaves_them_room():
-    hidden = hide_often(partial(hide_spans, share=0.05, span_steps=8), FRAMES[:, :20], NO_PADDING[:, :20])
+    hidden = hide_often(partial(mask_spans, share=0.05, span_steps=8), FRAMES[:, :20], NO_PADDING[:, :20])
     first = [start for row in hidden.swapaxes(2, 3).reshape(-1, 20) for start, length in runs(row) if length == 8]
     assert set(first) == set(range(13))
 
 
 def test_bars_are_hidden_in_all_voices_for_their_whole_length():
-    hidden = hide_often(hide_bars, FRAMES, SOME_PADDING, n_draws=20)
+    hidden = hide_often(mask_bars, FRAMES, SOME_PADDING, n_draws=20)
     assert (hidden.any(axis=3) == hidden.all(axis=3)).all()
     lengths = [length for row in hidden[..., 0].reshape(-1, 96) for _, length in runs(row)]
     assert set(np.mod(lengths, 16)) == {0}
@@ -197,13 +197,13 @@ def test_bars_are_hidden_in_all_voices_for_their_whole_length():
 
 def test_bars_begin_at_the_bar_lines_that_are_given():
     bar_line_step = np.arange(16) + 20
-    hidden = hide_bars(FRAMES, NO_PADDING, np.random.default_rng(0), bar_line_step=bar_line_step)
+    hidden = mask_bars(FRAMES, NO_PADDING, np.random.default_rng(0), bar_line_step=bar_line_step)
     starts = [[start for start, _ in runs(row)] for row in hidden[..., 0]]
     assert all((start - line) % 16 == 0 for row, line in zip(starts, bar_line_step, strict=True) for start in row)
 
 
 def test_voices_are_hidden_whole_and_each_as_often():
-    hidden = hide_often(hide_voices, FRAMES, SOME_PADDING)
+    hidden = hide_often(mask_voices, FRAMES, SOME_PADDING)
     music = hidden[:, ~SOME_PADDING]
     assert (hidden.any(axis=2).sum(axis=2) == 1).all()
     np.testing.assert_array_equal(hidden.any(axis=2)[:, :, None] & ~SOME_PADDING[..., None], hidden)
@@ -211,9 +211,9 @@ def test_voices_are_hidden_whole_and_each_as_often():
 
 
 def test_a_harmony_of_the_soprano_is_asked_for_by_hiding_the_three_others():
-    hidden = hide_voices(FRAMES, NO_PADDING, np.random.default_rng(0), n_hidden=3, among=(1, 2, 3))
+    hidden = mask_voices(FRAMES, NO_PADDING, np.random.default_rng(0), n_hidden=3, among=(1, 2, 3))
     assert (hidden == [False, True, True, True]).all()
-    two = hide_often(partial(hide_voices, n_hidden=2, among=[0, 3]), FRAMES, NO_PADDING, n_draws=3)
+    two = hide_often(partial(mask_voices, n_hidden=2, among=[0, 3]), FRAMES, NO_PADDING, n_draws=3)
     assert (two == [True, False, False, True]).all()
 
 
@@ -229,7 +229,7 @@ def test_a_harmony_of_the_soprano_is_asked_for_by_hiding_the_three_others():
 def test_no_visible_cell_beside_a_hidden_one_holds_the_same_note(frames, share, n_padding, seed):
     is_padding = np.zeros(frames.shape[:2], bool)
     is_padding[0, max(1, frames.shape[1] - n_padding) :] = True
-    hidden = hide_notes(frames, is_padding, np.random.default_rng(seed), share)
+    hidden = mask_notes(frames, is_padding, np.random.default_rng(seed), share)
     is_edge = (hidden[:, 1:] != hidden[:, :-1]) & ~is_padding[:, 1:, None]
     assert (frames[:, 1:][is_edge] != frames[:, :-1][is_edge]).all()
     is_music = ~is_padding[..., None]
@@ -244,7 +244,7 @@ def test_notes_are_numbered_voice_by_voice():
 
 
 def test_long_and_short_notes_are_hidden_alike():
-    hidden = hide_often(hide_notes, FRAMES, NO_PADDING)
+    hidden = hide_often(mask_notes, FRAMES, NO_PADDING)
     number, _ = number_notes(FRAMES, NO_PADDING)
     length = np.stack([np.bincount(row.ravel(), minlength=number.max() + 1)[row] for row in number])
     often = [hidden[:, length == steps].mean() for steps in (1, 4, 8)]
@@ -253,7 +253,7 @@ def test_long_and_short_notes_are_hidden_alike():
 
 def test_copying_solves_single_cells_and_not_whole_notes():
     right = {}
-    for name, hide in HIDERS.items():
+    for name, hide in MASKERS.items():
         hidden = hide_often(hide, FRAMES, NO_PADDING, n_draws=20)
         copies = [copy_next_door(FRAMES, each, NO_PADDING) == FRAMES for each in hidden]
         right[name] = np.stack(copies)[hidden].mean()
@@ -285,20 +285,20 @@ def test_the_copying_rule_takes_the_nearest_visible_cell_of_the_voice(frames, is
 
 
 def test_a_mixture_hides_each_window_by_one_of_its_kinds():
-    hidden = hide_often(partial(hide_mixed, kinds=(hide_bars, hide_voices)), FRAMES, NO_PADDING, n_draws=50)
+    hidden = hide_often(partial(mask_mixed, kinds=(mask_bars, mask_voices)), FRAMES, NO_PADDING, n_draws=50)
     is_voice, is_bar = (hidden.all(axis=2).sum(axis=2) == 1), (hidden.any(axis=3) == hidden.all(axis=3)).all(axis=2)
     assert (is_voice ^ is_bar).all()
     assert is_voice.mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_settings_change_neither_the_weights_of_a_kind_nor_whether_it_may_hide_all():
-    assert weigher_of(partial(hide_orderless)) is orderless_weights
-    assert weigher_of(partial(partial(hide_cells, share=0.5))) is equal_weights
-    with_orderless = partial(hide_mixed, kinds=(hide_cells, partial(hide_orderless)))
+    assert weigher_of(partial(mask_orderless)) is orderless_weights
+    assert weigher_of(partial(partial(mask_cells, share=0.5))) is equal_weights
+    with_orderless = partial(mask_mixed, kinds=(mask_cells, partial(mask_orderless)))
     assert weigher_of(with_orderless) is equal_weights
-    assert may_hide_all(partial(hide_orderless)) and may_hide_all(with_orderless)
-    assert may_hide_all(partial(hide_mixed, kinds=[with_orderless]))
-    assert not any(may_hide_all(hide) for hide in (hide_cells, hide_mixed, partial(hide_mixed, kinds=[hide_bars])))
+    assert may_mask_all(partial(mask_orderless)) and may_mask_all(with_orderless)
+    assert may_mask_all(partial(mask_mixed, kinds=[with_orderless]))
+    assert not any(may_mask_all(hide) for hide in (mask_cells, mask_mixed, partial(mask_mixed, kinds=[mask_bars])))
 
 
 # --- refusals
@@ -340,7 +340,7 @@ def test_padding_that_leaves_no_music_or_stands_before_it_is_refused(hide):
         hide(FRAMES, before, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("hide", [hide_cells, hide_spans, hide_bars, hide_notes])
+@pytest.mark.parametrize("hide", [mask_cells, mask_spans, mask_bars, mask_notes])
 def test_a_share_that_hides_nothing_or_all_is_refused(hide):
     for share in (0, 1, -0.1, 1.5, math.nan):
         with pytest.raises(ValueError, match="must lie above 0 and below 1; found .* nothing is asked"):
@@ -353,17 +353,17 @@ def test_windows_that_are_too_short_are_refused():
     generator = np.random.default_rng(0)
     short = FRAMES[:2, :7], NO_PADDING[:2, :7]
     with pytest.raises(ValueError, match="at least 8 steps of music to hide 8 in one voice; window 0 has 7"):
-        hide_spans(*short, generator)
+        mask_spans(*short, generator)
     with pytest.raises(ValueError, match="at least 17 steps of music to hide a bar of 16 and see something"):
-        hide_bars(*short, generator)
+        mask_bars(*short, generator)
     with pytest.raises(ValueError, match="at least 5 steps of music from the first bar line on"):
-        hide_bars(*short, generator, bar_steps=5, bar_line_step=np.array([0, 3]))
+        mask_bars(*short, generator, bar_steps=5, bar_line_step=np.array([0, 3]))
     with pytest.raises(ValueError, match="at least 9 steps of music to hide 8 in one voice"):
-        hide_spans(FRAMES[:2, :8, :1], NO_PADDING[:2, :8], generator)
+        mask_spans(FRAMES[:2, :8, :1], NO_PADDING[:2, :8], generator)
     with pytest.raises(ValueError, match="two cells, one to hide and one to see"):
-        hide_cells(FRAMES[:, :1, :1], NO_PADDING[:, :1], generator)
+        mask_cells(FRAMES[:, :1, :1], NO_PADDING[:, :1], generator)
     with pytest.raises(ValueError, match="two notes, one to hide and one to see; window 1 holds one note alone"):
-        hide_notes(np.array([[[5], [6]], [[5], [5]]]), NO_PADDING[:2, :2], generator)
+        mask_notes(np.array([[[5], [6]], [[5], [5]]]), NO_PADDING[:2, :2], generator)
 
 
 @pytest.mark.parametrize(
@@ -379,19 +379,19 @@ def test_windows_that_are_too_short_are_refused():
 )
 def test_voices_that_cannot_be_hidden_are_refused(settings, error, sentence):
     with pytest.raises(error, match=sentence):
-        hide_voices(FRAMES, NO_PADDING, np.random.default_rng(0), **settings)
+        mask_voices(FRAMES, NO_PADDING, np.random.default_rng(0), **settings)
 
 
 def test_lengths_bar_lines_and_kinds_that_are_none_are_refused():
     generator = np.random.default_rng(0)
     with pytest.raises(ValueError, match="span_steps must be at least 1; found 0"):
-        hide_spans(FRAMES, NO_PADDING, generator, span_steps=0)
+        mask_spans(FRAMES, NO_PADDING, generator, span_steps=0)
     with pytest.raises(TypeError, match="bar_steps must be a whole number; found 4.5"):
-        hide_bars(FRAMES, NO_PADDING, generator, bar_steps=4.5)
+        mask_bars(FRAMES, NO_PADDING, generator, bar_steps=4.5)
     with pytest.raises(ValueError, match=r"one whole number a window, \(16,\); found int64 \(3,\)"):
-        hide_bars(FRAMES, NO_PADDING, generator, bar_line_step=np.arange(3))
+        mask_bars(FRAMES, NO_PADDING, generator, bar_line_step=np.arange(3))
     with pytest.raises(ValueError, match="at least one kind of hiding; found none"):
-        hide_mixed(FRAMES, NO_PADDING, generator, kinds=())
+        mask_mixed(FRAMES, NO_PADDING, generator, kinds=())
     with pytest.raises(ValueError, match=r"True or False for each cell, \(16, 96, 4\); found bool \(16, 96\)"):
         copy_next_door(FRAMES, NO_PADDING, NO_PADDING)
     with pytest.raises(TypeError, match="is_hidden must be a NumPy array, as a hider returns; found list"):

@@ -11,12 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl import corpora
-from mini_musessl.evaluation import likelihood
-from mini_musessl.evaluation.backoff import BackoffCounts
-from mini_musessl.evaluation.chorale_ids import encode_chorales
-from mini_musessl.evaluation.conformance import check_conformance
-from mini_musessl.evaluation.counting import MusicalCounts, NGram, SameAgain, Uniform, Unigram
-from mini_musessl.evaluation.musical_facts import N_VALUES, musical_facts
+from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.evaluation.causality import check_causality
+from mini_musessl.evaluation.counting import (
+    N_VIEWPOINT_VALUES,
+    BackoffCounts,
+    MusicalCounts,
+    NGram,
+    SameAgain,
+    Uniform,
+    Unigram,
+    musical_viewpoints,
+)
+from mini_musessl.tokenizers.voice_grid import encode_chorales
 
 MODELS = {
     "uniform": lambda chorales: Uniform(),
@@ -61,7 +68,7 @@ def test_unigrams_score_what_the_mark_says(chorales):
     train, held_out = chorales[:2], chorales[2:]
     rows = [[ids.reshape(-1) for ids in encode_chorales(part)] for part in (train, held_out)]
     found = likelihood.evaluate_likelihood(Unigram(train), held_out)
-    assert found.nats_per_token == pytest.approx(likelihood.unigram_nats(*rows, vocabulary_size=47))
+    assert found.nats_per_token == pytest.approx(counting.unigram_nats(*rows, vocabulary_size=47))
 
 
 def backoff_slowly(contexts, symbols, query, prior, strength):
@@ -129,7 +136,7 @@ def test_twelve_keys_are_the_same_music_moved():
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
 def test_every_counting_model_conforms(make, chorales):
-    check_conformance(make(chorales), np.random.default_rng(1))
+    check_causality(make(chorales), np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
@@ -142,7 +149,7 @@ def test_all_symbols_are_possible_and_sum_to_one(make, chorales):
 def test_facts_by_hand():
     # The alto steps from G to F and back while the others hold a chord of C, the bass an octave and a half below.
     ids = encode_chorales([[[72, 67, 64, 48], [72, 65, 64, 48], [72, 67, 64, 48]]])[0]
-    facts = musical_facts(ids)
+    facts = musical_viewpoints(ids)
     assert facts["moves_above"].tolist() == [[0, 1, 3, 7], [0, 0, 1, 2], [0, 0, 1, 2]]
     assert facts["hold"][:, 0].tolist() == [0, 1, 2]
     assert facts["hold"][:, 1].tolist() == [0, 1, 1]
@@ -159,15 +166,15 @@ def test_the_scale_remembers_the_neighbours_heard_last():
     alto = [61, 62, 58, 59, 63, 68, 66, 66]
     ids = encode_chorales([[[72, pitch, -1, -1] for pitch in alto]])[0]
     # The first step has no note before it. Then bit by bit: semitone above, below, thirds above, below, tritone.
-    assert musical_facts(ids)["scale"][:, 0].tolist() == [0, 1, 0, 0, 2, 6, 14, 30]
+    assert musical_viewpoints(ids)["scale"][:, 0].tolist() == [0, 1, 0, 0, 2, 6, 14, 30]
 
 
 @given(st.integers(0, 10**6), st.integers(-8, 8))
 def test_facts_are_deaf_to_the_key(seed, interval):
     ids = np.where((x := random_ids(20, seed)) == 0, 0, 10 + x // 2)
-    facts, moved = musical_facts(ids), musical_facts(np.where(ids == 0, 0, ids + interval))
-    assert all(np.array_equal(facts[name], moved[name]) for name in N_VALUES)
-    assert all(facts[name].min() >= 0 and facts[name].max() < N_VALUES[name] for name in N_VALUES)
+    facts, moved = musical_viewpoints(ids), musical_viewpoints(np.where(ids == 0, 0, ids + interval))
+    assert all(np.array_equal(facts[name], moved[name]) for name in N_VIEWPOINT_VALUES)
+    assert all(facts[name].min() >= 0 and facts[name].max() < N_VIEWPOINT_VALUES[name] for name in N_VIEWPOINT_VALUES)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 79), st.integers(0, 46))
@@ -175,8 +182,8 @@ def test_facts_know_the_past_alone(seed, place, symbol):
     ids = random_ids(20, seed)
     changed = ids.copy()
     changed.reshape(-1)[place] = symbol
-    facts, other = musical_facts(ids), musical_facts(changed)
-    for name in N_VALUES:
+    facts, other = musical_viewpoints(ids), musical_viewpoints(changed)
+    for name in N_VIEWPOINT_VALUES:
         before = facts[name].reshape(-1)[: place + 1], other[name].reshape(-1)[: place + 1]
         np.testing.assert_array_equal(*before, err_msg=name)
 
@@ -217,7 +224,7 @@ def test_the_rows_of_the_protocol_on_the_jsb_chorales():
 
 def test_more_facts_than_can_be_numbered_are_refused():
     with pytest.raises(ValueError, match=r"numbered in 64 bits; found 19 facts with .*e\+26 combinations"):
-        MusicalCounts([[[60, 55, 52, 48]] * 2], move_facts=tuple(N_VALUES))
+        MusicalCounts([[[60, 55, 52, 48]] * 2], move_facts=tuple(N_VIEWPOINT_VALUES))
     with pytest.raises(ValueError, match="numbered in 64 bits; found 10 facts"):
         MusicalCounts([[[60, 55, 52, 48]] * 2], pitch_facts=("distance_above_1",) * 10)
 

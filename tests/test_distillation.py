@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from distillation import Distillation, shift_ids, shift_probabilities
 from torch import nn
 
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.objectives.distillation import Distillation, shift_ids, shift_probabilities
-from mini_musessl.objectives.next_frame import next_frame
-from mini_musessl.windows import FrameBatch, cut_windows
+from mini_musessl.batches import FrameBatch, cut_windows
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.objectives.next_token import next_frame_loss
 
 SMALL = FrameConfig(
     vocabulary_size=5, d_model=12, n_layers=1, n_heads=2, d_feedforward=20, d_voice=14, context_length=9
@@ -48,7 +48,7 @@ def make_batch(n_padding: int = 0) -> FrameBatch:
 def test_a_teacher_that_is_sure_of_what_came_teaches_the_next_frame() -> None:
     student, batch = FrameTransformer(SMALL).eval(), make_batch(n_padding=2)
     loss, n_targets = Distillation([Knows()])(student, batch)
-    expected, n_expected = next_frame(student, batch)
+    expected, n_expected = next_frame_loss(student, batch)
     assert n_targets == n_expected == 4 * 10
     torch.testing.assert_close(loss, expected)
 
@@ -94,7 +94,7 @@ def test_windows_are_heard_in_other_keys_and_answered_in_their_own() -> None:
     batch = make_batch()
     batch.frames[:] = np.clip(batch.frames, 2, 3)
     student = FrameTransformer(SMALL).eval()
-    expected, _ = next_frame(student, batch)
+    expected, _ = next_frame_loss(student, batch)
     learn = Distillation([Listens()])
     for _ in range(20):
         torch.testing.assert_close(learn(student, batch)[0], expected)

@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 
-from mini_musessl.encoder import EncoderConfig, FrameEncoder, pool
-from mini_musessl.masked_transformer import CellHead, MaskedTransformer
+from mini_musessl.network.encoder import CellHead, EncoderConfig, FrameEncoder, MaskedTransformer, pool
 
 SMALL = {"d_model": 24, "n_layers": 2, "n_heads": 3, "d_feedforward": 40, "d_voice": 28, "context_length": 60}
 

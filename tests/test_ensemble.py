@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from ensemble import Ensemble
 
 from mini_musessl.evaluation import likelihood
 from mini_musessl.evaluation.counting import Uniform, Unigram
-from mini_musessl.evaluation.ensemble import Ensemble
-from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
 
 PIECE = np.array([[72, 67, 64, 48], [72, 69, -1, 50], [74, 69, 65, 50]])
 IDS = np.where(PIECE >= 0, PIECE - 35, 0)

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl import harmony, voices
-from mini_musessl.encoder import EncoderConfig
 from mini_musessl.exercises import attributes as chapter_4c
+from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.objectives.attributes import (
     HEADS,
     AttributeModel,
     Attributes,
     attribute_batches,
+    evaluate_attributes,
     label_attributes,
-    measure_attributes,
     transpose_chords,
 )
 
@@ -52,7 +52,7 @@ def test_the_gain_of_a_head_that_never_says_onset_is_what_the_library_reports():
     for layer in model.heads["rhythm"].to_logits:
         layer.weight.data.zero_()
         layer.bias.data[:2] = -layer.bias.data.new_tensor([0.0, 2.0])
-    found = measure_attributes(model, [grid])
+    found = evaluate_attributes(model, [grid])
     is_onset = label_attributes(grid).onset[:-1].ravel() == 1
     gain = chapter_4c.onset_gain(np.full(len(is_onset), 1 / (1 + math.exp(2))), is_onset)
     assert gain == pytest.approx(found["onset_accuracy"] - found["onset_commonest_accuracy"])

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mini_musessl.evaluation.likelihood import Likelihood, compare
-from mini_musessl.evaluation.scoring import frame_windows
+from mini_musessl.evaluation.likelihood import Likelihood, compare, frame_windows
 from mini_musessl.exercises import benchmark
 from mini_musessl.exercises.checking import EXERCISES
 

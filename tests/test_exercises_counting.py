@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl.evaluation import counting, likelihood
-from mini_musessl.evaluation.backoff import BackoffCounts
-from mini_musessl.evaluation.musical_facts import musical_facts
+from mini_musessl.evaluation.counting import BackoffCounts, musical_viewpoints
 from mini_musessl.exercises import counting as chapter_2a
 
 VOICE = st.lists(st.integers(40, 42), min_size=1, max_size=30).map(np.array)
@@ -30,7 +29,7 @@ def test_witten_bell_is_one_level_of_backing_off(symbols, weights):
 @given(VOICE)
 def test_steps_held_are_the_fact_of_the_library(voice):
     held = chapter_2a.steps_held(voice)
-    facts = musical_facts(np.repeat((voice - 35)[:, None], 4, axis=1))
+    facts = musical_viewpoints(np.repeat((voice - 35)[:, None], 4, axis=1))
     np.testing.assert_array_equal(held.clip(max=16), facts["hold"][:, 2])
 
 

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mini_musessl.exercises import frames as chapter_5d
-from mini_musessl.frame_head import interval_ids
-from mini_musessl.frame_past import look_back
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.objectives.next_frame import next_frame_loss
+from mini_musessl.network.frames import FrameConfig, FrameTransformer, history_of, interval_ids
+from mini_musessl.objectives.next_token import frame_cross_entropy
 
 # Few symbols, so that many are held.
 PIECES = arrays(np.int64, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(0, 2))
@@ -21,7 +19,7 @@ PIECES = arrays(np.int64, st.tuples(st.integers(1, 30), st.just(4)), elements=st
 
 @given(PIECES)
 def test_the_past_is_that_of_look_back(frames):
-    past = look_back(torch.from_numpy(frames)[None], None, begin_id=47)
+    past = history_of(torch.from_numpy(frames)[None], None, begin_id=47)
     np.testing.assert_array_equal(chapter_5d.latest_frames(frames, 47), past.latest[0])
     held = np.stack([chapter_5d.held_steps(voice) for voice in frames.T], axis=1)
     np.testing.assert_array_equal(held, past.held_step[0])
@@ -70,5 +68,5 @@ def test_nats_a_token_are_the_loss_of_next_frame():
     logits, frames = torch.randn(3, 6, 4, 47, generator=generator), torch.randint(0, 47, (3, 6, 4), generator=generator)
     is_padding = torch.arange(6) >= torch.tensor([6, 2, 5])[:, None]
     log_probs = logits.log_softmax(-1).gather(-1, frames[..., None])[..., 0]
-    expected = next_frame_loss(logits, frames, is_padding).item()
+    expected = frame_cross_entropy(logits, frames, is_padding).item()
     assert chapter_5d.nats_a_token(log_probs.numpy(), is_padding.numpy()) == pytest.approx(expected, rel=1e-5)

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl.evaluation import probing
-from mini_musessl.evaluation.probing import scores
-from mini_musessl.evaluation.probing.splits import draw_labelled
+from mini_musessl.evaluation.probing import draw_labelled
 from mini_musessl.exercises import learning_without_labels as chapter_1a
 
 ANSWERS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30)
@@ -18,8 +17,8 @@ ANSWERS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, 
 @given(ANSWERS)
 def test_balanced_accuracy_is_that_of_a_probe(pairs):
     label, predicted = np.array(pairs).T
-    right, total = scores.count_answers(label, predicted, np.zeros(len(label), int), 5)
-    expected = scores.balanced_accuracy(right[0], total[0])
+    right, total = probing.count_answers(label, predicted, np.zeros(len(label), int), 5)
+    expected = probing.balanced_accuracy(right[0], total[0])
     assert chapter_1a.balanced_accuracy(label, predicted) == pytest.approx(expected)
 
 

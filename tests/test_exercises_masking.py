@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mini_musessl.corruption import equal_weights, hide_notes, hide_spans, orderless_weights
-from mini_musessl.corruption.copying import copy_next_door
 from mini_musessl.exercises import masking as chapter_4b
-from mini_musessl.objectives.masked import masked_loss
+from mini_musessl.masking import copy_next_door, equal_weights, mask_notes, mask_spans, orderless_weights
+from mini_musessl.objectives.masked import hidden_cross_entropy
 
 VOICES = st.integers(1, 30).flatmap(
     lambda n_steps: st.tuples(
@@ -33,7 +32,7 @@ def scored():
 def test_the_hidden_loss_is_that_of_the_objective(scored):
     logits, frames, is_hidden, is_padding = scored
     log_probs = logits.log_softmax(-1).gather(-1, frames[..., None])[..., 0].numpy()
-    expected = masked_loss(logits, frames, torch.from_numpy(equal_weights(is_hidden, is_padding))).item()
+    expected = hidden_cross_entropy(logits, frames, torch.from_numpy(equal_weights(is_hidden, is_padding))).item()
     assert chapter_4b.hidden_loss(log_probs, is_hidden, is_padding) == pytest.approx(expected, rel=1e-5)
 
 
@@ -41,7 +40,7 @@ def test_the_orderless_loss_is_that_of_the_objective_where_windows_are_whole(sco
     logits, frames, is_hidden, _ = scored
     nats = -logits.log_softmax(-1).gather(-1, frames[..., None])[..., 0].numpy()
     weights = orderless_weights(is_hidden, np.zeros((3, 6), bool))
-    expected = masked_loss(logits, frames, torch.from_numpy(weights)).item()
+    expected = hidden_cross_entropy(logits, frames, torch.from_numpy(weights)).item()
     found = chapter_4b.orderless_loss(nats.reshape(3, -1), is_hidden.reshape(3, -1))
     assert found == pytest.approx(expected, rel=1e-5)
 
@@ -64,13 +63,13 @@ def test_whole_notes_are_what_hide_notes_hides(drawn, seed):
     np.testing.assert_array_equal(chapter_4b.hide_whole_notes(melody, whole), whole)
     frames, is_padding = melody[None, :, None], np.zeros((1, len(melody)), bool)
     if (melody != melody[0]).any():
-        hidden = hide_notes(frames, is_padding, np.random.default_rng(seed))[0, :, 0]
+        hidden = mask_notes(frames, is_padding, np.random.default_rng(seed))[0, :, 0]
         np.testing.assert_array_equal(chapter_4b.hide_whole_notes(melody, hidden), hidden)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_spans_are_such_as_hide_spans_draws(seed):
-    draw = partial(hide_spans, share=0.1, span_steps=5)
+    draw = partial(mask_spans, share=0.1, span_steps=5)
     hidden = draw(np.zeros((1, 40, 4), int), np.zeros((1, 40), bool), np.random.default_rng(seed))[0]
     rises = np.argwhere(hidden & ~np.vstack([np.zeros((1, 4), bool), hidden[:-1]]))
     starts = [(voice, first + more) for first, voice in rises for more in (0, 5) if hidden[first + more, voice]]

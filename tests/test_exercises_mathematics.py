@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mini_musessl.evaluation import likelihood
+from mini_musessl.evaluation import counting
 from mini_musessl.exercises import first_road
 from mini_musessl.exercises import mathematics as chapter_7
 from mini_musessl.exercises.checking import EXERCISES, judge
-from mini_musessl.objectives.next_token import next_token_loss
+from mini_musessl.objectives.next_token import token_cross_entropy
 
 
 def random_rows(n_rows, n_symbols, seed=0):
@@ -19,8 +19,8 @@ def random_rows(n_rows, n_symbols, seed=0):
 
 def test_bits_are_the_nats_of_the_library_over_ln_2():
     train, test = [[0, 0, 1, 2]], [[0, 1, 1, 0, 2]]
-    table = likelihood.unigram_probabilities(train, vocabulary_size=3, n_voices=1)
-    nats = likelihood.unigram_nats(train, test, vocabulary_size=3, n_voices=1)
+    table = counting.unigram_probabilities(train, vocabulary_size=3, n_voices=1)
+    nats = counting.unigram_nats(train, test, vocabulary_size=3, n_voices=1)
     assert chapter_7.code_bits(table[0, test[0]]) == pytest.approx(5 * nats / math.log(2))
 
 
@@ -33,12 +33,12 @@ def test_the_padded_mean_is_the_loss_of_the_library():
     logits, targets = torch.tensor(rng.normal(size=(2, 5, 4))), torch.tensor(rng.integers(0, 4, (2, 5)))
     is_padding = torch.arange(5) >= torch.tensor([[5], [2]])
     nats = -torch.log_softmax(logits, -1).gather(-1, targets[..., None])[..., 0]
-    expected = next_token_loss(logits, targets, is_padding).item()
+    expected = token_cross_entropy(logits, targets, is_padding).item()
     assert chapter_7.padded_mean(nats.numpy(), is_padding.numpy()) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_perplexity_of_a_uniform_model_is_the_size_of_its_vocabulary():
-    pieces = [np.full(n_tokens, likelihood.uniform_nats(47)) for n_tokens in (3, 30)]
+    pieces = [np.full(n_tokens, counting.uniform_nats(47)) for n_tokens in (3, 30)]
     assert chapter_7.perplexity(pieces) == pytest.approx(47)
 
 

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mini_musessl import harmony, voices, windows
+from mini_musessl import harmony, voices
+from mini_musessl.batches import cut_windows
 from mini_musessl.evaluation import counting, likelihood
-from mini_musessl.evaluation.chorale_ids import TOKENS
 from mini_musessl.exercises import next_token as chapter_4a
-from mini_musessl.objectives.next_token import next_token_loss
+from mini_musessl.objectives.next_token import token_cross_entropy
+from mini_musessl.tokenizers.voice_grid import TOKENS
 
 PIECES = arrays(np.int64, st.tuples(st.integers(1, 20), st.just(4)), elements=st.integers(0, 46))
 
@@ -25,7 +26,7 @@ def test_every_token_is_a_target_once_and_follows_what_is_read(ids, length):
 
 def test_the_windows_are_those_of_the_library():
     ids = np.arange(10)
-    batch = windows.cut_windows([ids], 4, stride_token=4, begin_id=47)
+    batch = cut_windows([ids], 4, stride_token=4, begin_id=47)
     for row, (read, targets) in enumerate(chapter_4a.cut_examples(ids, 4, 47)):
         is_token = ~batch.is_padding[row]
         np.testing.assert_array_equal(batch.token_ids[row][is_token], read)
@@ -67,7 +68,7 @@ def test_joined_gradients_are_those_of_one_large_batch():
     is_padding = torch.arange(6) >= torch.tensor([6, 2, 4])[:, None]
 
     def gradient(rows: slice) -> np.ndarray:
-        loss = next_token_loss(table[read[rows]], targets[rows], is_padding[rows])
+        loss = token_cross_entropy(table[read[rows]], targets[rows], is_padding[rows])
         return torch.autograd.grad(loss, table)[0].numpy().ravel()
 
     parts = np.stack([gradient(slice(row, row + 1)) for row in range(3)])

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from mini_musessl.attention import causal_rule
 from mini_musessl.exercises import EXERCISES, judge, repair
-from mini_musessl.objectives.next_token import next_token_loss
+from mini_musessl.network.attention import causal_mask
+from mini_musessl.objectives.next_token import token_cross_entropy
 
 
 def random_log_probs(n_notes: int, n_symbols: int, seed: int = 0) -> torch.Tensor:
@@ -22,7 +22,7 @@ def random_log_probs(n_notes: int, n_symbols: int, seed: int = 0) -> torch.Tenso
 
 def test_next_note_nats_are_the_librarys_loss_after_a_shift():
     log_probs, ids = random_log_probs(6, 9), torch.tensor([8, 0, 3, 3, 1, 5])
-    expected = next_token_loss(log_probs[None, :-1], ids[None, 1:])
+    expected = token_cross_entropy(log_probs[None, :-1], ids[None, 1:])
     assert repair.next_note_nats(log_probs.numpy(), ids.numpy()) == pytest.approx(expected.item(), abs=1e-6)
 
 
@@ -30,7 +30,7 @@ def test_next_note_nats_are_the_librarys_loss_after_a_shift():
 def test_the_hidden_notes_are_those_of_pytorch_and_not_those_of_the_library(n_notes: int):
     hidden = torch.from_numpy(repair.is_hidden(n_notes))
     assert torch.equal(hidden, nn.Transformer.generate_square_subsequent_mask(n_notes, dtype=torch.bool))
-    assert torch.equal(hidden, ~causal_rule(n_notes, n_notes))
+    assert torch.equal(hidden, ~causal_mask(n_notes, n_notes))
 
 
 def test_nats_without_padding_are_those_that_pytorch_counts():

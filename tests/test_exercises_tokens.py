@@ -7,7 +7,9 @@ from random_music import grids, make_random_piece
 
 from mini_musessl import music
 from mini_musessl.exercises import tokens as chapter_3b
-from mini_musessl.tokenizers import MidiLike, Remi, VoiceGridTokens
+from mini_musessl.tokenizers.midi_like import MidiLike
+from mini_musessl.tokenizers.remi import Remi
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
 
 def test_first_ids_are_those_of_a_vocabulary():

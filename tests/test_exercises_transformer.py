@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_musessl import attention, positions
-from mini_musessl.blocks import TransformerBlock
 from mini_musessl.exercises import attention as chapter_5a
 from mini_musessl.exercises import music_transformer as chapter_5c
 from mini_musessl.exercises import positions as chapter_5b
+from mini_musessl.network import attention
+from mini_musessl.network.transformer import TransformerBlock
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:
@@ -30,7 +30,7 @@ def test_softmax_is_pytorchs():
 
 @given(st.integers(1, 6), st.integers(0, 5))
 def test_the_rule_is_the_causal_rule(n_queries, n_past):
-    expected = attention.causal_rule(n_queries, n_queries + n_past)
+    expected = attention.causal_mask(n_queries, n_queries + n_past)
     np.testing.assert_array_equal(chapter_5a.may_attend(n_queries, n_queries + n_past), expected)
 
 
@@ -62,7 +62,7 @@ def test_a_leak_is_found_where_a_rule_leaks():
 
 
 def test_clocks_are_the_sinusoids():
-    expected = positions.sinusoidal(0, 9, 6)
+    expected = attention.sinusoidal(0, 9, 6)
     for position in range(9):
         np.testing.assert_allclose(chapter_5b.clocks(position, 6), expected[position], atol=1e-6)
 
@@ -70,20 +70,20 @@ def test_clocks_are_the_sinusoids():
 @pytest.mark.parametrize("n_queries, n_keys", [(4, 4), (2, 5)])
 def test_distances_choose_the_vectors_of_relative_scores(n_queries, n_keys):
     queries, vectors = draw(n_queries, 3), draw(n_keys + n_queries - 1, 3, seed=1)
-    expected = positions.relative_scores(*as_tensors(queries, vectors), n_keys)
+    expected = attention.relative_scores(*as_tensors(queries, vectors), n_keys)
     which = chapter_5b.distances(n_queries, n_keys) + n_keys - 1
     np.testing.assert_allclose(np.einsum("qd,qkd->qk", queries, vectors[which]), expected)
 
 
 def test_skewed_is_the_librarys_skew():
     table = draw(6, 6)
-    np.testing.assert_array_equal(chapter_5b.skewed(table), positions.skew(torch.from_numpy(table)))
+    np.testing.assert_array_equal(chapter_5b.skewed(table), attention.skew(torch.from_numpy(table)))
 
 
 def test_turned_is_the_librarys_rotation():
     features, angles = draw(5, 8), draw(5, 4, seed=1)
     np.testing.assert_allclose(
-        chapter_5b.turned(features, angles), positions.rotate(*as_tensors(features, angles)), atol=1e-12
+        chapter_5b.turned(features, angles), attention.rotate(*as_tensors(features, angles)), atol=1e-12
     )
 
 

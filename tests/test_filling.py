@@ -12,13 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_musessl import generation, voices
-from mini_musessl.encoder import EncoderConfig
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.generation import filling
-from mini_musessl.generation.filling import fill, resampled_share
-from mini_musessl.generation.whole_pieces import best_window, score_cells, window_starts
-from mini_musessl.masked_transformer import MaskedTransformer
-from mini_musessl.tokenizers import VoiceGridTokens
+from mini_musessl.generation import gibbs
+from mini_musessl.generation.gibbs import best_window, infill, resampled_share, score_cells, window_starts
+from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -67,7 +65,7 @@ def test_given_cells_are_never_touched(model, n_steps, share, n_sweeps, is_batch
     frames = random_frames(n_steps, seed, batch=(2,) if is_batch else ())
     is_hidden = np.random.default_rng(seed).random(frames.shape) < share
     is_hidden.flat[0] = True
-    filled = fill(model, frames, is_hidden, from_seed(seed), n_sweeps).numpy()
+    filled = infill(model, frames, is_hidden, from_seed(seed), n_sweeps).numpy()
     assert filled.shape == frames.shape
     assert (filled[~is_hidden] == frames[~is_hidden]).all()
     assert ((filled >= 0) & (filled < 7)).all()
@@ -77,17 +75,17 @@ def test_what_stands_in_hidden_cells_changes_nothing(model):
     frames, other = random_frames(20), random_frames(20, seed=1)
     is_hidden = np.random.default_rng(2).random(frames.shape) < 0.5
     answers = [
-        fill(model, np.where(is_hidden, hidden, frames), is_hidden, from_seed(3), n_sweeps=4)
+        infill(model, np.where(is_hidden, hidden, frames), is_hidden, from_seed(3), n_sweeps=4)
         for hidden in (frames, other, -1)
     ]
-    answers.append(fill(model, np.where(is_hidden, -1, frames), None, from_seed(3), n_sweeps=4))
+    answers.append(infill(model, np.where(is_hidden, -1, frames), None, from_seed(3), n_sweeps=4))
     for answer in answers[1:]:
         assert torch.equal(answer, answers[0])
 
 
 def test_the_same_generator_fills_the_same_and_another_does_not(model):
     frames, is_hidden = random_frames(12), np.ones((12, 3), bool)
-    first, again, other = (fill(model, frames, is_hidden, from_seed(seed), 3) for seed in (0, 0, 1))
+    first, again, other = (infill(model, frames, is_hidden, from_seed(seed), 3) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -95,7 +93,7 @@ def test_the_same_generator_fills_the_same_and_another_does_not(model):
 def test_the_frames_of_the_caller_do_not_change(model):
     frames = torch.from_numpy(random_frames(8))
     before = frames.clone()
-    fill(model, frames, torch.ones(8, 3, dtype=torch.bool), from_seed(), 3)
+    infill(model, frames, torch.ones(8, 3, dtype=torch.bool), from_seed(), 3)
     assert torch.equal(frames, before)
 
 
@@ -105,7 +103,7 @@ def test_one_sweep_draws_all_hidden_cells_side_by_side(model):
     is_hidden = torch.zeros(4, 3, dtype=torch.bool)
     is_hidden[1, 0] = is_hidden[2, 2] = True
     n_drawn = 4_000
-    drawn = fill(model, frames.expand(n_drawn, 4, 3), is_hidden.expand(n_drawn, 4, 3), from_seed(), n_sweeps=1)
+    drawn = infill(model, frames.expand(n_drawn, 4, 3), is_hidden.expand(n_drawn, 4, 3), from_seed(), n_sweeps=1)
     upper, lower = model(frames[None], is_hidden[None])[0, is_hidden].softmax(-1)
     found = torch.zeros(7, 7).index_put_((drawn[:, 1, 0], drawn[:, 2, 2]), torch.tensor(1 / n_drawn), accumulate=True)
     torch.testing.assert_close(found, torch.outer(upper, lower), atol=0.025, rtol=0)
@@ -134,7 +132,7 @@ def test_late_sweeps_draw_each_cell_in_turn_from_the_others():
         share = share @ move
     n_drawn = 3_000
     frames, is_hidden = torch.zeros(n_drawn, 1, 2, dtype=torch.long), torch.ones(n_drawn, 1, 2, dtype=torch.bool)
-    at_once, drawn = (fill(model, frames, is_hidden, from_seed(), n)[:, 0] for n in (1, 150))
+    at_once, drawn = (infill(model, frames, is_hidden, from_seed(), n)[:, 0] for n in (1, 150))
     counts = [torch.bincount(3 * rows[:, 0] + rows[:, 1], minlength=9) / n_drawn for rows in (at_once, drawn)]
     assert (counts[0] - share).abs().max() > 0.1  # so the sweeps have something to mend
     torch.testing.assert_close(counts[1], share, atol=0.03, rtol=0)
@@ -155,22 +153,22 @@ def test_a_sweep_whose_block_is_empty_asks_nothing(model, monkeypatch):
         asked.append(int(is_hidden.sum()))
         return score_cells(network, frames, is_hidden, first_step)
 
-    monkeypatch.setattr(filling, "score_cells", note)
+    monkeypatch.setattr(gibbs, "score_cells", note)
     is_hidden = np.zeros((6, 3), bool)
     is_hidden[2, 1] = True
-    fill(model, random_frames(6), is_hidden, from_seed(), n_sweeps=40)
+    infill(model, random_frames(6), is_hidden, from_seed(), n_sweeps=40)
     assert set(asked) == {1} and 5 < len(asked) < 30
     asked.clear()
-    fill(model, random_frames(20), np.ones((20, 3), bool), from_seed(), n_sweeps=10)
+    infill(model, random_frames(20), np.ones((20, 3), bool), from_seed(), n_sweeps=10)
     assert len(asked) == 10 and asked[0] == 60
 
 
 def test_cold_filling_takes_the_likeliest_symbol(model):
     frames, is_hidden = torch.from_numpy(random_frames(6)), torch.zeros(6, 3, dtype=torch.bool)
     is_hidden[2, 1] = True
-    filled = fill(model, frames, is_hidden, from_seed(), n_sweeps=3, temperature=1e-4)
+    filled = infill(model, frames, is_hidden, from_seed(), n_sweeps=3, temperature=1e-4)
     assert filled[2, 1] == model(frames[None], is_hidden[None])[0, 2, 1].argmax()
-    again = fill(model, frames, is_hidden, from_seed(), n_sweeps=3, top_k=1)
+    again = infill(model, frames, is_hidden, from_seed(), n_sweeps=3, top_k=1)
     assert torch.equal(filled, again)
 
 
@@ -218,7 +216,7 @@ def test_a_piece_keeps_its_given_notes_and_facts(chorale_model):
     piece = replace(voices.from_pitches(pitch, fifths=0, mode="major", name="bwv0", title="a hymn"), is_onset=is_onset)
     is_alto = np.zeros((24, 4), bool)
     is_alto[:, 1] = True
-    filled = generation.fill_piece(chorale_model, piece, is_alto, from_seed(), n_sweeps=3)
+    filled = generation.infill_piece(chorale_model, piece, is_alto, from_seed(), n_sweeps=3)
     assert (filled.pitch[:, [0, 2, 3]] == pitch[:, [0, 2, 3]]).all()
     assert (filled.is_onset[:, [0, 2, 3]] == is_onset[:, [0, 2, 3]]).all()
     assert (filled.pitch[:, 1] != 67).any()
@@ -231,13 +229,13 @@ def test_what_stands_in_hidden_cells_of_a_piece_may_lie_beyond_the_vocabulary(ch
     pitch = np.tile([72, 67, 64, 48], (12, 1))
     strange = np.where(is_alto, 90, pitch)
     fillings = [
-        generation.fill_piece(chorale_model, voices.from_pitches(each), is_alto, from_seed(), n_sweeps=3)
+        generation.infill_piece(chorale_model, voices.from_pitches(each), is_alto, from_seed(), n_sweeps=3)
         for each in (pitch, strange)
     ]
     assert (fillings[0].pitch == fillings[1].pitch).all()
     assert (fillings[1].pitch[~is_alto] == pitch[~is_alto]).all()
     with pytest.raises(ValueError, match=r"Pitches must lie in 36\.\.81; found 90 at step 3, voice 1"):
-        generation.fill_piece(chorale_model, voices.from_pitches(strange), np.roll(is_alto, 1, axis=0), from_seed())
+        generation.infill_piece(chorale_model, voices.from_pitches(strange), np.roll(is_alto, 1, axis=0), from_seed())
 
 
 def test_tokens_that_hold_keep_given_notes_beside_hidden_cells():
@@ -247,7 +245,7 @@ def test_tokens_that_hold_keep_given_notes_beside_hidden_cells():
     is_hidden = np.zeros((8, 4), bool)
     is_hidden[2:5, 1] = True
     piece = voices.from_pitches(np.tile([72, 67, 64, 48], (8, 1)))
-    filled = generation.fill_piece(network, piece, is_hidden, from_seed(), n_sweeps=2, tokenizer=tokenizer)
+    filled = generation.infill_piece(network, piece, is_hidden, from_seed(), n_sweeps=2, tokenizer=tokenizer)
     assert (filled.pitch[~is_hidden] == piece.pitch[~is_hidden]).all()
 
 
@@ -260,14 +258,14 @@ def test_hidden_cells_of_a_piece_that_are_said_wrongly_are_refused(chorale_model
         (~is_hidden, ValueError, "At least one cell must be hidden"),
     ):
         with pytest.raises(error, match=sentence):
-            generation.fill_piece(chorale_model, piece, wrong, from_seed())
+            generation.infill_piece(chorale_model, piece, wrong, from_seed())
 
 
 def test_a_note_after_a_filled_one_is_struck_where_it_differs(chorale_model):
     piece = voices.from_pitches(np.full((6, 4), 60))
     is_hidden = np.zeros((6, 4), bool)
     is_hidden[2:4] = True
-    filled = generation.fill_piece(chorale_model, piece, is_hidden, from_seed(), n_sweeps=2)
+    filled = generation.infill_piece(chorale_model, piece, is_hidden, from_seed(), n_sweeps=2)
     differs = filled.pitch[3] != 60
     assert differs.any()
     assert (filled.is_onset[4] == differs).all()
@@ -275,10 +273,10 @@ def test_a_note_after_a_filled_one_is_struck_where_it_differs(chorale_model):
 
 def test_a_melody_is_harmonised_as_it_was_given(chorale_model):
     melody = np.repeat([72, 74, -1, 76], 10)
-    grid = generation.harmonise_by_filling(chorale_model, melody, from_seed(), n_sweeps=2)
+    grid = generation.harmonise_by_infilling(chorale_model, melody, from_seed(), n_sweeps=2)
     assert grid.pitch[:, 0].tolist() == melody.tolist()
     assert grid.pitch.shape == (40, 4)
-    again = generation.harmonise_by_filling(chorale_model, grid, from_seed(), n_sweeps=2)
+    again = generation.harmonise_by_infilling(chorale_model, grid, from_seed(), n_sweeps=2)
     assert again == grid
 
 
@@ -313,28 +311,28 @@ TWO_FREE = np.where(np.arange(3) == 1, -1, FRAMES)
 )
 def test_what_cannot_be_filled_is_refused(model, frames, is_hidden, words, error, sentence):
     with pytest.raises(error, match=sentence):
-        fill(model, frames, is_hidden, **{"generator": from_seed(), **words})
+        infill(model, frames, is_hidden, **{"generator": from_seed(), **words})
 
 
 def test_models_of_another_kind_are_refused(model, chorale_model):
     writer = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
     with pytest.raises(TypeError, match="filled by a MaskedTransformer, .* found FrameTransformer"):
-        fill(writer, np.zeros((3, 4), int), np.ones((3, 4), bool), from_seed())
+        infill(writer, np.zeros((3, 4), int), np.ones((3, 4), bool), from_seed())
     with pytest.raises(TypeError, match="found FrameTransformer"):
-        generation.harmonise_by_filling(writer, [72, 74], from_seed())
+        generation.harmonise_by_infilling(writer, [72, 74], from_seed())
     with pytest.raises(TypeError, match="found MaskedTransformer"):
         generation.harmonise(chorale_model, [72, 74], from_seed())
     with pytest.raises(ValueError, match="must share a vocabulary; the model has 7 symbols"):
-        generation.harmonise_by_filling(model, [72, 74], from_seed())
+        generation.harmonise_by_infilling(model, [72, 74], from_seed())
     with pytest.raises(TypeError, match="A piece must be a VoiceGrid; found ndarray"):
-        generation.fill_piece(chorale_model, FRAMES, HIDDEN, from_seed())
+        generation.infill_piece(chorale_model, FRAMES, HIDDEN, from_seed())
 
 
 def test_a_network_that_diverged_is_refused():
     model = make_lively(CONFIG)
     model.head.to_voices.bias.data[:] = float("nan")
     with pytest.raises(FloatingPointError, match="Did training diverge"):
-        fill(model, FRAMES, HIDDEN, from_seed())
+        infill(model, FRAMES, HIDDEN, from_seed())
 
 
 def test_a_sweep_beyond_the_last_is_refused():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_musessl.windows import FrameBatch, allowed_intervals, random_frame_batches
+from mini_musessl.batches import FrameBatch, allowed_intervals, random_frame_batches
 
 NO_TRANSPOSITION = range(1)
 

@@ -7,10 +7,17 @@ import math
 import pytest
 import torch
 
-from mini_musessl.dropout import PooledDropout
-from mini_musessl.frame_head import VoicesInTurn, interval_ids
-from mini_musessl.frame_past import LONGEST_HOLD_STEP, Past, look_back, look_on
-from mini_musessl.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.frames import (
+    LONGEST_HOLD_STEP,
+    FrameConfig,
+    FrameHistory,
+    FrameTransformer,
+    VoiceHead,
+    advance,
+    history_of,
+    interval_ids,
+)
+from mini_musessl.network.transformer import PooledDropout
 
 SMALL = {"d_model": 24, "n_layers": 2, "n_heads": 3, "d_feedforward": 40, "d_voice": 28, "context_length": 60}
 
@@ -86,7 +93,7 @@ def test_a_step_is_described_by_what_the_head_is_given_for_the_next(frames):
         given, _ = model.read_next(cache, frames[:, step : step + 1])
         torch.testing.assert_close(described[:, step : step + 1], given, rtol=1e-4, atol=1e-4)
     scores = model.head(
-        described[:, :-1], Past(*(each[:, 1:] for each in look_back(frames, first_step, 47))), frames[:, 1:]
+        described[:, :-1], FrameHistory(*(each[:, 1:] for each in history_of(frames, first_step, 47))), frames[:, 1:]
     )
     torch.testing.assert_close(scores, model(frames, first_step)[:, 1:], rtol=1e-4, atol=1e-4)
 
@@ -140,7 +147,7 @@ def test_what_is_switched_off_is_not_in_the_network(frames, switch):
 
 def test_the_hold_is_counted_from_the_step_at_which_the_symbol_was_new():
     frames = torch.tensor([20, 20, 22, 22, 22, 0, 0]).view(1, 7, 1)
-    past = look_back(frames, torch.tensor([40]), begin_id=47)
+    past = history_of(frames, torch.tensor([40]), begin_id=47)
     assert past.latest.flatten().tolist() == [47, 20, 20, 22, 22, 22, 0]
     assert past.earlier.flatten().tolist() == [47, 47, 20, 20, 22, 22, 22]
     assert past.held_step.flatten().tolist() == [0, 0, 1, 0, 1, 2, 0]
@@ -148,7 +155,7 @@ def test_the_hold_is_counted_from_the_step_at_which_the_symbol_was_new():
 
 
 def test_a_very_long_note_counts_as_the_longest():
-    past = look_back(torch.full((1, 60, 4), 20), None, begin_id=47)
+    past = history_of(torch.full((1, 60, 4), 20), None, begin_id=47)
     assert past.held_step.max() == LONGEST_HOLD_STEP
 
 
@@ -225,9 +232,9 @@ def test_more_voices_than_the_network_has_are_refused(frames):
 
 
 def test_a_head_may_serve_other_voices():
-    head = VoicesInTurn(vocabulary_size=9, n_voices=3, d_model=8, d_voice=10)
+    head = VoiceHead(vocabulary_size=9, n_voices=3, d_model=8, d_voice=10)
     frames = torch.randint(0, 9, (2, 5, 3))
-    assert head(torch.randn(2, 5, 8), look_back(frames, None, 9), frames).shape == (2, 5, 3, 9)
+    assert head(torch.randn(2, 5, 8), history_of(frames, None, 9), frames).shape == (2, 5, 3, 9)
 
 
 def test_pooled_dropout_silences_its_share_and_keeps_the_mean():
@@ -293,8 +300,8 @@ def test_a_cache_may_begin_later_in_the_piece_and_be_read_in_pieces(frames):
 
 @pytest.mark.parametrize("n_seen", [1, 2, 6, 20])
 def test_looking_on_equals_looking_back(frames, n_seen):
-    whole = look_back(frames, torch.tensor([3, 9]), begin_id=47)
-    on = look_on(type(whole)(*(known[:, : n_seen + 1] for known in whole)), frames[:, n_seen:-1])
+    whole = history_of(frames, torch.tensor([3, 9]), begin_id=47)
+    on = advance(type(whole)(*(known[:, : n_seen + 1] for known in whole)), frames[:, n_seen:-1])
     for found, expected in zip(on, whole, strict=True):
         assert torch.equal(found, expected[:, n_seen + 1 :])
 
@@ -331,7 +338,7 @@ def test_a_cache_refuses_nothing_new_and_more_than_the_context(frames):
 )
 def test_first_steps_that_are_not_one_a_row_are_refused(frames, first_step, error, sentence):
     with pytest.raises(error, match=sentence):
-        look_back(frames[:2], first_step, begin_id=47)
+        history_of(frames[:2], first_step, begin_id=47)
 
 
 def test_a_cache_goes_on_with_its_own_rows_alone(frames):

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from mini_musessl import generation, voices
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.generation import particles, readers
-from mini_musessl.generation.rules import Rules
-from mini_musessl.tokenizers import VoiceGridTokens
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.generation import sampling
+from mini_musessl.generation.sampling import Sampling
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -106,7 +106,7 @@ def test_far_beyond_the_context_the_cache_gives_what_reading_anew_gives(model):
     sequence, generator, start = torch.cat((torch.full((2, 1), CONFIG.begin_id), prompt), 1), from_seed(2), 0
     for step in range(50):
         if sequence.shape[1] - start > CONFIG.context_length:
-            start = readers.window_start(sequence.shape[1], CONFIG.context_length, CONFIG.stride_token)
+            start = sampling.window_start(sequence.shape[1], CONFIG.context_length, CONFIG.stride_token)
         probabilities = model(sequence[:, start:])[:, -1].softmax(-1)
         drawn = torch.multinomial(probabilities, 1, generator=generator)
         assert torch.equal(drawn[:, 0], tokens[:, step])
@@ -115,7 +115,7 @@ def test_far_beyond_the_context_the_cache_gives_what_reading_anew_gives(model):
 
 @pytest.mark.parametrize("n_tokens", range(17, 60))
 def test_a_new_window_keeps_the_phase_and_about_half_the_context(n_tokens):
-    start = readers.window_start(n_tokens, 16, 4)
+    start = sampling.window_start(n_tokens, 16, 4)
     assert start % 4 == 0
     assert 8 - 4 < n_tokens - start <= 8
 
@@ -285,7 +285,7 @@ def test_top_k_never_draws_what_it_dropped_and_comes_before_top_p(model):
     assert set(drawn.flatten().tolist()) == set(likeliest[:3].tolist())
     logits = torch.tensor([[0.4, 0.35, 0.25]]).log()
     # Of the two likeliest, the first alone holds more than half.
-    assert set(Rules(top_k=2, top_p=0.5).draw(logits.expand(200, 3), from_seed()).tolist()) == {0}
+    assert set(Sampling(top_k=2, top_p=0.5).draw(logits.expand(200, 3), from_seed()).tolist()) == {0}
 
 
 @pytest.mark.parametrize("context_length", [7, 16, 64])
@@ -384,13 +384,13 @@ def test_candidates_make_given_notes_likelier():
 
 def test_the_effective_number_and_resampling_by_hand():
     log_weights = torch.tensor([[0.5, 0.25, 0.25, 1e-30], [0.25, 0.25, 0.25, 0.25]]).log()
-    torch.testing.assert_close(particles.effective_number(log_weights), torch.tensor([1 / 0.375, 4.0]))
-    assert particles.resample(log_weights, from_seed()).tolist() == [[0, 0, 1, 2], [0, 1, 2, 3]]
+    torch.testing.assert_close(sampling.effective_number(log_weights), torch.tensor([1 / 0.375, 4.0]))
+    assert sampling.resample(log_weights, from_seed()).tolist() == [[0, 0, 1, 2], [0, 1, 2, 3]]
 
 
 def test_resampling_is_fair():
     weights = torch.tensor([[0.61, 0.07, 0.3, 0.02]]).expand(4000, 4)
-    filled = torch.bincount(particles.resample(weights.log(), from_seed()).flatten(), minlength=4) / 16000
+    filled = torch.bincount(sampling.resample(weights.log(), from_seed()).flatten(), minlength=4) / 16000
     torch.testing.assert_close(filled, weights[0], atol=0.01, rtol=0)
 
 

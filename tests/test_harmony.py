@@ -575,7 +575,7 @@ def test_a_beat_of_which_no_chord_holds_three_fifths_has_none():
 def test_a_chord_that_is_complete_beats_one_without_its_fifth_that_holds_a_little_more():
     share = np.zeros((1, 12))
     share[0, [9, 10, 0, 4]] = [0.07, 0.2, 0.365, 0.365]  # A minor holds 0.80; C7 without G 0.93, less 0.1 and 0.05
-    quality, root = harmony.chords._best_template(share)
+    quality, root = harmony._best_template(share)
     assert (harmony.QUALITIES[quality[0]], root[0]) == ("minor", 9)
 
 

@@ -12,14 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mini_musessl.corruption import hide_voices
-from mini_musessl.encoder import EncoderConfig
-from mini_musessl.evaluation import cell_scoring, infilling, likelihood, orderless
-from mini_musessl.evaluation.chorale_ids import encode_chorales
-from mini_musessl.evaluation.counting import Unigram
+from mini_musessl.evaluation import infilling, likelihood
+from mini_musessl.evaluation.counting import (
+    CHAINS,
+    N_NEIGHBOUR_VALUES,
+    Chain,
+    NeighbourCounts,
+    Unigram,
+    neighbour_viewpoints,
+)
 from mini_musessl.evaluation.infilling import (
     KINDS,
-    NeighbourCounts,
     UniformCells,
     draw_hidden,
     evaluate_infilling,
@@ -27,9 +30,9 @@ from mini_musessl.evaluation.infilling import (
     orderless_by_orders,
     orderless_by_subsets,
 )
-from mini_musessl.evaluation.neighbour_facts import N_VALUES, neighbour_facts
-from mini_musessl.evaluation.neighbours import CHAINS, Chain
-from mini_musessl.masked_transformer import MaskedTransformer
+from mini_musessl.masking import mask_voices
+from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
+from mini_musessl.tokenizers.voice_grid import encode_chorales
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -134,11 +137,11 @@ def test_a_network_is_asked_for_each_draw_by_itself(network):
 
 def test_how_many_draws_are_asked_at_once_changes_nothing(network, monkeypatch):
     pieces = [pitches(random_ids(n, seed=1)) for n in (21, 5)]
-    hidden = draw_hidden(pieces, hide_voices, rng(), n_draws=5)
+    hidden = draw_hidden(pieces, mask_voices, rng(), n_draws=5)
     together = evaluate_infilling(network, pieces, hidden).nats
     whole = orderless_by_orders(network, pieces, rng()).draw_nats
-    monkeypatch.setattr(cell_scoring, "N_CELLS_AT_ONCE", 50)
-    monkeypatch.setattr(orderless, "N_CELLS_AT_ONCE", 50)
+    monkeypatch.setattr(infilling, "N_CELLS_AT_ONCE", 50)
+    monkeypatch.setattr(infilling, "N_CELLS_AT_ONCE", 50)
     for one, other in zip(together, evaluate_infilling(network, pieces, hidden).nats, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     np.testing.assert_allclose(whole, orderless_by_orders(network, pieces, rng()).draw_nats, atol=1e-5)
@@ -224,13 +227,13 @@ def facts_slowly(ids, is_hidden, step, voice):
 def test_facts_are_what_a_look_around_finds(kind):
     ids = random_ids(24, seed=3)
     is_hidden = np.ones(ids.shape, bool) if kind == "all" else draw_hidden([pitches(ids)], KINDS[kind], rng(4))[0][0]
-    facts, anchor = neighbour_facts(ids, is_hidden)
+    facts, anchor = neighbour_viewpoints(ids, is_hidden)
     for step, voice in np.argwhere(is_hidden):
         slow_anchor, slow_facts = facts_slowly(ids, is_hidden, step, voice)
         assert anchor[step, voice] == slow_anchor
         assert {name: int(facts[name][step, voice]) for name in slow_facts} == slow_facts
     for name, values in facts.items():
-        assert ((values >= 0) & (values < N_VALUES[name])).all(), name
+        assert ((values >= 0) & (values < N_NEIGHBOUR_VALUES[name])).all(), name
 
 
 def test_the_scale_by_hand():
@@ -240,7 +243,7 @@ def test_the_scale_by_hand():
     is_hidden[7, 0] = True
     ids[6, 0] = 25  # so that the anchor is a C
     ids[0, 0] = 24  # and its leading tone is heard
-    facts, anchor = neighbour_facts(ids, is_hidden)
+    facts, anchor = neighbour_viewpoints(ids, is_hidden)
     assert anchor[7, 0] == 25
     # Semitone above more often than tone: no. Semitone below more than tone below: yes. Minor third more than major:
     # no. Major third below more than minor: no (A is heard). Tritone: no.
@@ -250,9 +253,9 @@ def test_the_scale_by_hand():
 def test_facts_but_height_are_deaf_to_the_key():
     ids = random_ids(40, seed=5, lowest=10, highest=35)
     is_hidden = rng().random(ids.shape) < 0.4
-    here, _ = neighbour_facts(ids, is_hidden)
-    there, _ = neighbour_facts(np.where(ids == 0, 0, ids + 7), is_hidden)
-    for name in N_VALUES:
+    here, _ = neighbour_viewpoints(ids, is_hidden)
+    there, _ = neighbour_viewpoints(np.where(ids == 0, 0, ids + 7), is_hidden)
+    for name in N_NEIGHBOUR_VALUES:
         if name != "height":
             assert (here[name] == there[name])[is_hidden].all(), name
 
@@ -271,13 +274,13 @@ def test_the_counts_are_the_slow_version():
     seen = []
     for ids, draws in zip(encode_chorales(chorales), hidden, strict=True):
         for is_hidden in draws:
-            known, anchor = neighbour_facts(ids, is_hidden)
+            known, anchor = neighbour_viewpoints(ids, is_hidden)
             for cell in map(tuple, np.argwhere(is_hidden)):
                 move = ids[cell] - anchor[cell] if ids[cell] and anchor[cell] > 0 else ("rest or alone", ids[cell])
                 seen.append((situation(known, cell), tuple(int(known[name][cell]) for name in facts), move))
     ids = random_ids(12, seed=9, lowest=18, highest=26)
     is_hidden = rng(1).random(ids.shape) < 0.5
-    known, anchor = neighbour_facts(ids, is_hidden)
+    known, anchor = neighbour_viewpoints(ids, is_hidden)
     answer = model.cell_log_probs(ids, is_hidden)
     for cell in map(tuple, np.argwhere(is_hidden)):
         symbols = [s - anchor[cell] if s and anchor[cell] > 0 else ("rest or alone", s) for s in range(47)]
@@ -309,7 +312,7 @@ def test_counts_learn_what_uniform_and_unigram_do_not_know():
 def mean_over_all_orders(model, ids):
     """Return the nats a cell, the mean over all orders, from all states that an order may pass."""
     states = np.array(list(itertools.product((False, True), repeat=ids.size))[1:]).reshape(-1, *ids.shape)
-    scores = cell_scoring.score_hidden(model, ids, states)
+    scores = infilling.score_hidden(model, ids, states)
     n_hidden = states.sum(axis=(1, 2))
     nats = scores.nats.sum(axis=(1, 2)) / n_hidden
     return np.mean([nats[n_hidden == size].mean() for size in range(1, ids.size + 1)])
@@ -334,10 +337,10 @@ def test_an_order_asks_each_cell_once_from_those_before_it():
 
 
 def test_pieces_count_by_their_length():
-    found = orderless.Orderless(np.array([[1.0, 3.0], [4.0, 4.0]]), np.array([30, 10]))
+    found = infilling.Orderless(np.array([[1.0, 3.0], [4.0, 4.0]]), np.array([30, 10]))
     assert found.nats_per_cell == 2.5
     assert found.standard_error == pytest.approx(0.75)
-    assert orderless.Orderless(np.ones((2, 1)), np.array([1, 1])).standard_error is None
+    assert infilling.Orderless(np.ones((2, 1)), np.array([1, 1])).standard_error is None
 
 
 class Answers:
@@ -386,9 +389,9 @@ def test_bad_requests_are_refused():
     with pytest.raises(ValueError, match="needs at least one kind of hiding"):
         evaluate_kinds(UniformCells(), [PIECE], rng(), kinds={})
     with pytest.raises(TypeError, match="draw_hidden"):
-        draw_hidden([PIECE], hide_voices, 5)
+        draw_hidden([PIECE], mask_voices, 5)
     with pytest.raises(ValueError, match="n_draws must be at least 1; found 0"):
-        draw_hidden([PIECE], hide_voices, rng(), 0)
+        draw_hidden([PIECE], mask_voices, rng(), 0)
     with pytest.raises(ValueError, match="n_orders must be at least 1; found 0"):
         orderless_by_orders(UniformCells(), [PIECE], rng(), 0)
     with pytest.raises(TypeError, match="orderless_by_subsets"):

@@ -13,9 +13,9 @@ import torch
 from frame_reader import FrameReader
 
 from mini_musessl import voices
-from mini_musessl.evaluation import likelihood
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 
 CONFIG = TransformerConfig(
     vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4,)
@@ -40,25 +40,25 @@ def pieces_of(*lengths):
 
 
 def test_the_uniform_mark_is_the_logarithm_of_the_vocabulary():
-    assert likelihood.uniform_nats(47) == pytest.approx(3.8501, abs=1e-4)
+    assert counting.uniform_nats(47) == pytest.approx(3.8501, abs=1e-4)
 
 
 def test_unigrams_of_two_voices_by_hand():
     # Voice 0 sings 0, 0, 1; voice 1 sings 2, 2, 2. One is added to each of 3 counts.
-    probabilities = likelihood.unigram_probabilities([[0, 2, 0, 2, 1, 2]], vocabulary_size=3, n_voices=2)
+    probabilities = counting.unigram_probabilities([[0, 2, 0, 2, 1, 2]], vocabulary_size=3, n_voices=2)
     np.testing.assert_allclose(probabilities, [[3 / 6, 2 / 6, 1 / 6], [1 / 6, 1 / 6, 4 / 6]])
-    nats = likelihood.unigram_nats([[0, 2, 0, 2, 1, 2]], [[0, 2], [2, 1]], vocabulary_size=3, n_voices=2)
+    nats = counting.unigram_nats([[0, 2, 0, 2, 1, 2]], [[0, 2], [2, 1]], vocabulary_size=3, n_voices=2)
     assert nats == pytest.approx(-np.log([3 / 6, 4 / 6, 1 / 6, 1 / 6]).mean())
 
 
 def test_unigrams_that_saw_one_voice_only_are_the_plain_frequencies():
     train = [np.array([0, 1, 1, 1])]
-    nats = likelihood.unigram_nats(train, train, vocabulary_size=2, n_voices=1, pseudocount=1e-9)
+    nats = counting.unigram_nats(train, train, vocabulary_size=2, n_voices=1, pseudocount=1e-9)
     assert nats == pytest.approx(-(0.25 * math.log(0.25) + 0.75 * math.log(0.75)))
 
 
 def test_a_symbol_never_seen_costs_a_finite_number_of_nats():
-    assert math.isfinite(likelihood.unigram_nats([[0, 0]], [[1]], vocabulary_size=2, n_voices=1))
+    assert math.isfinite(counting.unigram_nats([[0, 0]], [[1]], vocabulary_size=2, n_voices=1))
 
 
 def test_a_fresh_model_scores_the_uniform_mark():
@@ -119,7 +119,7 @@ def test_an_empty_split_is_refused(model, pieces):
     with pytest.raises(ValueError, match="at least one token; found none"):
         likelihood.nats_per_token(model, pieces)
     with pytest.raises(ValueError, match="at least one token; found none"):
-        likelihood.unigram_nats([[0]], pieces, vocabulary_size=2)
+        counting.unigram_nats([[0]], pieces, vocabulary_size=2)
 
 
 def test_ids_outside_the_vocabulary_are_refused(model):
@@ -129,12 +129,12 @@ def test_ids_outside_the_vocabulary_are_refused(model):
 
 def test_a_pseudocount_of_zero_is_refused():
     with pytest.raises(ValueError, match="pseudocount must be above 0; found 0"):
-        likelihood.unigram_probabilities([[0]], vocabulary_size=2, pseudocount=0)
+        counting.unigram_probabilities([[0]], vocabulary_size=2, pseudocount=0)
 
 
 def test_a_vocabulary_without_symbols_is_refused():
     with pytest.raises(ValueError, match="vocabulary_size must be at least 1; found 0"):
-        likelihood.uniform_nats(0)
+        counting.uniform_nats(0)
 
 
 @pytest.mark.parametrize("pieces", [[[1.5, 2.0]], [[[1, 2], [3, 4]]], [1, 2], [[True]]])
@@ -142,12 +142,12 @@ def test_what_is_not_a_row_of_ids_is_refused(model, pieces):
     with pytest.raises(ValueError, match="must be one row of whole token ids; piece 0 has shape"):
         likelihood.token_nats(model, pieces)
     with pytest.raises(ValueError, match="must be one row of whole token ids; piece 0 has shape"):
-        likelihood.unigram_nats([[1]], pieces, vocabulary_size=11)
+        counting.unigram_nats([[1]], pieces, vocabulary_size=11)
 
 
 def test_no_voices_and_no_windows_are_refused(model):
     with pytest.raises(ValueError, match="n_voices must be at least 1; found 0"):
-        likelihood.unigram_probabilities([[1]], vocabulary_size=2, n_voices=0)
+        counting.unigram_probabilities([[1]], vocabulary_size=2, n_voices=0)
     with pytest.raises(ValueError, match="n_windows must be at least 1; found 0"):
         likelihood.token_nats(model, [[1]], n_windows=0)
 

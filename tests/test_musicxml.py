@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mini_musessl import midi, music
+from mini_musessl import music, musicxml
 from mini_musessl.music import Meter, Part, Piece, Tempo, make_notes
 
 TRIPLET = Piece(make_notes(onset_step=[0, 8, 16], duration_step=8, pitch=[60, 62, 64]))
@@ -94,15 +94,15 @@ def pieces(draw):
 @given(piece=pieces())
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reading_what_was_written_gives_the_same_piece(tmp_path, piece):
-    midi.write_musicxml(piece, tmp_path / "a.musicxml")
-    assert midi.read_musicxml(tmp_path / "a.musicxml", piece.steps_per_quarter) == piece
+    musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert musicxml.read_musicxml(tmp_path / "a.musicxml", piece.steps_per_quarter) == piece
 
 
 @pytest.mark.parametrize("pitch", [0, 1, 11, 12, 59, 127])
 def test_the_lowest_and_highest_pitches_survive(tmp_path, pitch):
     piece = Piece(make_notes([0], [24], [pitch]))
-    midi.write_musicxml(piece, tmp_path / "a.musicxml")
-    assert midi.read_musicxml(tmp_path / "a.musicxml").notes["pitch"].tolist() == [pitch]
+    musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert musicxml.read_musicxml(tmp_path / "a.musicxml").notes["pitch"].tolist() == [pitch]
 
 
 def test_a_part_that_is_called_like_an_instrument_keeps_its_program(tmp_path):
@@ -113,19 +113,19 @@ def test_a_part_that_is_called_like_an_instrument_keeps_its_program(tmp_path):
         Part("drums 2", 5, is_drum=True),
     )
     piece = Piece(make_notes([0] * 4, 24, 60, part=range(4)), parts=parts)
-    midi.write_musicxml(piece, tmp_path / "a.musicxml")
-    assert midi.read_musicxml(tmp_path / "a.musicxml") == piece
+    musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert musicxml.read_musicxml(tmp_path / "a.musicxml") == piece
 
 
 def test_a_meter_change_inside_a_bar_starts_a_new_bar(tmp_path):
     piece = Piece(make_notes([0], [24 * 12], [60]), meters=(Meter(0, 4, 4), Meter(96 + 24, 3, 4)))
-    midi.write_musicxml(piece, tmp_path / "a.musicxml")
-    assert midi.read_musicxml(tmp_path / "a.musicxml") == piece
+    musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
+    assert musicxml.read_musicxml(tmp_path / "a.musicxml") == piece
 
 
 def test_the_same_piece_gives_the_same_bytes_without_a_date_or_a_false_composer(tmp_path):
     for name in ("a", "b"):
-        midi.write_musicxml(TRIPLET, tmp_path / name)
+        musicxml.write_musicxml(TRIPLET, tmp_path / name)
     data = (tmp_path / "a").read_bytes()
     assert data == (tmp_path / "b").read_bytes()
     assert b"encoding-date" not in data
@@ -135,7 +135,7 @@ def test_the_same_piece_gives_the_same_bytes_without_a_date_or_a_false_composer(
 def test_a_score_by_hand_is_read_note_by_note(tmp_path):
     path = tmp_path / "hand.xml"
     path.write_text(BY_HAND)
-    piece = midi.read_musicxml(path)
+    piece = musicxml.read_musicxml(path)
     # An upbeat G; the grace note is gone; C and E for two quarters; a C tied over the bar line, four quarters in all.
     assert piece.notes[["onset_step", "duration_step", "pitch"]].tolist() == [
         (0, 24, 67),
@@ -154,7 +154,7 @@ def test_a_compressed_score_is_read(tmp_path):
         archive.writestr("META-INF/container.xml", CONTAINER)
         archive.writestr("score.xml", BY_HAND)
     (tmp_path / "a.xml").write_text(BY_HAND)
-    assert midi.read_musicxml(tmp_path / "a.mxl") == midi.read_musicxml(tmp_path / "a.xml")
+    assert musicxml.read_musicxml(tmp_path / "a.mxl") == musicxml.read_musicxml(tmp_path / "a.xml")
 
 
 @pytest.mark.parametrize("name", ["bach/bwv269", "bach/bwv10.7", "bach/bwv66.6"])
@@ -169,24 +169,24 @@ def test_chorales_agree_with_what_music21_reads_from_them(name):
         for element in flat.notes:
             onset_step, duration_step = (Fraction(x) * 24 for x in (flat.elementOffset(element), element.quarterLength))
             expected.update((onset_step, duration_step, pitch.midi, index) for pitch in element.pitches)
-    piece = midi.read_musicxml(path)
+    piece = musicxml.read_musicxml(path)
     assert Counter(piece.notes[["onset_step", "duration_step", "pitch", "part"]].tolist()) == expected
     assert [part.name for part in piece.parts] == [part.partName for part in score.parts]
 
 
 def test_a_grid_too_coarse_moves_notes_to_the_nearest_step(tmp_path):
-    midi.write_musicxml(TRIPLET, tmp_path / "a.musicxml")
-    assert midi.read_musicxml(tmp_path / "a.musicxml", 1).notes["onset_step"].tolist() == [0, 0, 1]
+    musicxml.write_musicxml(TRIPLET, tmp_path / "a.musicxml")
+    assert musicxml.read_musicxml(tmp_path / "a.musicxml", 1).notes["onset_step"].tolist() == [0, 0, 1]
 
 
 def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="read_musicxml needs a file; found nothing at .*gone"):
-        midi.read_musicxml(tmp_path / "gone.xml")
+        musicxml.read_musicxml(tmp_path / "gone.xml")
     with pytest.raises(IsADirectoryError, match="read_musicxml needs one file; .* is a folder"):
-        midi.read_musicxml(tmp_path)
+        musicxml.read_musicxml(tmp_path)
     (tmp_path / "empty.xml").touch()
     with pytest.raises(ValueError, match=r"must hold something; empty\.xml is empty"):
-        midi.read_musicxml(tmp_path / "empty.xml")
+        musicxml.read_musicxml(tmp_path / "empty.xml")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_is_no_xml_or_cut_is_refused(tmp_path, data):
     with pytest.raises(
         ValueError, match=r"must be MusicXML, plain or compressed; bad\.musicxml cannot be parsed .*export it again"
     ):
-        midi.read_musicxml(tmp_path / "bad.musicxml")
+        musicxml.read_musicxml(tmp_path / "bad.musicxml")
 
 
 @pytest.mark.parametrize(
@@ -215,19 +215,19 @@ def test_an_archive_without_a_score_is_refused(tmp_path, files):
         for name, text in files.items():
             archive.writestr(name, text)
     with pytest.raises(ValueError, match=r"must be MusicXML, plain or compressed; bad\.mxl cannot be parsed"):
-        midi.read_musicxml(tmp_path / "bad.mxl")
+        musicxml.read_musicxml(tmp_path / "bad.mxl")
 
 
 def test_other_xml_is_refused(tmp_path):
     (tmp_path / "picture.xml").write_text("<svg/>")
     with pytest.raises(ValueError, match=r"must begin with <score-partwise>; picture\.xml begins with <svg>"):
-        midi.read_musicxml(tmp_path / "picture.xml")
+        musicxml.read_musicxml(tmp_path / "picture.xml")
 
 
 def test_elements_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "bad.xml").write_text(BY_HAND.replace("<octave>5</octave>", "<octave>high</octave>"))
     with pytest.raises(ValueError, match=r"elements of a score must follow MusicXML; bad\.xml breaks it \("):
-        midi.read_musicxml(tmp_path / "bad.xml")
+        musicxml.read_musicxml(tmp_path / "bad.xml")
 
 
 def test_a_score_without_notes_is_refused(tmp_path):
@@ -235,33 +235,33 @@ def test_a_score_without_notes_is_refused(tmp_path):
         score_text(measure(1, ATTRIBUTES, "<note><rest/><duration>18</duration></note>"))
     )
     with pytest.raises(ValueError, match=r"must hold at least one pitched note; rest\.xml holds none"):
-        midi.read_musicxml(tmp_path / "rest.xml")
+        musicxml.read_musicxml(tmp_path / "rest.xml")
 
 
 def test_a_grid_that_is_no_number_of_steps_is_refused(tmp_path):
     with pytest.raises(ValueError, match="steps_per_quarter must be at least 1; found 0"):
-        midi.read_musicxml(tmp_path / "a.xml", 0)
+        musicxml.read_musicxml(tmp_path / "a.xml", 0)
 
 
 def test_a_piece_without_notes_is_not_written(tmp_path):
     with pytest.raises(ValueError, match=r"A score needs at least one note; found a piece of 0 notes"):
-        midi.write_musicxml(Piece(make_notes([], [], [])), tmp_path / "a.musicxml")
+        musicxml.write_musicxml(Piece(make_notes([], [], [])), tmp_path / "a.musicxml")
     assert not list(tmp_path.iterdir())
 
 
 def test_note_values_too_short_for_music21_are_refused(tmp_path):
     piece = Piece(make_notes([0], [1], [60]), steps_per_quarter=10_000)
     with pytest.raises(ValueError, match=r"needs note values that can be written; .*Use music\.change_grid"):
-        midi.write_musicxml(piece, tmp_path / "a.musicxml")
+        musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_grid_too_fine_for_the_length_is_refused(tmp_path):
-    midi.write_musicxml(Piece(make_notes([0], [24], [60])), tmp_path / "a.musicxml")
+    musicxml.write_musicxml(Piece(make_notes([0], [24], [60])), tmp_path / "a.musicxml")
     with pytest.raises(ValueError, match="end of the last note, in steps, must lie in .*Choose a coarser grid"):
-        midi.read_musicxml(tmp_path / "a.musicxml", 2**31)
+        musicxml.read_musicxml(tmp_path / "a.musicxml", 2**31)
 
 
 def test_what_is_not_a_piece_is_not_written(tmp_path):
     with pytest.raises(TypeError, match="must be a music.Piece here; found ndarray"):
-        midi.write_musicxml(make_notes([0], [24], [60]), tmp_path / "a.musicxml")
+        musicxml.write_musicxml(make_notes([0], [24], [60]), tmp_path / "a.musicxml")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mini_musessl import corpora, voices
-from mini_musessl.evaluation.probing import views as probing_views
+from mini_musessl.evaluation import probe_tasks as probing_views
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mini_musessl.results import objectives as objectives_results
+from mini_musessl import results as objectives_results
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 TASKS = ("key", "mode", "chord", "cadence", "beat", "voice", "corrupted")

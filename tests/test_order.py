@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from mini_musessl import training
-from mini_musessl.encoder import EncoderConfig
+from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.objectives.order import (
     OrderBatch,
     OrderModel,
+    evaluate_order,
     last_chord_votes,
-    measure_order,
-    order,
     order_batches,
+    order_loss,
     seam_votes,
 )
 
@@ -85,23 +85,23 @@ def test_the_score_turns_with_the_windows(model):
 
 def test_the_loss_is_the_surprise_at_the_order_and_ln_2_for_one_who_guesses(model):
     batch = next(order_batches([numbered(40)], 12, 8, rng()))
-    loss, n_targets = order(model, batch)
+    loss, n_targets = order_loss(model, batch)
     score = model(torch.from_numpy(batch.left), torch.from_numpy(batch.right)).detach().numpy()
     prob = 1 / (1 + np.exp(-score))
     expected = -np.log(np.where(batch.is_in_order, prob, 1 - prob)).mean()
     assert n_targets == 12 and loss.item() == pytest.approx(expected, rel=1e-4)
     turned = OrderBatch(batch.right, batch.left, ~batch.is_in_order, batch.piece_index)
-    torch.testing.assert_close(order(model, turned)[0], loss)
+    torch.testing.assert_close(order_loss(model, turned)[0], loss)
     nn.init.zeros_(model.head[2].weight)
-    assert order(model, batch)[0].item() == pytest.approx(math.log(2))
+    assert order_loss(model, batch)[0].item() == pytest.approx(math.log(2))
 
 
 def test_it_learns_the_order_where_time_can_be_read_off():
     model = OrderModel(CONFIG)
     config = training.TrainingConfig(60, 1e-2, n_warmup_updates=5, report_every=60, device="cpu")
     batches = order_batches([numbered(44)], 16, 8, rng(), range(1))
-    training.train(model, batches, config, objective=order, report=None)
-    found = measure_order(model, [numbered(44)], rng(1), 8, n_pairs=80)
+    training.train(model, batches, config, objective=order_loss, report=None)
+    found = evaluate_order(model, [numbered(44)], rng(1), 8, n_pairs=80)
     assert found["accuracy"] > 0.95 and found["nats"] < 0.3 < found["chance_nats"]
     assert found["chance_accuracy"] == 0.5 and found["n_pairs"] == 80
 
@@ -120,26 +120,26 @@ def test_the_rules_vote_as_they_say():
 
 def test_the_rules_are_measured_beside_the_model(model):
     slow = np.stack([np.repeat(np.arange(1, 11), 4)] * 4, axis=1)  # steps up: the seam is a step, turned round a leap
-    found = measure_order(model, [slow], rng(), 8, n_pairs=64)
+    found = evaluate_order(model, [slow], rng(), 8, n_pairs=64)
     assert found["seam_accuracy"] == 1
     assert found["last_chord_accuracy"] == 0.5  # all last chords are equally long where windows are whole bars
     assert model.training is False
-    assert found == measure_order(model.train(), [slow], rng(), 8, n_pairs=64)
+    assert found == evaluate_order(model.train(), [slow], rng(), 8, n_pairs=64)
     assert model.training is True
 
 
 def test_rules_that_do_not_know_count_half():
     same = np.full((40, 4), 20)
-    found = measure_order(OrderModel(CONFIG), [same], rng(), 8, n_pairs=10)
+    found = evaluate_order(OrderModel(CONFIG), [same], rng(), 8, n_pairs=10)
     assert found["seam_accuracy"] == found["last_chord_accuracy"] == found["accuracy"] == 0.5
 
 
 def test_another_batch_no_pair_and_windows_of_two_sizes_are_refused(model):
     batch = next(order_batches([numbered(40)], 2, 8, rng()))
     with pytest.raises(TypeError, match="order needs an OrderBatch, .*; found dict"):
-        order(model, vars(batch))
+        order_loss(model, vars(batch))
     empty = OrderBatch(*(array[:0] for array in vars(batch).values()))
     with pytest.raises(ValueError, match="at least one pair; found none"):
-        order(model, empty)
+        order_loss(model, empty)
     with pytest.raises(ValueError, match=r"of one size; found \(2, 8, 4\) and \(2, 7, 4\)"):
         model(torch.from_numpy(batch.left), torch.from_numpy(batch.right[:, :7]))

@@ -34,7 +34,7 @@ def texts(svg: str) -> list[str]:
 def shown(monkeypatch):
     """Collect what would be displayed."""
     pictures = []
-    monkeypatch.setattr(plotting.figures, "_display", pictures.append)
+    monkeypatch.setattr(plotting, "_display", pictures.append)
     return pictures
 
 

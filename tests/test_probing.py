@@ -10,53 +10,52 @@ import torch
 from tiny_hymns import drawn, hymn, long_hymn
 
 from mini_musessl import voices
-from mini_musessl.evaluation import probing
-from mini_musessl.evaluation.probing import labels, probes, retrieval, scores, splits, views
-from mini_musessl.evaluation.probing.features import Features
+from mini_musessl.evaluation import probe_tasks, probing
+from mini_musessl.evaluation.probing import Features
 
 SMALL = hymn("G", "D", "Em", "D", "G", "F#dim", "G", "G", fermatas=(3, 6, 7))
 
 
 def test_labels_of_a_tiny_chorale_are_those_that_a_musician_reads():
-    assert labels.KEY_CLASSES[labels.label_key(SMALL)] == "1 sharp"
-    assert labels.MODE_CLASSES[labels.label_mode(SMALL)] == "major"
-    step, chord = labels.label_chords(SMALL)
+    assert probe_tasks.KEY_CLASSES[probe_tasks.label_key(SMALL)] == "1 sharp"
+    assert probe_tasks.MODE_CLASSES[probe_tasks.label_mode(SMALL)] == "major"
+    step, chord = probe_tasks.label_chords(SMALL)
     assert step.tolist() == list(range(0, 32, 4))
-    assert [labels.CHORD_CLASSES[each] for each in chord] == ["G", "D", "Em", "D", "G", "other", "G", "G"]
-    step, beat = labels.label_beats(SMALL)
+    assert [probe_tasks.CHORD_CLASSES[each] for each in chord] == ["G", "D", "Em", "D", "G", "other", "G", "G"]
+    step, beat = probe_tasks.label_beats(SMALL)
     assert step.tolist() == list(range(0, 32, 4)) and beat.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
 def test_a_cadence_is_the_beat_where_a_fermata_begins_and_the_last_one_is_not_asked():
-    step, ends = labels.label_cadences(SMALL)
+    step, ends = probe_tasks.label_cadences(SMALL)
     assert step.tolist() == [0, 4, 8, 12, 16, 20]
     assert ends.tolist() == [0, 0, 0, 1, 0, 0]
 
 
 def test_beats_on_which_a_fermata_sounds_on_are_not_asked():
-    step, ends = labels.label_cadences(hymn("G", "D", "D", "Em", "G", fermatas=(1, 2, 4)))
+    step, ends = probe_tasks.label_cadences(hymn("G", "D", "D", "Em", "G", fermatas=(1, 2, 4)))
     assert step.tolist() == [0, 4, 12] and ends.tolist() == [0, 1, 0]
 
 
 def test_signatures_that_sound_the_same_are_one_class():
-    six_flats, six_sharps = (labels.label_key(hymn("G", fifths=fifths)) for fifths in (-6, 6))
+    six_flats, six_sharps = (probe_tasks.label_key(hymn("G", fifths=fifths)) for fifths in (-6, 6))
     assert six_flats == six_sharps
 
 
 def test_sevenths_count_as_their_triads():
     pitch = np.repeat([(72, 66, 62, 50), (74, 67, 64, 52)], 4, axis=0)  # D7 and Em7
-    _, chord = labels.label_chords(voices.from_pitches(pitch))
-    assert [labels.CHORD_CLASSES[each] for each in chord] == ["D", "Em"]
+    _, chord = probe_tasks.label_chords(voices.from_pitches(pitch))
+    assert [probe_tasks.CHORD_CLASSES[each] for each in chord] == ["D", "Em"]
 
 
 def test_a_piece_in_three_has_no_beat_to_ask_and_one_without_fermata_no_cadence():
-    assert labels.label_beats(hymn("G", "D", "G", meter=(3, 4))) is None
-    assert labels.label_cadences(hymn("G", "D", "G")) is None
+    assert probe_tasks.label_beats(hymn("G", "D", "G", meter=(3, 4))) is None
+    assert probe_tasks.label_cadences(hymn("G", "D", "G")) is None
 
 
 @pytest.mark.parametrize("n_steps", [1, 95, 96, 97, 176, 177, 400])
 def test_windows_cover_every_step_and_share_enough(n_steps):
-    starts = views.spread_starts(n_steps, 96, 16)
+    starts = probe_tasks.spread_starts(n_steps, 96, 16)
     covered = {step for start in starts for step in range(start, min(start + 96, n_steps))}
     assert covered == set(range(n_steps))
     assert all(second - first <= 80 for first, second in itertools.pairwise(starts))
@@ -71,7 +70,7 @@ def test_each_beat_is_read_at_its_own_step():
 
     found = probing.make_features(place, grids, ["chord", "cadence", "key"])
     for piece, grid in enumerate(grids):
-        for task, label in (("chord", labels.label_chords), ("cadence", labels.label_cadences)):
+        for task, label in (("chord", probe_tasks.label_chords), ("cadence", probe_tasks.label_cadences)):
             rows = found[task].piece == piece
             step, wanted = label(grid)
             order = np.argsort(found[task].values[rows, 0])
@@ -81,23 +80,23 @@ def test_each_beat_is_read_at_its_own_step():
 
 
 def test_one_voice_alone_stands_in_the_sopranos_place_at_one_height():
-    shown = views.show_voices([long_hymn(0)])
-    assert [view.answer for view in shown] == [0, 1, 2, 3] * views.VOICE_WINDOWS
+    shown = probe_tasks.voice_excerpts([long_hymn(0)])
+    assert [view.answer for view in shown] == [0, 1, 2, 3] * probe_tasks.VOICE_WINDOWS
     for view in shown:
         assert view.is_hidden[:, 1:].all() and not view.is_hidden[:, 0].any()
         assert not view.frames[:, 1:].any()
-        assert abs(view.frames[:, 0].mean() - views.LEVEL_ID) <= 0.5
+        assert abs(view.frames[:, 0].mean() - probe_tasks.LEVEL_ID) <= 0.5
 
 
 def test_a_levelled_voice_keeps_its_intervals():
     grid = long_hymn(0)
-    bass = views.show_voices([grid])[3]
-    line = grid.pitch[bass.start_step : bass.start_step + views.VOICE_STEP, 3]
+    bass = probe_tasks.voice_excerpts([grid])[3]
+    line = grid.pitch[bass.start_step : bass.start_step + probe_tasks.VOICE_STEP, 3]
     np.testing.assert_array_equal(np.diff(bass.frames[:, 0]), np.diff(line))
 
 
 def test_a_corrupted_window_differs_from_its_twin_in_one_whole_note():
-    shown = views.show_corrupted([long_hymn(0), long_hymn(1)])
+    shown = probe_tasks.corrupted_excerpts([long_hymn(0), long_hymn(1)])
     for real, wrong in zip(shown[::2], shown[1::2], strict=True):
         assert (real.answer, wrong.answer) == (0, 1)
         changed = real.frames != wrong.frames
@@ -106,7 +105,7 @@ def test_a_corrupted_window_differs_from_its_twin_in_one_whole_note():
         assert (np.diff(steps) == 1).all()
         before, after = real.frames[steps, voice], wrong.frames[steps, voice]
         assert len(set(before)) == len(set(after)) == 1
-        assert 1 <= abs(int(before[0]) - int(after[0])) <= views.LARGEST_SHIFT
+        assert 1 <= abs(int(before[0]) - int(after[0])) <= probe_tasks.LARGEST_SHIFT
 
 
 SPLIT = probing.PieceSplit(tuple(range(16)), tuple(range(16, 24)))
@@ -149,7 +148,7 @@ def test_test_pieces_never_touch_the_fit(monkeypatch):
         return lambda values, *rest: seen.append(values) or function(values, *rest)
 
     for name in ("choose_l2", "fit_linear_probe"):
-        monkeypatch.setattr(probes, name, remember(getattr(probes, name)))
+        monkeypatch.setattr(probing, name, remember(getattr(probing, name)))
     result = probe(asked, 5)
     labelled = asked.values[np.isin(asked.piece, result.labelled_pieces)]
     assert len(seen) == 2
@@ -195,9 +194,9 @@ def test_the_majority_class_stands_beside_the_accuracy():
 
 def test_scores_by_hand():
     label, predicted = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0])
-    right, total = scores.count_answers(label, predicted, np.array([4, 4, 9, 9, 9]), 4)
+    right, total = probing.count_answers(label, predicted, np.array([4, 4, 9, 9, 9]), 4)
     assert right.tolist() == [[2, 0, 0, 0], [0, 1, 0, 0]] and total.tolist() == [[2, 0, 0, 0], [1, 1, 1, 0]]
-    assert scores.balanced_accuracy(right.sum(axis=0), total.sum(axis=0)) == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert probing.balanced_accuracy(right.sum(axis=0), total.sum(axis=0)) == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
 def test_the_range_holds_what_drawing_pieces_by_hand_gives():
@@ -206,7 +205,7 @@ def test_the_range_holds_what_drawing_pieces_by_hand_gives():
     for chosen in itertools.product(range(3), repeat=3):
         part = right[list(chosen)].sum(axis=0) / total[list(chosen)].sum(axis=0)
         means.append(part.mean())
-    low, high = scores.bootstrap_range(right, total, np.random.default_rng(0), 20_000)
+    low, high = probing.bootstrap_range(right, total, np.random.default_rng(0), 20_000)
     assert min(means) <= low < high <= max(means)
     assert low == pytest.approx(np.percentile(np.repeat(means, 1000), 2.5), abs=0.02)
 
@@ -232,7 +231,7 @@ def test_the_same_hymn_is_found_by_hand():
 def test_chance_of_retrieval_is_the_mean_over_all_orders(n_relevant):
     orders = list(itertools.permutations([True] * n_relevant + [False] * (6 - n_relevant)))
     ranks = np.array([order.index(True) + 1 for order in orders])
-    found = retrieval._chance(n_relevant, 6)
+    found = probing._chance(n_relevant, 6)
     assert found[0] == pytest.approx((1 / ranks).mean())
     assert found[1] == pytest.approx((ranks == 1).mean())
 
@@ -307,7 +306,7 @@ def test_a_budget_that_the_split_cannot_pay_is_refused():
     with pytest.raises(TypeError, match="budget"):
         probe(drawn(), 2.5)
     with pytest.raises(TypeError, match=r"numpy\.random\.Generator"):
-        splits.draw_labelled(SPLIT, np.arange(24), 1, 0)
+        probing.draw_labelled(SPLIT, np.arange(24), 1, 0)
 
 
 def test_test_pieces_without_labels_and_other_features_are_refused():
@@ -325,7 +324,7 @@ def test_test_pieces_without_labels_and_other_features_are_refused():
 
 def test_a_window_of_rests_has_no_note_to_move():
     with pytest.raises(ValueError, match="needs a note to move"):
-        views.move_one_note(np.zeros((4, 4), np.int64), np.random.default_rng(0))
+        probe_tasks.move_one_note(np.zeros((4, 4), np.int64), np.random.default_rng(0))
 
 
 def test_nothing_here_moves_the_global_chance():

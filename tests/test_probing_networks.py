@@ -8,14 +8,12 @@ import torch
 from tiny_hymns import CHORDS, drawn, hymn, long_hymn
 
 from mini_musessl import voices
-from mini_musessl.encoder import EncoderConfig, FrameEncoder
 from mini_musessl.evaluation import probing
-from mini_musessl.evaluation.chorale_ids import encode_chorales
-from mini_musessl.evaluation.probing.handmade import count_features
-from mini_musessl.evaluation.probing.logistic import LONE_PENALTY, PENALTIES
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.masked_transformer import MaskedTransformer
-from mini_musessl.training import TrainingConfig
+from mini_musessl.evaluation.probing import LONE_PENALTY, PENALTIES, count_features
+from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, MaskedTransformer
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.tokenizers.voice_grid import encode_chorales
+from mini_musessl.training.loop import TrainingConfig
 
 TINY = EncoderConfig(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, d_voice=20, dropout=0.0)
 

@@ -7,10 +7,9 @@ import pytest
 from tiny_hymns import drawn, hymn, long_hymn
 
 from mini_musessl import voices
-from mini_musessl.encoder import EncoderConfig, FrameEncoder
 from mini_musessl.evaluation import probing
-from mini_musessl.evaluation.probing import fine_tuning, probes
-from mini_musessl.evaluation.probing.features import Features
+from mini_musessl.evaluation.probing import Features
+from mini_musessl.network.encoder import EncoderConfig, FrameEncoder
 
 TINY = {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_feedforward": 24, "d_voice": 20}
 HYMNS = [long_hymn(seed, n_beats=8) for seed in range(3)]
@@ -33,19 +32,19 @@ def fine_tune(grids, split: probing.PieceSplit, task: str = "beat", budget: int 
 
 
 def test_fine_tuning_without_a_labelled_example_is_refused_before_it_trains(monkeypatch):
-    forbid(monkeypatch, fine_tuning, "train")
+    forbid(monkeypatch, probing, "train")
     with pytest.raises(ValueError, match="needs labelled pieces with labels for the task; none of the 2 of the split"):
         fine_tune([IN_THREE, IN_THREE, HYMNS[0]], probing.PieceSplit((0, 1), (2,)))
 
 
 def test_fine_tuning_without_a_tested_example_is_refused_before_it_trains(monkeypatch):
-    forbid(monkeypatch, fine_tuning, "train")
+    forbid(monkeypatch, probing, "train")
     with pytest.raises(ValueError, match="needs test pieces with labels for 'beat'; found none in the split"):
         fine_tune([HYMNS[0], HYMNS[1], IN_THREE], probing.PieceSplit((0, 1), (2,)))
 
 
 def test_a_probe_without_a_labelled_or_a_tested_example_is_refused_before_it_fits(monkeypatch):
-    forbid(monkeypatch, probes, "choose_l2")
+    forbid(monkeypatch, probing, "choose_l2")
     features, generator = probing.handmade_features([IN_THREE, *HYMNS], ["beat"]), np.random.default_rng(0)
     with pytest.raises(ValueError, match="needs labelled pieces with labels for the task; none of the 1 of the split"):
         probing.probe(features, "beat", probing.PieceSplit((0,), (1, 2)), None, generator)
@@ -54,7 +53,7 @@ def test_a_probe_without_a_labelled_or_a_tested_example_is_refused_before_it_fit
 
 
 def test_a_network_that_is_told_the_beat_is_not_fine_tuned_to_say_it(monkeypatch):
-    forbid(monkeypatch, fine_tuning, "train")
+    forbid(monkeypatch, probing, "train")
     with pytest.raises(ValueError, match="told the index of each step modulo 16"):
         fine_tune(HYMNS, probing.PieceSplit((0, 1), (2,)), cycle_length=16)
 

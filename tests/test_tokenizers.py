@@ -10,16 +10,11 @@ from hypothesis import given
 from random_music import FOUR_PARTS, METERS, grids, make_random_piece, pieces
 
 from mini_musessl import music, voices
-from mini_musessl.tokenizers import (
-    CompoundWords,
-    Loss,
-    MidiLike,
-    Remi,
-    VoiceGridTokens,
-    compare_grids,
-    compare_notes,
-    compare_pieces,
-)
+from mini_musessl.tokenizers.base import RoundTrip, compare_grids, compare_notes, compare_pieces
+from mini_musessl.tokenizers.compound import CompoundWords
+from mini_musessl.tokenizers.midi_like import MidiLike
+from mini_musessl.tokenizers.remi import Remi
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
 TOKENIZERS = [MidiLike(), Remi(), CompoundWords(), VoiceGridTokens(), VoiceGridTokens(has_hold=True)]
 
@@ -34,7 +29,7 @@ def test_every_tokenizer_keeps_the_contract(tokenizer):
     assert ids.min() >= 0
     assert ids.max() < tokenizer.vocabulary.size
     assert type(tokenizer.decode(ids)) is type(thing)
-    assert isinstance(tokenizer.what_is_lost(thing), Loss)
+    assert isinstance(tokenizer.what_is_lost(thing), RoundTrip)
     assert str(tokenizer.what_is_lost(thing)).endswith(".")
     with pytest.raises(FrozenInstanceError):
         tokenizer.steps_per_quarter = 3
@@ -61,7 +56,7 @@ def test_the_report_counts_each_kind_of_change_by_hand():
     before = music.make_notes([0, 4, 8, 12], 4, [60, 62, 64, 65], part=[0, 0, 0, 1])
     after = music.make_notes([0, 5, 8], [4, 4, 2], [60, 62, 64], velocity=[65, 64, 64])
     loss = compare_notes(before, after, ("tempo",))
-    assert loss == Loss(4, 3, n_changed_onsets=1, n_changed_durations=1, n_changed_velocities=1, facts=("tempo",))
+    assert loss == RoundTrip(4, 3, n_changed_onsets=1, n_changed_durations=1, n_changed_velocities=1, facts=("tempo",))
     assert str(loss) == (
         "3 of 4 notes come back, 1 with another onset, 1 with another duration, 1 with another velocity; lost: tempo."
     )
@@ -69,14 +64,14 @@ def test_the_report_counts_each_kind_of_change_by_hand():
 
 def test_a_note_that_is_gone_is_not_taken_for_the_unison_of_another_part():
     before = music.make_notes([0, 0], 4, [60, 60], part=[0, 1])
-    assert compare_notes(before, before[1:]) == Loss(2, 1)
-    assert compare_notes(before, before[:1]) == Loss(2, 1)
+    assert compare_notes(before, before[1:]) == RoundTrip(2, 1)
+    assert compare_notes(before, before[:1]) == RoundTrip(2, 1)
 
 
 def test_unisons_of_unequal_length_come_back_whole_when_their_parts_are_merged():
     before = music.make_notes([0, 0], [4, 2], [60, 60], part=[0, 1])
     after = music.make_notes([0, 0], [2, 4], [60, 60])
-    assert compare_notes(before, after) == Loss(2, 2, n_changed_parts=1)
+    assert compare_notes(before, after) == RoundTrip(2, 2, n_changed_parts=1)
 
 
 def test_every_lost_fact_is_named():

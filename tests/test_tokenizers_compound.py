@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from random_music import FOUR_PARTS, METERS, pieces
 
 from mini_musessl import music, voices
-from mini_musessl.tokenizers import CompoundWords, compare_pieces
+from mini_musessl.tokenizers.base import compare_pieces
+from mini_musessl.tokenizers.compound import CompoundWords
 
 PLAIN = CompoundWords(steps_per_quarter=4, n_velocities=127)
 FULL = replace(PLAIN, parts=FOUR_PARTS, meters=METERS, max_bars=2)

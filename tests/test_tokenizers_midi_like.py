@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from random_music import FOUR_PARTS, any_ids, pieces
 
 from mini_musessl import music, voices
-from mini_musessl.tokenizers import MidiLike
+from mini_musessl.tokenizers.midi_like import MidiLike
 
 PLAIN = MidiLike(steps_per_quarter=4, n_velocities=127, max_shift_quarter=2)
 FULL = replace(PLAIN, parts=FOUR_PARTS)

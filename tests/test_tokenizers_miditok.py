@@ -9,7 +9,8 @@ import pytest
 from random_music import make_random_piece
 
 from mini_musessl import music
-from mini_musessl.tokenizers import MidiLike, Remi
+from mini_musessl.tokenizers.midi_like import MidiLike
+from mini_musessl.tokenizers.remi import Remi
 
 miditok = pytest.importorskip("miditok")
 symusic = pytest.importorskip("symusic")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from random_music import FOUR_PARTS, METERS, any_ids, pieces
 
 from mini_musessl import music, voices
-from mini_musessl.tokenizers import Remi, compare_pieces
+from mini_musessl.tokenizers.base import compare_pieces
+from mini_musessl.tokenizers.remi import Remi
 
 PLAIN = Remi(steps_per_quarter=4, n_velocities=127)
 FULL = Remi(steps_per_quarter=4, n_velocities=127, parts=FOUR_PARTS, meters=METERS, tempos=(60.0, 90.0, 120.0))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from random_music import grids
 
 from mini_musessl import voices
-from mini_musessl.tokenizers import VoiceGridTokens
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 
 PLAIN, WITH_HOLD = VoiceGridTokens(), VoiceGridTokens(has_hold=True)
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from mini_musessl import generation, training, windows
+from mini_musessl import generation, training
+from mini_musessl.batches import Batch, random_batches, random_frame_batches
 from mini_musessl.evaluation import likelihood
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.objectives.next_frame import next_frame
-from mini_musessl.objectives.next_token import next_token
-from mini_musessl.training import TrainingConfig, loop
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
+from mini_musessl.training import loop
+from mini_musessl.training.loop import TrainingConfig
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -32,7 +33,7 @@ QUICK = TrainingConfig(n_updates=6, n_warmup_updates=2, learning_rate=1e-2, repo
 
 def make_batches(seed=0):
     pieces = [np.random.default_rng(5).integers(0, 11, 30)]
-    return windows.random_batches(pieces, 3, MODEL.context_length, np.random.default_rng(seed), MODEL.begin_id)
+    return random_batches(pieces, 3, MODEL.context_length, np.random.default_rng(seed), MODEL.begin_id)
 
 
 def one_batch():
@@ -174,7 +175,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_update():
     calls = itertools.count(1)
 
     def objective(model, batch):
-        loss, n_targets = next_token(model, batch)
+        loss, n_targets = next_token_loss(model, batch)
         return loss * (math.nan if next(calls) == 3 else 1.0), n_targets
 
     with pytest.raises(FloatingPointError, match="at update 3 it is nan"):
@@ -254,7 +255,7 @@ def test_each_batch_of_an_update_counts_as_much_as_it_has_targets():
 def test_the_gradient_of_several_batches_is_that_of_one_large_batch():
     whole = next(make_batches())
     fields = (whole.token_ids, whole.targets, whole.is_padding, whole.start_token, whole.piece_index)
-    parts = [windows.Batch(*(array[rows] for array in fields)) for rows in (slice(0, 1), slice(1, 3))]
+    parts = [Batch(*(array[rows] for array in fields)) for rows in (slice(0, 1), slice(1, 3))]
 
     def weights(batches, n_batches):
         model = MusicTransformer(MODEL)
@@ -409,9 +410,9 @@ def test_a_model_of_frames_memorises_a_batch_and_its_first_loss_is_about_that_of
                     d_voice=24, dropout=0.0, hidden_share=0.0)
     )  # fmt: skip
     piece = np.random.default_rng(5).integers(0, 11, (20, 4))
-    batch = next(windows.random_frame_batches([piece], 3, 8, np.random.default_rng(0), pitch_ids=range(1, 11)))
+    batch = next(random_frame_batches([piece], 3, 8, np.random.default_rng(0), pitch_ids=range(1, 11)))
     config = replace(QUICK, n_updates=100, n_warmup_updates=10, report_every=100)
-    history = training.train(model, itertools.repeat(batch), config, objective=next_frame, report=None)
+    history = training.train(model, itertools.repeat(batch), config, objective=next_frame_loss, report=None)
     assert history.train_nats[0] == pytest.approx(math.log(11), abs=0.15)
     assert history.train_nats[-1] < history.train_nats[0] / 2
     assert history.n_targets == [0, 100 * 3 * 8 * 4]
@@ -441,7 +442,7 @@ def test_a_frozen_model_is_refused_and_a_partly_frozen_one_keeps_its_frozen_part
 )
 def test_a_loss_without_a_gradient_is_refused(answer, found):
     def objective(model, batch):
-        loss, n_targets = next_token(model, batch)
+        loss, n_targets = next_token_loss(model, batch)
         return answer(loss), n_targets
 
     with pytest.raises(TypeError, match=f"loss as a tensor that depends on the weights; found {found}"):
@@ -450,7 +451,7 @@ def test_a_loss_without_a_gradient_is_refused(answer, found):
 
 def test_a_batch_without_windows_is_refused():
     batch = next(make_batches())
-    nothing = windows.Batch(*(getattr(batch, field.name)[:0] for field in fields(batch)))
+    nothing = Batch(*(getattr(batch, field.name)[:0] for field in fields(batch)))
     with pytest.raises(ValueError, match="at least one target; found only padding. Is the batch empty"):
         training.train(MusicTransformer(MODEL), itertools.repeat(nothing), QUICK, report=None)
 
@@ -462,7 +463,7 @@ def test_settings_that_are_no_config_are_refused():
 
 def test_a_run_that_diverges_without_a_folder_says_that_nothing_was_kept(tmp_path):
     def objective(model, batch):
-        loss, n_targets = next_token(model, batch)
+        loss, n_targets = next_token_loss(model, batch)
         return loss * math.nan, n_targets
 
     for folder, end in (

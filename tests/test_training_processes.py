@@ -12,9 +12,9 @@ import torch
 import training_runs
 from training_runs import CONFIG, make_model, run
 
-from mini_musessl.checkpoints import load_checkpoint
-from mini_musessl.training import History
-from mini_musessl.training.processes import Processes, join_processes
+from mini_musessl.training.checkpoints import load_checkpoint
+from mini_musessl.training.distributed import Processes, join_processes
+from mini_musessl.training.loop import History
 
 
 def torchrun(*arguments: str) -> subprocess.CompletedProcess:

@@ -18,12 +18,12 @@ import training_runs
 from safetensors.torch import save_file
 from training_runs import CONFIG, make_batches, make_model, run
 
-from mini_musessl import training, windows
-from mini_musessl.frames import FrameConfig, FrameTransformer
-from mini_musessl.objectives.next_frame import next_frame
-from mini_musessl.objectives.next_token import next_token
+from mini_musessl import training
+from mini_musessl.batches import random_frame_batches
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
 from mini_musessl.training import loop
-from mini_musessl.training.optimization import step
+from mini_musessl.training.loop import step
 from mini_musessl.training.resuming import FILE_NAME
 
 N_CALLS = CONFIG.n_updates * CONFIG.n_batches
@@ -33,7 +33,7 @@ class Stopped(Exception):
     """What stops a run in the middle of an update."""
 
 
-def interrupted_at(call: int, objective=next_token):
+def interrupted_at(call: int, objective=next_token_loss):
     """Return an objective that stops the run at one of its calls."""
     calls = itertools.count()
 
@@ -93,7 +93,7 @@ def test_a_run_stopped_again_and_again_ends_with_the_same_weights(whole, tmp_pat
 
 
 def test_keeping_a_state_changes_nothing_and_a_finished_run_is_not_run_again(whole, tmp_path):
-    for objective in (next_token, interrupted_at(0)):
+    for objective in (next_token_loss, interrupted_at(0)):
         model = make_model()
         assert run(model, folder=tmp_path / "new" / "folder", objective=objective) == whole[1]
         assert same(model, whole[0])
@@ -133,9 +133,9 @@ def test_without_averaging_and_best_the_file_holds_neither(tmp_path):
 
 
 def test_a_model_of_frames_goes_on_too_with_all_that_it_hides_and_drops(tmp_path):
-    def train(objective=next_frame, **settings):
+    def train(objective=next_frame_loss, **settings):
         pieces = [np.random.default_rng(5).integers(0, 11, (20, 4))]
-        batches = windows.random_frame_batches(pieces, 2, 6, np.random.default_rng(0), pitch_ids=range(1, 11))
+        batches = random_frame_batches(pieces, 2, 6, np.random.default_rng(0), pitch_ids=range(1, 11))
         model = FrameTransformer(
             FrameConfig(vocabulary_size=11, context_length=12, d_model=20, n_layers=1, n_heads=2, d_voice=24)
         )
@@ -145,7 +145,7 @@ def test_a_model_of_frames_goes_on_too_with_all_that_it_hides_and_drops(tmp_path
         return model, history
 
     with pytest.raises(Stopped):
-        train(interrupted_at(7, next_frame), folder=tmp_path, save_every=1)
+        train(interrupted_at(7, next_frame_loss), folder=tmp_path, save_every=1)
     (whole, history), (resumed, again) = train(), train(folder=tmp_path)
     assert same(whole, resumed) and history == again
 
@@ -219,7 +219,7 @@ def test_what_is_no_number_stops_the_run_and_the_last_good_state_is_kept(tmp_pat
     calls, steps = itertools.count(), itertools.count(1)
 
     def objective(model, batch):
-        loss, n_targets = next_token(model, batch)
+        loss, n_targets = next_token_loss(model, batch)
         if next(calls) // CONFIG.n_batches != 6:
             return loss, n_targets
         if broken == "gradient":

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from mini_musessl.training import TrainingConfig, learning_rate_at
+from mini_musessl.training.loop import TrainingConfig, learning_rate_at
 
 N_UPDATES, N_WARMUP = 40, 8
 

@@ -9,10 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mini_musessl.attention import causal_rule
-from mini_musessl.blocks import TransformerBlock
-from mini_musessl.positions import KINDS
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.network.attention import KINDS, causal_mask
+from mini_musessl.network.transformer import MusicTransformer, TransformerBlock, TransformerConfig
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -91,7 +89,7 @@ def test_a_block_without_rotation_is_pytorchs_pre_norm_layer():
     assert dict(theirs.named_parameters()).keys() == pairs.keys()
     theirs.load_state_dict({name: weight.data for name, weight in pairs.items()})
     features = torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    may_attend = causal_rule(5, 5)
+    may_attend = causal_mask(5, 5)
     torch.testing.assert_close(ours(features, may_attend)[0], theirs(features, src_mask=~may_attend))
 
 
@@ -230,7 +228,7 @@ def test_relative_kinds_do_not_know_where_a_window_begins(kind):
     hidden = torch.zeros(1, 9, dtype=torch.bool)
     hidden[:, :5] = True
     angles = causal._angles(0, ids)
-    rule = causal_rule(9, 9) & ~hidden[:, None, None, :]
+    rule = causal_mask(9, 9) & ~hidden[:, None, None, :]
     rule[..., :5, :5] = True
     features, _ = causal.blocks[0](causal._embed(ids, 0), rule, angles)
     torch.testing.assert_close(causal.to_logits(causal.norm(features))[:, 5:], alone, rtol=1e-4, atol=1e-4)
@@ -297,7 +295,7 @@ def test_maps_of_attention_are_those_that_the_network_uses(kind):
     (weights,) = model.attention_maps(ids)
     assert weights.shape == (2, 3, 7, 7)
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3, 7))
-    assert (weights * ~causal_rule(7, 7) == 0).all()
+    assert (weights * ~causal_mask(7, 7) == 0).all()
     block, features = model.blocks[0], model._embed(ids, 0)
     values = block.attention.to_queries_keys_values(block.attention_norm(features))[..., 24:]
     mixed = weights @ values.unflatten(-1, (3, 4)).transpose(1, 2)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_musessl.views import Views, hear, make_views
-from mini_musessl.windows import FrameBatch, random_frame_batches
+from mini_musessl.batches import FrameBatch, random_frame_batches
+from mini_musessl.objectives.contrastive import Views, hear, make_views
 
 N_STEPS = 24
 ALONE = dict(transposes=False, crops=False, drops_voices=False, semitones=range(1), n_crop_steps=16)

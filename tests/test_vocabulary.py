@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini_musessl.vocabulary import Vocabulary
+from mini_musessl.tokenizers.base import Vocabulary
 
 SMALL = Vocabulary((("rest", (None,)), ("pitch", range(60, 64)), ("meter", ("4/4", "3/4"))))
 

@@ -14,10 +14,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mini_musessl import training, windows
-from mini_musessl.checkpoints import save_checkpoint
-from mini_musessl.objectives.next_token import next_token
-from mini_musessl.transformer import MusicTransformer, TransformerConfig
+from mini_musessl import training
+from mini_musessl.batches import random_batches
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.objectives.next_token import next_token_loss
+from mini_musessl.training.checkpoints import save_checkpoint
 
 MODEL = TransformerConfig(
     vocabulary_size=11, context_length=12, d_model=24, n_layers=1, n_heads=3, d_feedforward=40, cycle_lengths=(4,)
@@ -36,12 +37,12 @@ def make_model(dropout: float = 0.2) -> MusicTransformer:
 def make_batches(seed: int = 0):
     """Return the batches, of unequal numbers of targets since one piece is short."""
     pieces = [np.random.default_rng(5).integers(0, 11, length) for length in (30, 7)]
-    return windows.random_batches(pieces, 3, MODEL.context_length, np.random.default_rng(seed), MODEL.begin_id)
+    return random_batches(pieces, 3, MODEL.context_length, np.random.default_rng(seed), MODEL.begin_id)
 
 
 def evaluate(model: torch.nn.Module) -> float:
     """Score the model on a batch of its own."""
-    return next_token(model, next(make_batches(9)))[0].item()
+    return next_token_loss(model, next(make_batches(9)))[0].item()
 
 
 def run(model: torch.nn.Module, config: training.TrainingConfig = CONFIG, **settings) -> training.History:
@@ -59,7 +60,7 @@ def main() -> None:
         def objective(model, batch):
             if next(calls) == int(rest[0]) * CONFIG.n_batches + 1:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return next_token(model, batch)
+            return next_token_loss(model, batch)
 
         run(make_model(), objective=objective, folder=path, save_every=2)
     else:

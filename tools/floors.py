@@ -30,6 +30,13 @@ class Floor:
 
 SIDE = "side"
 FLOORS: dict[str, Floor] = {
+    "0": Floor(
+        "ground",
+        {
+            "checks": "what two modules refuse: what must hold, what was found, what to do",
+            "files": "write aside and rename, the cache, downloads by sha256",
+        },
+    ),
     "1": Floor(
         "music",
         {
@@ -41,59 +48,79 @@ FLOORS: dict[str, Floor] = {
     "2": Floor(
         "in, out",
         {
-            "midi": "read and write MIDI and MusicXML; bad files are refused with a reason",
-            "corpora": "Bach chorales, tunes, a folder of MIDI: read or download, check, cache, split",
+            "midi": "read and write MIDI; bad files are refused with a reason",
+            "musicxml": "read and write MusicXML through music21",
+            "chorale_files": "a fast reader of the chorales' MusicXML",
+            "corpora": "Bach chorales, a folder of MIDI: read or download, check, cache, split",
+            "tunes": "folk tunes in ABC notation",
         },
     ),
     "3": Floor(
         "tokens",
         {
-            "vocabulary": "token families, ids, a printable table",
-            "tokenizers": "four tokenizers with one contract: encode, decode, what is lost",
+            "tokenizers.base": "the vocabulary, the contract, what is lost on the way there and back",
+            "tokenizers.voice_grid": "one token a voice and step: the chorale benchmark's alphabet",
+            "tokenizers.midi_like": "events in time order",
+            "tokenizers.remi": "bars and positions",
+            "tokenizers.compound": "one word of several fields per note",
+            "tokenizers": "the four by name",
         },
     ),
     "4": Floor(
         "batches",
         {
-            "windows": "windows of tokens and of frames, padding, batches; augmentation by transposition",
-            "corruption": "what a network may not see: cells, spans, bars, voices, whole notes, any subset",
-            "views": "a window seen twice: transposed, cropped, without a voice",
+            "batches": "windows of tokens and of frames, padding, batches; augmentation by transposition",
+            "masking": "what a network may not see: cells, spans, bars, voices, whole notes, any subset",
         },
     ),
     "5": Floor(
         "network",
         {
-            "positions": "what stands where: sinusoidal, learned, relative (naive and skewed), rotary",
-            "past_keys": "keys and values of what attention has read",
-            "attention": "scaled dot product, heads, causal and padding rules",
-            "blocks": "the block that every network stacks",
-            "dropout": "dropout from a pool of random numbers",
-            "transformer": "MusicTransformer and its configuration",
-            "frame_past": "what is known before each step: latest symbols, holds, the index",
-            "frame_checks": "what a network that reads frames refuses",
-            "frame_head": "the voices of one step, predicted in turn",
-            "frames": "FrameTransformer: one position a step",
-            "encoder": "FrameEncoder: every step of a window described, with cells hidden",
-            "masked_transformer": "MaskedTransformer: an encoder and a head that names hidden cells",
+            "network.attention": "positions, scaled dot product, heads, causal and padding masks, the KV cache",
+            "network.transformer": "the block, MusicTransformer",
+            "network.frames": "FrameTransformer: one position a step, the voices of a step in turn",
+            "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
+            "network": "the networks by name",
         },
     ),
     "6": Floor(
         "objectives",
         {
-            "objectives": "what the network is asked: the next token or frame, what a teacher says, hidden cells, "
-            "attributes of what comes, which view belongs to which, which window comes first"
+            "objectives.next_token": "the next token, the next frame",
+            "objectives.masked": "hidden cells",
+            "objectives.attributes": "pitch, rhythm and harmony of what comes",
+            "objectives.contrastive": "which view belongs to which",
+            "objectives.order": "which window comes first",
+            "objectives": "what a network is asked",
         },
     ),
     "7": Floor(
         "use",
         {
-            "checkpoints": "safetensors and JSON; anything else is refused",
-            "training": "one loop, schedules, averages, history; stopped at any moment, it goes on",
-            "generation": "sampling by temperature, top-k, top-p; continue a piece, harmonise, fill gaps",
-            "pretrained": "the shipped models: load, describe",
+            "training.distributed": "several processes under torchrun",
+            "training.checkpoints": "safetensors and JSON, anything else is refused; the shipped models",
+            "training.loop": "one loop, schedules, averages, history",
+            "training.resuming": "stopped at any moment, it goes on to the bit",
+            "training": "train, and how",
+            "generation.sampling": "temperature, top-k, top-p; tokens and frames, one after another",
+            "generation.gibbs": "hidden cells of a score, block by block",
+            "generation.pieces": "continue a piece, harmonise a melody, fill gaps",
+            "generation": "all that draws music",
         },
     ),
-    "8": Floor("judgement", {"evaluation": "likelihood, infilling, probing, voice leading"}),
+    "8": Floor(
+        "judgement",
+        {
+            "evaluation.likelihood": "nats per token, paired bootstrap",
+            "evaluation.infilling": "nats per hidden cell, any order",
+            "evaluation.counting": "baselines that count: uniform to counts that know music",
+            "evaluation.causality": "a black-box test that a model does not see the future",
+            "evaluation.voice_leading": "parallels, crossings, ranges",
+            "evaluation.probe_tasks": "questions that music answers by itself",
+            "evaluation.probing": "what frozen features hold",
+            "evaluation": "all that judges",
+        },
+    ),
     SIDE: Floor(
         "rooms",
         {
@@ -112,6 +139,13 @@ def order() -> dict[str, int]:
     """Return the rank of every module: it may import what has a lower one."""
     rooms = [room for floor in FLOORS.values() for room in floor.rooms]
     return {room: rank for rank, room in enumerate(rooms)}
+
+
+def room_of(module: str) -> str:
+    """Return the longest name of the table that a dotted name begins with, or its first part."""
+    parts = module.split(".")
+    names = [".".join(parts[:cut]) for cut in range(len(parts), 0, -1)]
+    return next((name for name in names if name in order()), parts[0])
 
 
 def floor_of(room: str) -> str:
@@ -156,7 +190,7 @@ def file_problems(source: str, module: str, is_package: bool = False) -> list[st
         is_package: whether the file is an ``__init__``.
     """
     ranks = order()
-    room = module.split(".")[0]
+    room = room_of(module)
     imports = imported_modules(source, f"{PACKAGE}.{module}" if module else PACKAGE, is_package)
     if not module:
         return [f"line {line}: the package imports {name}; it must import nothing" for line, name in imports]
@@ -170,8 +204,9 @@ def file_problems(source: str, module: str, is_package: bool = False) -> list[st
             problems.append(f"line {line}: {module} imports torch; floors 1 to {FLOORS_WITHOUT_TORCH} never do")
         if top != PACKAGE or not rest or rest[0] == "__version__":
             continue
-        if rest[0] != room and ranks.get(rest[0], len(ranks)) > ranks[room]:
-            problems.append(f"line {line}: {module} imports {rest[0]}, which does not lie below it")
+        target = room_of(".".join(rest))
+        if target != room and ranks.get(target, len(ranks)) > ranks[room]:
+            problems.append(f"line {line}: {module} imports {target}, which does not lie below it")
     return problems
 
 
@@ -188,9 +223,14 @@ def library_problems(root: Path = ROOT) -> list[str]:
 
 
 def existing_rooms(root: Path = ROOT) -> list[str]:
-    """Return the modules and packages directly under the library's folder."""
-    folder = root / PACKAGE
-    return [room for room in order() if (folder / f"{room}.py").is_file() or (folder / room / "__init__.py").is_file()]
+    """Return the modules of the table that exist."""
+    return [room for room in order() if path_of(room, root).exists()]
+
+
+def path_of(room: str, root: Path = ROOT) -> Path:
+    """Return where a module lies: a file, or a folder."""
+    base = root.joinpath(PACKAGE, *room.split("."))
+    return base if base.is_dir() else base.with_suffix(".py")
 
 
 def table(root: Path = ROOT) -> str:
@@ -200,8 +240,8 @@ def table(root: Path = ROOT) -> str:
     for key, floor in FLOORS.items():
         shown = [(room, holds) for room, holds in floor.rooms.items() if room in existing]
         for index, (room, holds) in enumerate(shown):
-            is_folder = (root / PACKAGE / room).is_dir()
-            file = f"{room}/" if is_folder else f"{room}.py"
+            is_folder = path_of(room, root).is_dir()
+            file = f"{room}/" if is_folder else room.replace(".", "/") + ".py"
             start = f"{key} | {floor.name}" if index == 0 else " | "
             lines.append(f"| {start} | [`{file}`]({PACKAGE}/{file}) | {holds} |")
     return "\n".join(lines)

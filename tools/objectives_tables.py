@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from result_tables import markdown, mean_and_spread
 
-from mini_musessl.results.objectives import Row, probe_accuracies, rows_by_encoder
+from mini_musessl.results import Row, probe_accuracies, rows_by_encoder
 
 #: Tasks with classes, in the order of the columns.
 TASKS = ("key", "mode", "chord", "cadence", "beat", "voice", "corrupted")

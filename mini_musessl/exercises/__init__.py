@@ -12,7 +12,7 @@ Chapter: every notebook; first in 3a.
 
 # In the order of the book, since each chapter adds its exercises to EXERCISES when it is imported.
 # isort: off
-from mini_musessl.exercises import (  # noqa: F401
+from mini_musessl.exercises import (
     first_road,
     counting,
     pitch_rhythm_harmony,

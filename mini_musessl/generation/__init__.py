@@ -8,20 +8,17 @@ frames, some of them given), ``whole_pieces`` and ``filling`` (what is hidden in
 Chapter: 00 (used), 4b (filling), 9a (sampling), 9b (continuing, harmonising).
 """
 
-from __future__ import annotations
-
-from mini_musessl.generation.drawing import sample, sample_frames
-from mini_musessl.generation.filling import fill, resampled_share
-from mini_musessl.generation.grids import continue_piece, fill_piece, harmonise, harmonise_by_filling
-from mini_musessl.generation.rules import apply_temperature, keep_top_k, keep_top_p
+from mini_musessl.generation.gibbs import infill, resampled_share
+from mini_musessl.generation.pieces import continue_piece, harmonise, harmonise_by_infilling, infill_piece
+from mini_musessl.generation.sampling import apply_temperature, keep_top_k, keep_top_p, sample, sample_frames
 
 __all__ = [
     "apply_temperature",
     "continue_piece",
-    "fill",
-    "fill_piece",
     "harmonise",
-    "harmonise_by_filling",
+    "harmonise_by_infilling",
+    "infill",
+    "infill_piece",
     "keep_top_k",
     "keep_top_p",
     "resampled_share",

@@ -15,12 +15,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mini_musessl.encoder import EncoderConfig, FrameEncoder, draw_encoder_weights, pool
-from mini_musessl.music import whole_number
-from mini_musessl.objectives.devices import to_device_of
-from mini_musessl.objectives.evaluation_mode import evaluation_mode
-from mini_musessl.windows import random_frame_batches
-from mini_musessl.windows.token_windows import check_generator
+from mini_musessl.batches import random_frame_batches
+from mini_musessl.checks import check_generator, whole_number
+from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, init_encoder_weights, pool
+from mini_musessl.network.transformer import evaluation_mode, to_device_of
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ class OrderModel(nn.Module):
             layers = nn.Linear(2 * config.d_model, config.d_model), nn.GELU(), nn.Linear(config.d_model, 1)
         self.head = nn.Sequential(*layers)
         # Not the seed of the encoder, which would give the head the same first numbers.
-        draw_encoder_weights(self.head, 1, torch.Generator().manual_seed(-1 - seed))
+        init_encoder_weights(self.head, 1, torch.Generator().manual_seed(-1 - seed))
 
     def forward(
         self, left: Int[Tensor, "batch n_steps n_voices"], right: Int[Tensor, "batch n_steps n_voices"]
@@ -156,7 +154,7 @@ class OrderModel(nn.Module):
         return forth - back
 
 
-def order(model: nn.Module, batch: OrderBatch) -> tuple[Float[Tensor, ""], int]:
+def order_loss(model: nn.Module, batch: OrderBatch) -> tuple[Float[Tensor, ""], int]:
     """Run a model on pairs of windows and measure its surprise at their order, in nats a pair.
 
     Args:
@@ -182,7 +180,7 @@ def order(model: nn.Module, batch: OrderBatch) -> tuple[Float[Tensor, ""], int]:
 
 
 @torch.no_grad()
-def measure_order(
+def evaluate_order(
     model: nn.Module,
     pieces: Sequence[ArrayLike],
     generator: np.random.Generator,

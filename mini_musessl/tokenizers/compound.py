@@ -11,11 +11,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import music
-from mini_musessl.tokenizers import bars as barlines
-from mini_musessl.tokenizers.bars import Bars
-from mini_musessl.tokenizers.pieces import DEFAULT_VELOCITY, BarTokenizer
-from mini_musessl.vocabulary import Vocabulary
+from mini_musessl import checks, music
+from mini_musessl.tokenizers import base as barlines
+from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, Bars, BarTokenizer, Vocabulary
 
 # Words of one bar are written in this order: what opens it, its notes, where it is cut short, where the music ends.
 _OPENING, _NOTE, _CUT, _END = range(4)
@@ -57,7 +55,7 @@ class CompoundWords(BarTokenizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        music.whole_number("max_bars", self.max_bars, 1, advice="16 is the default.")
+        checks.whole_number("max_bars", self.max_bars, 1, advice="16 is the default.")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -11,11 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import music
-from mini_musessl.tokenizers.bars import last_before
-from mini_musessl.tokenizers.contract import check_row
-from mini_musessl.tokenizers.pieces import DEFAULT_VELOCITY, PieceTokenizer
-from mini_musessl.vocabulary import Vocabulary
+from mini_musessl import checks, music
+from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, PieceTokenizer, Vocabulary, check_row, last_before
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class MidiLike(PieceTokenizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        music.whole_number("max_shift_quarter", self.max_shift_quarter, 1, advice="4 is the default.")
+        checks.whole_number("max_shift_quarter", self.max_shift_quarter, 1, advice="4 is the default.")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

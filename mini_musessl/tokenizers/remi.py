@@ -12,11 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mini_musessl import music
-from mini_musessl.tokenizers import bars as barlines
-from mini_musessl.tokenizers.bars import Bars
-from mini_musessl.tokenizers.contract import check_row
-from mini_musessl.tokenizers.pieces import DEFAULT_VELOCITY, BarTokenizer
-from mini_musessl.vocabulary import Vocabulary
+from mini_musessl.tokenizers import base as barlines
+from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, Bars, BarTokenizer, Vocabulary, check_row
 
 # Rows of tokens that fall on the same step are written in this order.
 _BAR, _TEMPO, _NOTE, _END = range(4)

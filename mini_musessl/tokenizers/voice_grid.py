@@ -5,6 +5,7 @@ Chapter: 3b (tokens).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import music, voices
-from mini_musessl.tokenizers.contract import check_kind, check_pitch_range, check_row
-from mini_musessl.tokenizers.loss import Loss, compare_grids
-from mini_musessl.vocabulary import Vocabulary
+from mini_musessl import checks, voices
+from mini_musessl.tokenizers.base import RoundTrip, Vocabulary, check_kind, check_pitch_range, check_row, compare_grids
+
+# --- Voice-grid tokens: one token a voice a step, as the JSB chorale benchmark counts them
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class VoiceGridTokens:
 
     def __post_init__(self) -> None:
         check_pitch_range(self.lowest_pitch, self.highest_pitch)
-        music.check_grid(self.steps_per_quarter)
+        checks.check_grid(self.steps_per_quarter)
         if isinstance(self.voice_names, str):
             raise TypeError(f'voice_names must be a list of names, such as ("melody",); found {self.voice_names!r}.')
         object.__setattr__(self, "voice_names", tuple(self.voice_names))
@@ -142,7 +143,7 @@ class VoiceGridTokens:
         n_steps = len(row) // self.n_voices
         return row[: n_steps * self.n_voices].reshape(n_steps, self.n_voices)
 
-    def what_is_lost(self, grid: voices.VoiceGrid) -> Loss:
+    def what_is_lost(self, grid: voices.VoiceGrid) -> RoundTrip:
         """Compare a grid with what comes back after encoding and decoding."""
         return compare_grids(grid, self.decode(self.encode(grid)))
 
@@ -177,3 +178,49 @@ def _hold(pitch: np.ndarray, is_hold: np.ndarray) -> np.ndarray:
     struck = np.maximum.accumulate(np.where(is_hold, -1, rows), axis=0)
     held = np.take_along_axis(pitch, struck.clip(min=0), axis=0)
     return np.where(struck < 0, voices.REST, held)
+
+
+# --- Chorales as the benchmark counts them: four ids a step, 47 symbols
+
+#: The tokens of the benchmark: rest is 0, pitches 36 to 81 are 1 to 46; four a step, four steps a quarter.
+TOKENS = VoiceGridTokens()
+#: How many symbols there are.
+N_SYMBOLS = TOKENS.vocabulary.size
+
+
+def encode_chorales(pieces: Sequence[voices.VoiceGrid | ArrayLike]) -> list[np.ndarray]:
+    """Turn chorales into ids.
+
+    Args:
+        pieces: at least one; each a VoiceGrid of four voices, or MIDI pitches (n_steps, 4) with -1 for a rest.
+
+    Returns:
+        int64 (n_steps, 4) for each piece.
+
+    Raises:
+        ValueError: no pieces or an empty one, pitches outside 36..81, another shape or grid.
+        TypeError: a single grid in place of a list.
+
+    Example:
+        >>> encode_chorales([[[72, 67, 64, -1]]])[0].tolist()
+        [[37, 32, 29, 0]]
+
+    Chapter: 2a, 8b.
+    """
+    if isinstance(pieces, voices.VoiceGrid):
+        raise TypeError("Chorales come in a list; found one VoiceGrid. Put it into a list.")
+    grids = [piece if isinstance(piece, voices.VoiceGrid) else _as_grid(piece) for piece in pieces]
+    if not grids or not all(grid.n_steps for grid in grids):
+        raise ValueError("At least one chorale is needed, and a step in each; found none. Is the split empty?")
+    return [TOKENS.encode(grid).astype(np.int64).reshape(-1, 4) for grid in grids]
+
+
+def _as_grid(pitch: ArrayLike) -> voices.VoiceGrid:
+    """Return MIDI pitches as a grid, or refuse another shape."""
+    array = np.asarray(pitch)
+    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "iu":
+        raise ValueError(
+            "A chorale must be a VoiceGrid or MIDI pitches of the shape (n_steps, 4), -1 for a rest; found an array of "
+            f"shape {array.shape} and type {array.dtype}."
+        )
+    return voices.from_pitches(array)

@@ -9,14 +9,16 @@ and ``loop``, where reading begins.
 Chapter: 00 (used), 6a (built).
 """
 
-from __future__ import annotations
-
-from mini_musessl.training.devices import choose_device, choose_precision
-from mini_musessl.training.history import History
-from mini_musessl.training.loop import Objective, train
-from mini_musessl.training.optimization import make_optimizer
-from mini_musessl.training.schedules import learning_rate_at
-from mini_musessl.training.settings import TrainingConfig
+from mini_musessl.training.loop import (
+    History,
+    Objective,
+    TrainingConfig,
+    choose_device,
+    choose_precision,
+    learning_rate_at,
+    make_optimizer,
+    train,
+)
 
 __all__ = [
     "History",

@@ -20,10 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mini_musessl.checkpoints import read_tensors, write_tensors
-from mini_musessl.training.history import History
-from mini_musessl.training.settings import TrainingConfig
-from mini_musessl.training.state import TrainingState
+from mini_musessl.training.checkpoints import read_tensors, write_tensors
+from mini_musessl.training.loop import History, TrainingConfig, TrainingState
 
 FORMAT = "mini_musessl training 1"
 FILE_NAME = "state.safetensors"

@@ -1,0 +1,296 @@
+"""Read one four-part chorale from MusicXML, without music21.
+
+MusicXML lists notes measure by measure with durations counted in ``divisions`` of a quarter. The reader walks through
+each voice once, keeps note, tie and fermata, samples the voices on the grid of sixteenths, and notes in which order the
+measures are played when repeats are taken.
+
+Chapter: 3a (pitch, rhythm and harmony as arrays).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mini_musessl import voices
+
+STEPS_PER_QUARTER = 4
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+@dataclass(frozen=True)
+class WrittenChorale:
+    """A chorale as it is written, and the order in which its measures are played.
+
+    Attributes:
+        grid: the written score, each measure once.
+        played_step: int32 (n_spans, 2), start and stop in ``grid`` of each run of measures, in the order of playing.
+        is_tied_on: bool (n_spans, 4), True where a tie leads out of the run's last note of a voice.
+        is_clean: True if the file holds exactly four voices, no grace notes, and every note lies on the grid.
+    """
+
+    grid: voices.VoiceGrid
+    played_step: np.ndarray
+    is_tied_on: np.ndarray
+    is_clean: bool
+
+
+@dataclass
+class _Voice:
+    """What one part holds, times counted in the file's divisions; a note is [start, end, pitch, has_fermata]."""
+
+    notes: list[list] = field(default_factory=list)
+    measure_start: list[int] = field(default_factory=list)
+    end: int = 0
+    divisions: int = 1
+    n_grace: int = 0
+    tie_end: set[int] = field(default_factory=set)
+
+    def step(self, time: ArrayLike) -> np.ndarray:
+        """Return the first step that begins at or after each time."""
+        return -(-np.asarray(time, np.int64) * STEPS_PER_QUARTER // self.divisions)
+
+    def is_on_grid(self) -> bool:
+        """Return whether every note starts and ends on the grid."""
+        times = np.array([note[:2] for note in self.notes], np.int64)
+        return not (times * STEPS_PER_QUARTER % self.divisions).any()
+
+
+def read_chorale(data: bytes, name: str = "", title: str = "") -> WrittenChorale | None:
+    """Read a chorale from the bytes of a .mxl or .xml file.
+
+    Soprano, alto, tenor and bass are the first part each whose name begins so; instruments and a second soprano are
+    left out. Notes off the grid of sixteenths are sampled: a step holds the pitch that sounds as it begins. Ties are
+    merged and grace notes left out.
+
+    Args:
+        data: the file's bytes.
+        name: name of the grid.
+        title: title of the grid.
+
+    Returns:
+        The score, or None if the file has no four such voices.
+
+    Raises:
+        ValueError: the bytes are not MusicXML.
+
+    Chapter: 3a.
+    """
+    root = _parse(data, name)
+    parts = _choose_voices(root)
+    if parts is None:
+        return None
+    read = [_read_voice(part) for part in parts]
+    soprano = parts[0].findall("measure")
+    n_steps = max(int(voice.step(voice.end)) for voice in read)
+    edges = [*read[0].step(read[0].measure_start).tolist(), n_steps]
+    pitch, is_onset, is_fermata = _sample(read, n_steps)
+    meter, position = _bar_positions(soprano, edges)
+    grid = voices.VoiceGrid(
+        pitch=pitch,
+        is_onset=is_onset,
+        is_fermata=is_fermata,
+        bar_position_step=position,
+        steps_per_quarter=STEPS_PER_QUARTER,
+        meter=meter,
+        name=name,
+        title=title,
+        **_key_and_tempo(root, parts[0]),
+    )
+    is_clean = (
+        len(root.findall("part")) == 4
+        and not any(voice.n_grace for voice in read)
+        and all(voice.is_on_grid() for voice in read)
+    )
+    played_step = _played_steps(soprano, edges)
+    tied_step = [set(voice.step(sorted(voice.tie_end)).tolist()) for voice in read]
+    is_tied_on = np.array([[stop in steps for steps in tied_step] for _, stop in played_step.tolist()])
+    return WrittenChorale(grid, played_step, is_tied_on, is_clean)
+
+
+def expand(score: WrittenChorale) -> voices.VoiceGrid:
+    """Return the grid with its repeats played out.
+
+    At the place of a jump every note is struck, unless a tie leads to it: bwv8.6 ties a note into both of its endings.
+
+    Chapter: 3a.
+    """
+    spans = score.played_step.tolist()
+    if spans == [[0, score.grid.n_steps]]:
+        return score.grid
+    grids = [voices.cut(score.grid, start, stop) for start, stop in spans]
+    for before, after, is_tied in zip(grids[:-1], grids[1:], score.is_tied_on[:-1], strict=True):
+        after.is_onset[0] &= ~(is_tied & (before.pitch[-1] == after.pitch[0]))
+    arrays = {
+        name: np.concatenate([getattr(grid, name) for grid in grids])
+        for name in ("pitch", "is_onset", "is_fermata", "bar_position_step")
+    }
+    facts = {name: getattr(score.grid, name) for name in FACTS}
+    return voices.VoiceGrid(**arrays, **facts)
+
+
+#: The fields of a grid that are not arrays.
+FACTS = ("steps_per_quarter", "meter", "quarters_per_minute", "fifths", "mode", "name", "title")
+
+
+def _parse(data: bytes, name: str) -> ElementTree.Element:
+    """Return the root of a MusicXML file, zipped or plain."""
+    try:
+        if data[:2] == b"PK":
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                container = archive.read("META-INF/container.xml").decode()
+                data = archive.read(re.search('full-path="([^"]+)"', container)[1])
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, zipfile.BadZipFile, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"A chorale must be a MusicXML file; {name or 'this one'} cannot be read ({error}). "
+            "Reinstall music21 if it is one of its files."
+        ) from None
+    if root.tag != "score-partwise":
+        raise ValueError(f"A chorale must be a partwise MusicXML score; {name or 'this one'} holds <{root.tag}>.")
+    return root
+
+
+def _choose_voices(root: ElementTree.Element) -> list[ElementTree.Element] | None:
+    """Return the parts of soprano, alto, tenor and bass, or None."""
+    names = {item.get("id"): (item.findtext("part-name") or "").strip().lower() for item in root.iter("score-part")}
+    chosen = []
+    for voice in voices.SATB:
+        # "Soprano Oboe 1" is the soprano; "Bass Continuo" the bass.
+        found = [part for part in root.findall("part") if names[part.get("id")].startswith(voice)]
+        if not found:
+            return None
+        chosen.append(found[0])
+    return chosen
+
+
+def _read_voice(part: ElementTree.Element) -> _Voice:
+    """Walk through a part, measure by measure, and collect its notes."""
+    # Files count in one unit from beginning to end.
+    voice, now = _Voice(divisions=int(part.findtext("measure/attributes/divisions"))), 0
+    written: list[tuple[int, int, ElementTree.Element]] = []
+    for measure in part.iter("measure"):
+        furthest = now
+        voice.measure_start.append(now)
+        for item in measure:
+            if item.tag == "note":
+                if item.find("grace") is not None:
+                    voice.n_grace += 1
+                    continue
+                end = now + int(item.findtext("duration"))
+                written.append((now, end, item))
+                # The voice ends with its last note or rest: a silent skip behind it is not music.
+                now = voice.end = end
+            elif item.tag == "forward":
+                now += int(item.findtext("duration"))
+            elif item.tag == "backup":
+                now -= int(item.findtext("duration"))
+            furthest = max(furthest, now)
+        now = furthest
+    _join_ties(voice, written)
+    return voice
+
+
+def _join_ties(voice: _Voice, written: list[tuple[int, int, ElementTree.Element]]) -> None:
+    """Add the written notes to a voice; a note at the end of a tie lengthens the one before it."""
+    notes = voice.notes
+    for start, end, item in written:
+        place = item.find("pitch")
+        if place is None:
+            continue  # a rest
+        pitch = _SEMITONES[place.findtext("step")] + 12 * (int(place.findtext("octave")) + 1)
+        pitch += round(float(place.findtext("alter") or 0))
+        has_fermata = item.find("notations/fermata") is not None
+        ties = [tie.get("type") for tie in item.findall("tie")]
+        if "start" in ties:
+            voice.tie_end.add(end)
+        if "stop" in ties and notes and notes[-1][1] == start and notes[-1][2] == pitch:
+            notes[-1][1] = end
+            notes[-1][3] |= has_fermata
+        else:
+            notes.append([start, end, pitch, has_fermata])
+
+
+def _sample(read: list[_Voice], n_steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pitch, onsets and fermatas at the beginning of every step."""
+    pitch = np.full((n_steps, len(read)), voices.REST, np.int16)
+    is_onset = np.zeros(pitch.shape, bool)
+    is_fermata = np.zeros(n_steps, bool)
+    for column, voice in enumerate(read):
+        table = np.array(voice.notes, np.int64).reshape(-1, 4)
+        first, stop = voice.step(table[:, :2]).T
+        is_heard = first < stop  # else the note lies between the beginnings of two steps
+        table, first, length = table[is_heard], first[is_heard], (stop - first)[is_heard]
+        cells = np.repeat(first, length) + np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
+        pitch[cells, column] = np.repeat(table[:, 2], length)
+        is_onset[first, column] = True
+        is_fermata[cells] |= np.repeat(table[:, 3], length).astype(bool)
+    return pitch, is_onset, is_fermata
+
+
+def _bar_positions(measures: list[ElementTree.Element], edges: list[int]) -> tuple[tuple[int, int], np.ndarray]:
+    """Return the first meter and the position in the bar of every step.
+
+    A measure that is too short and stands first, or first in a new meter, is an upbeat and ends on the bar line.
+    Another that fits behind a short one goes on with its bar: so a bar split by a repeat sign is counted through.
+    """
+    position = np.zeros(edges[-1], np.int16)
+    meter, first_meter, reached = (4, 4), None, 0
+    for index, measure in enumerate(measures):
+        time, is_new = measure.find("attributes/time"), index == 0
+        if time is not None:
+            written = int(time.findtext("beats")), int(time.findtext("beat-type"))
+            is_new |= written != meter
+            meter = written
+            first_meter = first_meter or meter
+        bar = meter[0] * 4 * STEPS_PER_QUARTER // meter[1]
+        length = edges[index + 1] - edges[index]
+        if is_new:
+            begin = max(bar - length, 0)
+        else:
+            begin = reached if reached + length <= bar else 0
+        position[edges[index] : edges[index + 1]] = (begin + np.arange(length)) % bar
+        reached = (begin + length) % bar
+    return first_meter or meter, position
+
+
+def _key_and_tempo(root: ElementTree.Element, part: ElementTree.Element) -> dict:
+    """Return the first key signature, its mode and the first tempo, as fields of a grid."""
+    key = part.find("measure/attributes/key")
+    sound = root.find("part/measure/sound[@tempo]")
+    facts: dict = {} if sound is None else {"quarters_per_minute": float(sound.get("tempo"))}
+    if key is not None:
+        facts |= {"fifths": int(key.findtext("fifths")), "mode": key.findtext("mode")}
+    return facts
+
+
+def _played_steps(measures: list[ElementTree.Element], edges: list[int]) -> np.ndarray:
+    """Return start and stop of every run of measures that is played without a jump."""
+    order: list[int] = []
+    begin = 0
+    for index, measure in enumerate(measures):
+        directions = [mark.get("direction") for mark in measure.iter("repeat")]
+        if "forward" in directions:
+            begin = index
+        order.append(index)
+        if "backward" in directions:
+            order += [again for again in range(begin, index + 1) if not _is_first_ending(measures[again])]
+            begin = index + 1
+    spans: list[list[int]] = []
+    for index in order:
+        if spans and spans[-1][1] == edges[index]:
+            spans[-1][1] = edges[index + 1]
+        else:
+            spans.append([edges[index], edges[index + 1]])
+    return np.array(spans, np.int32)
+
+
+def _is_first_ending(measure: ElementTree.Element) -> bool:
+    """Return whether a measure stands under the bracket of the first ending (the only volta holds one measure)."""
+    return any(ending.get("number") == "1" for ending in measure.iter("ending"))

@@ -1,0 +1,1 @@
+"""The networks: attention, the Transformer over tokens, over frames, and the encoder."""

@@ -1,0 +1,405 @@
+"""Read a tune in ABC notation, the letters in which folk tunes are passed on.
+
+``G2`` is a G of two units, ``g`` the one above, ``^`` a sharp until the bar line, ``>`` gives the note before it half
+of the note behind it, ``(3`` opens a triplet. The reader takes one melody: a tune with chords or several voices is
+refused. Repeats are not played: each written bar comes once, first and second endings one after the other.
+
+music21 reads ABC too, slowly, and agrees on plain tunes. It departs from the standard in four places, where this reader
+keeps to it: music21 lets an accidental end with its note, loses or alters some notes beside an ornament, a dot or a bow
+mark, takes ``-`` between two pitches for a tie, and passes over ``>`` beside a bracket.
+
+Chapter: 3c (data sets).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from mini_musessl import files as cache_files
+from mini_musessl import music
+from mini_musessl.corpora import corpus_is_empty, music21_corpus_folder
+
+# --- Read a tune in ABC notation, the letters in which folk tunes are passed on
+
+_NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_TONIC_FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
+_MODE_FIFTHS = {"": 0, "maj": 0, "ion": 0, "lyd": 1, "mix": -1, "dor": -2}
+_MODE_FIFTHS |= {"min": -3, "m": -3, "aeo": -3, "phr": -4, "loc": -5}
+_ACCIDENTAL = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
+#: How many units the notes of a tuplet take; None means three in a compound meter, else two.
+_TUPLET_UNITS = {2: 3, 3: 2, 4: 3, 5: None, 6: 2, 7: None, 8: 3, 9: None}
+
+#: Letters and signs that match nothing here (ornaments, bowing, staccato, slurs) are passed over.
+_TOKEN = re.compile(
+    r'(?P<silent>"[^"]*"|![^!|\s]{1,12}!|\{[^}]*\})'  # chord names, marks, grace notes
+    r"|\[(?P<field>[A-Za-z]):(?P<value>[^\]]*)\]"
+    r"|\((?P<tuplet>\d)(?::(?P<units>\d?))?(?::(?P<count>\d?))?"
+    r"|(?P<accidental>\^\^|\^|__|_|=)?(?P<letter>[A-Ga-gzxZ])(?P<octave>[,']*)"
+    r"(?P<number>\d*)(?P<slashes>/*)(?P<divisor>\d*)"
+    r"|(?P<chord>\[[\^_=A-Ga-gzx])"
+    r"|(?P<broken>[<>]+)"
+    r"|(?P<tie>-)"
+    r"|(?P<bar>[|:]+)"
+)
+
+
+@dataclass
+class _Tune:
+    """What has been read so far; times in quarters, a note is [onset, duration, pitch]."""
+
+    title: str = ""
+    unit: Fraction | None = None
+    meter: tuple[int, int] = (4, 4)
+    quarters_per_minute: float = 120.0
+    key: dict[str, int] | None = None
+    notes: list[list] = field(default_factory=list)
+    now: Fraction = Fraction(0)
+    meters: list[tuple[Fraction, tuple[int, int]]] = field(default_factory=list)
+    first_bar: Fraction | None = None
+    in_bar: dict[str, int] = field(default_factory=dict)
+    last_duration: Fraction = Fraction(0)
+    last_is_note: bool = False
+    is_tied: bool = False
+    next_factor: Fraction = Fraction(1)
+    tuplet: tuple[int, Fraction] = (0, Fraction(1))
+
+
+def read_abc(text: str) -> music.Piece:
+    r"""Read one tune.
+
+    Accidentals hold to the end of their bar, for their octave. Ties are merged; grace notes, ornaments and chord names
+    are left out.
+
+    Args:
+        text: the tune from ``X:`` to its last bar.
+
+    Returns:
+        A piece of one part at 24 steps a quarter. A first bar that is too short is an upbeat.
+
+    Raises:
+        ValueError: the tune has chords or several voices, an unknown key, no notes, or a note off the grid.
+
+    Example:
+        >>> read_abc("X:1\nT:Scale\nL:1/8\nK:G\nG>A B2|").notes[["onset_step", "duration_step", "pitch"]].tolist()
+        [(0, 18, 67), (18, 6, 69), (24, 24, 71)]
+
+    References:
+        Walshaw et al., The ABC music standard 2.1 (2011).
+
+    Chapter: 3c.
+    """
+    tune, body = _Tune(), []
+    for line in text.splitlines():
+        line = line.split("%")[0].rstrip()
+        header = re.match(r"([A-Za-z]):(?![|:])(.*)", line)
+        if header is None:
+            body.append(line)
+        elif tune.key is None:
+            _read_field(tune, header[1], header[2].strip())
+        else:
+            body.append(f"[{header[1]}:{header[2].replace(']', ' ')}]")  # a field between two lines of music
+    if tune.key is None:
+        raise ValueError(f"A tune needs its key, a line such as K:G; {tune.title or 'this one'} has none.")
+    tune.meters.append((Fraction(0), tune.meter))
+    for token in _TOKEN.finditer("\n".join(body)):
+        _read_token(tune, token)
+    return _to_piece(tune)
+
+
+def split_tunes(text: str) -> list[str]:
+    r"""Split a file of tunes at its ``X:`` lines.
+
+    Example:
+        >>> split_tunes("% a book\nX:1\nK:G\nG|\nX:2\nK:D\nD|")
+        ['X:1\nK:G\nG|', 'X:2\nK:D\nD|']
+
+    Chapter: 3c.
+    """
+    return [tune.strip() for tune in re.split(r"^(?=X:)", text, flags=re.MULTILINE) if tune.startswith("X:")]
+
+
+def _read_field(tune: _Tune, name: str, value: str) -> None:
+    """Take in a field: title, meter, unit, tempo or key; others say nothing about the notes."""
+    if name == "T":
+        tune.title = tune.title or value
+    elif name == "L" and re.fullmatch(r"[1-9]\d*/[1-9]\d*", value):
+        tune.unit = Fraction(value) * 4
+    elif name == "M":
+        tune.meter = _read_meter(value)
+    elif name == "Q" and (tempo := re.search(r"([1-9]\d*/[1-9]\d*)\s*=\s*([1-9]\d*)", value)):
+        tune.quarters_per_minute = float(Fraction(tempo[1]) * 4 * int(tempo[2]))
+    elif name == "K":
+        tune.key = _read_key(value, tune.title)
+    elif name == "V" and value.split()[:1] not in (["1"], []):
+        raise ValueError(f"A tune must have one voice; {tune.title or 'this one'} has several.")
+
+
+def _read_meter(value: str) -> tuple[int, int]:
+    """Return a meter from "6/8", "C" or "C|"; anything else counts as 4/4."""
+    written = re.match(r"([1-9]\d*)/([1-9]\d*)", value)
+    return (int(written[1]), int(written[2])) if written else ((2, 2) if value.startswith("C|") else (4, 4))
+
+
+def _read_key(value: str, title: str) -> dict[str, int]:
+    """Return the alteration of each letter under a key such as "Em", "A Dorian" or "Hp" (the bagpipe's)."""
+    if value[:2] in ("Hp", "HP"):
+        value = "D"
+    written = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
+    mode = written[3][:3].lower() if written else ""
+    mode = "maj" if written and written[3] == "M" else mode
+    if written is None or mode not in _MODE_FIFTHS:
+        raise ValueError(
+            f"A key must be a letter and a mode, such as G, Em or A Dorian; {title or 'this tune'} has {value!r}."
+        )
+    fifths = _TONIC_FIFTHS[written[1]] + 7 * {"": 0, "#": 1, "b": -1}[written[2]] + _MODE_FIFTHS[mode]
+    sharps, flats = "FCGDAEB"[: max(fifths, 0)], "BEADGCF"[: max(-fifths, 0)]
+    return {**dict.fromkeys(sharps, 1), **dict.fromkeys(flats, -1)}
+
+
+def _read_token(tune: _Tune, token: re.Match) -> None:
+    """Take in one token of the music."""
+    if token["letter"]:
+        _read_note(tune, token)
+    elif token["bar"]:
+        tune.in_bar.clear()
+        tune.first_bar = tune.now if tune.first_bar is None and tune.now else tune.first_bar
+    elif token["broken"]:
+        _break_rhythm(tune, token["broken"])
+    elif token["tie"]:
+        tune.is_tied = tune.last_is_note
+    elif token["tuplet"]:
+        n_notes = int(token["tuplet"])
+        is_compound = tune.meter[0] % 3 == 0 and tune.meter[0] > 3
+        n_units = int(token["units"] or _TUPLET_UNITS.get(n_notes, n_notes) or (3 if is_compound else 2))
+        tune.tuplet = (int(token["count"] or n_notes), Fraction(n_units, n_notes or 1))
+    elif token["chord"]:
+        raise ValueError(f"A tune must have one note at a time; {tune.title or 'this one'} has chords.")
+    elif token["field"]:
+        _read_field(tune, token["field"], token["value"].strip())
+        if token["field"] == "M":
+            tune.meters = [entry for entry in tune.meters if entry[0] < tune.now] + [(tune.now, tune.meter)]
+
+
+def _read_note(tune: _Tune, token: re.Match) -> None:
+    """Take in a note or a rest."""
+    duration = _duration(tune, token)
+    letter, is_note = token["letter"], token["letter"] not in "zxZ"
+    if is_note:
+        place = letter + token["octave"]
+        if token["accidental"]:
+            tune.in_bar[place] = _ACCIDENTAL[token["accidental"]]
+        name = letter.upper()
+        octave = letter.islower() + token["octave"].count("'") - token["octave"].count(",")
+        pitch = 60 + _NATURAL[name] + 12 * octave + tune.in_bar.get(place, tune.key.get(name, 0))
+        if tune.is_tied and tune.notes[-1][2] == pitch:
+            tune.notes[-1][1] += duration
+        else:
+            tune.notes.append([tune.now, duration, pitch])
+    tune.now += duration
+    tune.last_duration, tune.last_is_note, tune.is_tied = duration, is_note, False
+
+
+def _duration(tune: _Tune, token: re.Match) -> Fraction:
+    """Return the length of a note in quarters, with tuplet and broken rhythm; a bare slash halves."""
+    unit = tune.unit or Fraction(1, 4 if Fraction(*tune.meter) < Fraction(3, 4) else 2)
+    slashes = token["slashes"]
+    divisor = int(token["divisor"] or 2 ** len(slashes)) if slashes else 1
+    if token["letter"] == "Z":
+        unit = Fraction(*tune.meter) * 4
+    duration = unit * int(token["number"] or 1) / (divisor or 1) * tune.next_factor
+    tune.next_factor = Fraction(1)
+    n_left, factor = tune.tuplet
+    if n_left:
+        duration *= factor
+        tune.tuplet = (n_left - 1, factor)
+    return duration
+
+
+def _break_rhythm(tune: _Tune, signs: str) -> None:
+    """Take from one note what another is given: ``>`` dots the note before, ``<`` the note behind."""
+    short = Fraction(1, 2 ** len(signs))
+    before, behind = (2 - short, short) if signs[0] == ">" else (short, 2 - short)
+    change = tune.last_duration * (before - 1)
+    tune.now += change
+    if tune.last_is_note:
+        tune.notes[-1][1] += change
+    tune.next_factor = behind
+
+
+def _to_piece(tune: _Tune) -> music.Piece:
+    """Put what was read on the grid."""
+    name = tune.title or "this one"
+    if not tune.notes:
+        raise ValueError(f"A tune needs at least one note; {name} has none.")
+    grid = music.DEFAULT_STEPS_PER_QUARTER
+    times = [(onset * grid, duration * grid) for onset, duration, _ in tune.notes]
+    if any(time.denominator != 1 for pair in times for time in pair):
+        raise ValueError(f"Every note must lie on the grid of {grid} steps a quarter; {name} has one that does not.")
+    onset_step, duration_step = (list(map(int, column)) for column in zip(*times, strict=True))
+    return music.Piece(
+        notes=music.make_notes(onset_step, duration_step, [pitch for _, _, pitch in tune.notes]),
+        meters=tuple(_meters(tune, grid)),
+        tempos=(music.Tempo(0, tune.quarters_per_minute),),
+        parts=(music.Part(name="melody"),),
+        n_steps=-int(-tune.now * grid // 1),
+        title=tune.title,
+    )
+
+
+def _meters(tune: _Tune, grid: int) -> Iterator[music.Meter]:
+    """Yield the meters; the first begins before the tune if that has an upbeat."""
+    for start, (numerator, denominator) in tune.meters:
+        step = int(start * grid)
+        bar = Fraction(numerator * 4, denominator)
+        if step == 0 and tune.first_bar is not None and tune.first_bar < bar:
+            step = int((tune.first_bar - bar) * grid)
+        yield music.Meter(step, numerator, denominator)
+
+
+# --- Folk tunes from the reader's own music21
+
+#: The collections that ``load_tunes`` reads, and what their files say about rights.
+TUNE_COLLECTIONS = {
+    "airdsAirs": "Aird's Airs (Glasgow, 1778 and later). The music is in the public domain. Transcribed by Jack "
+    "Campin, 2009; the files state no licence: use them from music21, do not redistribute them.",
+    "oneills1850": "O'Neill's Music of Ireland (Chicago, 1903). The music is in the public domain. Transcribed by "
+    "volunteers who are named in the files; no licence is stated: use them from music21, do not redistribute them.",
+    "ryansMammoth": "Ryan's Mammoth Collection (Boston, 1883). The music is in the public domain. Contributed by Ray "
+    "Davies; the files state no licence: use them from music21, do not redistribute them.",
+}
+#: Raise this when the reader changes what it returns, so that old cache files are not used.
+READER_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A tune that was not read: the file, the number of the tune in it, and why."""
+
+    file_name: str
+    index: int
+    reason: str
+
+
+def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:
+    """Load the tunes of one collection as melodies.
+
+    They are read by ``abc_notation.read_abc``: repeats are not played. Tunes with chords, several voices or notes off
+    the grid are left out; ``tunes_left_out`` names them. music21 also holds the Essen folk songs; they may be used
+    for non-commercial ends only, so this book does not read them.
+
+    Args:
+        collection: a name in ``TUNE_COLLECTIONS``, whose value says what the files say about rights.
+        cache: keep the notes in ``cache_folder()`` and read them from there the next time.
+
+    Returns:
+        Pieces of one part at 24 steps a quarter, with titles, in the order of the files.
+
+    Raises:
+        ValueError: the collection is unknown.
+        ModuleNotFoundError: music21 is not installed.
+        FileNotFoundError: it is installed without its corpus.
+
+    Example:
+        >>> load_tunes("airdsAirs")[0].title
+        'The Ranting Highlandman.'
+
+    Chapter: 3c.
+    """
+    folder, key = _find(collection)
+    path = cache_files.cache_folder() / f"tunes-{collection}-{key}.npz"
+    stored = cache_files.read_arrays(path, _ARRAYS) if cache else None
+    if stored is not None:
+        return _unpack(stored)
+    tunes, _ = _read_collection(folder)
+    if cache:
+        cache_files.write_arrays(path, _pack(tunes))
+    return tunes
+
+
+def tunes_left_out(collection: str = "airdsAirs") -> list[LeftOut]:
+    """Name the tunes of a collection that ``load_tunes`` leaves out, with the reason.
+
+    Raises:
+        ValueError: the collection is unknown.
+
+    Chapter: 3c.
+    """
+    return _read_collection(_find(collection)[0])[1]
+
+
+def _find(collection: str) -> tuple[Path, str]:
+    """Return the folder of a collection and the digest of the state of its files."""
+    if collection not in TUNE_COLLECTIONS:
+        raise ValueError(
+            f"A collection of tunes must be one of {', '.join(TUNE_COLLECTIONS)}; found {collection!r}. "
+            "corpora.TUNE_COLLECTIONS says what each is."
+        )
+    folder = music21_corpus_folder() / collection
+    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder)]
+    return folder, cache_files.digest(str(READER_VERSION), str(folder), json.dumps(states))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the ABC files of a folder in the order of their names."""
+    files = sorted(folder.glob("*.abc"))
+    if not files:
+        raise corpus_is_empty(folder)
+    return files
+
+
+def _read_collection(folder: Path) -> tuple[list[music.Piece], list[LeftOut]]:
+    """Read all tunes of a folder."""
+    tunes, left_out = [], []
+    for path in _files(folder):
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        for index, tune in enumerate(split_tunes(text)):
+            try:
+                tunes.append(read_abc(tune))
+            except ValueError as error:
+                left_out.append(LeftOut(path.name, index, str(error)))
+    return tunes, left_out
+
+
+_ARRAYS = ("notes", "n_notes", "facts")
+
+
+def _pack(tunes: list[music.Piece]) -> dict[str, np.ndarray]:
+    """Return tunes as a few arrays."""
+    facts = [
+        {
+            "title": tune.title,
+            "n_steps": tune.n_steps,
+            "meters": [[m.step, m.numerator, m.denominator] for m in tune.meters],
+            "quarters_per_minute": tune.tempos[0].quarters_per_minute,
+        }
+        for tune in tunes
+    ]
+    columns = [np.stack([tune.notes[name] for name in ("onset_step", "duration_step", "pitch")]) for tune in tunes]
+    return {
+        "notes": np.concatenate([np.zeros((3, 0), np.int32), *columns], axis=1),
+        "n_notes": np.array([len(tune.notes) for tune in tunes], np.int32),
+        "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
+    }
+
+
+def _unpack(arrays: dict[str, np.ndarray]) -> list[music.Piece]:
+    """Undo ``_pack``."""
+    columns = np.split(arrays["notes"], np.cumsum(arrays["n_notes"])[:-1], axis=1)
+    return [
+        music.Piece(
+            notes=music.make_notes(*column),
+            meters=tuple(music.Meter(*entry) for entry in fact["meters"]),
+            tempos=(music.Tempo(0, fact["quarters_per_minute"]),),
+            parts=(music.Part(name="melody"),),
+            n_steps=fact["n_steps"],
+            title=fact["title"],
+        )
+        for column, fact in zip(columns, json.loads(arrays["facts"].tobytes()), strict=True)
+    ]
