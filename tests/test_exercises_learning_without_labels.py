@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl.evaluation import probing
-from mini_musessl.evaluation.probing import scores
-from mini_musessl.evaluation.probing.splits import draw_labelled
+from mini_musessl.evaluation.probing import draw_labelled
 from mini_musessl.exercises import EXERCISES
 from mini_musessl.exercises import learning_without_labels as chapter_1a
 

@@ -61,7 +61,7 @@ def test_a_leak_is_found_where_a_rule_leaks():
 
 def test_clocks_are_the_sinusoids():
     found = [chapter_5b.clocks(position, 6) for position in range(9)]
-    np.testing.assert_allclose(found, positions.sinusoidal(0, 9, 6), atol=1e-6)
+    np.testing.assert_allclose(found, attention.sinusoidal(0, 9, 6), atol=1e-6)
 
 
 @pytest.mark.parametrize("n_queries, n_keys", [(4, 4), (2, 5)])
@@ -79,7 +79,7 @@ def test_skewed_is_the_librarys_skew():
 
 def test_turned_is_the_librarys_rotation():
     features, angles = draw(5, 8), draw(5, 4, seed=1)
-    expected = positions.rotate(*as_tensors(features, angles))
+    expected = attention.rotate(*as_tensors(features, angles))
     np.testing.assert_allclose(chapter_5b.turned(features, angles), expected, atol=1e-12)
 
 
