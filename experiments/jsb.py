@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import calibration
 import numpy as np
 import torch
 from distillation import Distillation
@@ -30,7 +31,6 @@ from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_pr
 
 from mini_musessl import corpora, training
 from mini_musessl.batches import random_batches, random_frame_batches
-import calibration
 from mini_musessl.evaluation import counting, likelihood
 from mini_musessl.network.frames import FrameTransformer
 from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss

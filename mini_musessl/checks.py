@@ -1,171 +1,187 @@
-"""Whole numbers: passed on as integers, or refused in one sentence.
+"""Refusals that several modules share, each in one sentence: what must hold, what was found, what to do.
+
+They stand at public doors (readers of files, ``train``, samplers, losses, ``evaluate_*``, constructors of
+configurations) and never inside a taught function. Arrays may be NumPy's or PyTorch's: this file imports no torch.
 
 Chapter: 3a.
 """
 
-from __future__ import annotations
-
+import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool
 from numpy.typing import ArrayLike
-from torch import Tensor
 
-# --- Whole numbers: passed on as integers, or refused in one sentence
-
-LARGEST_STEP = int(np.iinfo(np.int32).max)
+ENCODE = "Encode the music with a tokenizer first."
+SECONDS = "Are these seconds or quarters? Multiply by the steps in each and round."
+VOCABULARY = "Was the music encoded with another vocabulary?"
 
 
 def whole_number(name: str, value: object, lowest: int, highest: int | None = None, advice: str = "") -> int:
-    """Return a whole number as an ``int``, or refuse what is none or lies outside its range.
-
-    Args:
-        name: what to call it in the message.
-        value: what the caller gave; integers of Python and NumPy pass, floats and bools do not.
-        lowest: smallest number that is allowed.
-        highest: largest one, or None for no limit.
-        advice: what to do, a sentence for the end of the message.
-
-    Raises:
-        TypeError: it is not a whole number.
-        ValueError: it is out of range.
+    """Return a whole number as an ``int``; integers of Python and NumPy pass, floats and bools do not.
 
     Example:
         >>> whole_number("n_bars", np.int16(8), lowest=1)
         8
-
-    Chapter: 3a.
     """
-    found = f"found {value!r}. {advice}".rstrip()
     try:
-        number = operator.index(value)
+        number = operator.index(value if not isinstance(value, bool) else None)
     except TypeError:
-        raise TypeError(f"{name} must be a whole number; {found}") from None
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number; {found}")
+        raise TypeError(f"{name} must be a whole number; found {value!r}. {advice}".rstrip()) from None
     if number < lowest or (highest is not None and number > highest):
         limits = f"be at least {lowest}" if highest is None else f"lie in {lowest}..{highest}"
         raise ValueError(f"{name} must {limits}; found {number}. {advice}".rstrip())
     return number
 
 
-def whole_numbers(name: str, numbers: ArrayLike) -> np.ndarray:
-    """Return numbers as int64, or refuse fractions and what is no number.
-
-    Args:
-        name: what to call them in the message.
-        numbers: a number, or an array or list of any shape.
-
-    Raises:
-        TypeError: they are not whole numbers.
-        ValueError: they are far too large.
-    """
+def whole_numbers(name: str, numbers: ArrayLike, advice: str = SECONDS) -> np.ndarray:
+    """Return numbers of any shape as int64; floats that are whole pass too."""
     try:
         array = np.asarray(numbers)
-    except ValueError:  # rows of unequal length
-        raise TypeError(f"{name} must be whole numbers; found lists of unequal length.") from None
-    if array.size == 0:
-        return array.astype(np.int64)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be whole numbers; found {array.dtype}.")
-    flat = array.reshape(-1)
-    is_whole = np.isfinite(flat) & (flat == np.rint(flat)) if array.dtype.kind == "f" else np.ones(flat.shape, bool)
+    except ValueError:
+        raise TypeError(f"{name} must be rows of equal length; found lists of unequal length. {advice}") from None
+    if array.size and array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be whole numbers; found {array.dtype}. {advice}")
+    is_whole = (np.abs(array) < 2**62) & (array == np.rint(array)) if array.size else np.array(True)
     if not is_whole.all():
         index = int(np.argmin(is_whole))
-        raise TypeError(
-            f"{name} must be whole numbers; found {flat[index]} at note {index}. "
-            "Are these seconds or quarters? Multiply by the steps in each and round, or read a file "
-            "with midi.read_midi."
-        )
-    if np.abs(flat.astype(np.float64)).max() >= 2.0**62:  # would not survive the conversion
-        raise ValueError(f"{name} must fit in 32 bits; found {flat.min()} to {flat.max()}. Is the unit steps?")
-    return array.astype(np.int64)
+        raise TypeError(f"{name} must be whole numbers; found {array.flat[index]} at place {index}. {advice}")
+    return array.astype(np.int64, copy=False)
 
 
 def check_grid(steps_per_quarter: int) -> int:
-    """Return the steps a quarter of a grid, or refuse what is not a whole number of at least 1.
-
-    Args:
-        steps_per_quarter: steps in a quarter note.
-
-    Raises:
-        TypeError: it is not a whole number.
-        ValueError: it is below 1.
-
-    Chapter: 3a.
-    """
+    """Return the steps per quarter of a grid, at least 1."""
     return whole_number("steps_per_quarter", steps_per_quarter, 1, advice="24 is the default and holds triplets.")
 
 
-# --- What every loss refuses: nothing to learn from, and targets that are no ids of the vocabulary
+def check_sizes(config: object, *names: str, lowest: int = 1) -> None:
+    """Refuse fields of a configuration that are not whole numbers of at least ``lowest``."""
+    for name in names:
+        whole_number(name, getattr(config, name), lowest)
 
 
-def check_types(targets: Tensor, is_padding: Tensor | None) -> None:
-    """Refuse what PyTorch would take for indices or weights.
+def check_share(name: str, value: float, advice: str = "") -> None:
+    """Refuse what is not a share, 0 or more and below 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1; found {value}. {advice}".rstrip())
+
+
+def check_positive(name: str, value: float, advice: str = "") -> None:
+    """Refuse what is not a finite number above 0."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0; found {value}. {advice}".rstrip())
+
+
+def check_choice(name: str, value: object, choices: Collection, advice: str = "") -> None:
+    """Refuse what is not among the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}; found {value!r}. {advice}".rstrip())
+
+
+def check_some(n: int, need: str = "The loss needs at least one target", advice: str = "Is the batch empty?") -> None:
+    """Refuse a mean, a drawing or a split of nothing."""
+    if n == 0:
+        raise ValueError(f"{need}; found none. {advice}".rstrip())
+
+
+def check_list(what: str, given: Sequence, single: type | tuple[type, ...], advice: str) -> None:
+    """Refuse one piece in place of a list of pieces, and an empty list."""
+    if isinstance(given, single):
+        raise TypeError(f"{what} come in a list; found one {type(given).__name__}. Put it into a list.")
+    check_some(len(given), f"{what} are needed, at least one", advice)
+
+
+def check_pieces(
+    pieces: Sequence[ArrayLike], n_ids: int | None = None, n_voices: int | None = None
+) -> list[np.ndarray]:
+    """Return pieces of token ids as int64 arrays.
 
     Args:
-        targets: ids.
-        is_padding: True where there is no target; None where every position has one.
-
-    Raises:
-        TypeError: targets that are not whole numbers, or padding that is not True and False.
+        n_ids: ids lie below it; None for no limit.
+        n_voices: None for pieces of the shape (n_tokens,), else they have the shape (n_steps, n_voices).
     """
-    if targets.is_floating_point() or targets.dtype == torch.bool:
-        raise TypeError(f"targets must be token ids, whole numbers; found {targets.dtype}. Are they probabilities?")
-    if is_padding is not None and is_padding.dtype != torch.bool:
-        raise TypeError(
-            f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
-            "weights == 0."
-        )
+    arrays = [np.asarray(piece) for piece in pieces]
+    check_some(len(arrays), "At least one piece is needed", "Is the corpus or the split empty?")
+    shape = "(n_tokens,)" if n_voices is None else f"(n_steps, {n_voices})"
+    for index, ids in enumerate(arrays):
+        has_shape = ids.ndim == 1 if n_voices is None else ids.ndim == 2 and ids.shape[1] == n_voices
+        if not has_shape or ids.size == 0 or ids.dtype.kind not in "iu":
+            raise ValueError(
+                f"A piece must be whole token ids of the shape {shape}, at least one; piece {index} has shape "
+                f"{ids.shape} and type {ids.dtype}. {ENCODE} Put a single piece into a list."
+            )
+        if ids.min() < 0 or (n_ids is not None and ids.max() >= n_ids):
+            limits = "be 0 or more" if n_ids is None else f"lie in 0..{n_ids - 1}"
+            raise ValueError(f"Token ids must {limits}; piece {index} has {ids.min()}..{ids.max()}. {VOCABULARY}")
+    return [ids.astype(np.int64) for ids in arrays]
 
 
-def check_some(n_targets: int) -> None:
-    """Refuse a mean over nothing.
+def check_ids(
+    name: str, ids: Any, n_ids: int, shape: Sequence[str | int], longest: int | None = None, lowest: int = 0
+) -> None:
+    """Refuse an array that does not hold ids of a vocabulary.
 
     Args:
-        n_targets: how many targets there are that are no padding.
-
-    Raises:
-        ValueError: there is none.
+        ids: an array or a tensor.
+        n_ids: ids lie below it.
+        shape: name or size of each axis, such as ("batch", "n_steps", 4).
+        longest: the context_length of a network, which the second axis may not exceed; None for no limit.
     """
-    if n_targets == 0:
-        raise ValueError("The loss needs at least one target; found only padding. Is the batch empty?")
-
-
-def check_range(lowest: int, highest: int, vocabulary_size: int) -> None:
-    """Refuse targets that the model cannot predict.
-
-    Args:
-        lowest: smallest target.
-        highest: largest target.
-        vocabulary_size: symbols that are scored.
-
-    Raises:
-        ValueError: a target is none of them.
-    """
-    if lowest < 0 or highest >= vocabulary_size:
+    has_shape = len(ids.shape) == len(shape) and all(
+        size == wanted if isinstance(wanted, int) else size > 0 for size, wanted in zip(ids.shape, shape, strict=True)
+    )
+    if not has_shape:
         raise ValueError(
-            f"Targets must lie in 0..{vocabulary_size - 1}; found {lowest}..{highest}. "
-            "Was the music encoded with another vocabulary, or is padding unmarked?"
+            f"{name} must have the shape ({', '.join(map(str, shape))}), no axis empty; found {tuple(ids.shape)}. For "
+            f"one piece, put it into a batch: {name}[None]."
+        )
+    if "int" not in str(ids.dtype):
+        raise TypeError(f"{name} must be whole numbers; found {ids.dtype}. {ENCODE}")
+    if longest is not None and ids.shape[1] > longest:
+        raise ValueError(
+            f"{name} may hold at most context_length = {longest} positions; found {ids.shape[1]}. Cut windows, or make "
+            "a network with a longer context."
+        )
+    check_range(int(ids.min()), int(ids.max()), n_ids, name, lowest)
+
+
+def check_range(smallest: int, largest: int, n_ids: int, name: str = "Targets", lowest: int = 0) -> None:
+    """Refuse ids outside a vocabulary, given the smallest and the largest of them."""
+    if smallest < lowest or largest >= n_ids:
+        raise ValueError(f"{name} must lie in {lowest}..{n_ids - 1}; found {smallest}..{largest}. {VOCABULARY}")
+
+
+def check_truth(name: str, values: Any, shape: Sequence[int], advice: str = "Compare first, as in x == 0.") -> None:
+    """Refuse an array or a tensor that does not say True or False at every place of a shape."""
+    if not str(values.dtype).endswith("bool"):
+        raise TypeError(f"{name} must be True or False; found {values.dtype}. {advice}")
+    if tuple(values.shape) != tuple(shape):
+        raise ValueError(f"{name} must have the shape {tuple(shape)}; found {tuple(values.shape)}.")
+
+
+def check_batch(batch: object, kind: type, objective: str, maker: str) -> None:
+    """Refuse a batch that was drawn for another objective."""
+    if not isinstance(batch, kind):
+        raise TypeError(
+            f"{objective} needs a {kind.__name__}, such as {maker} draws; found {type(batch).__name__}. Do the batches "
+            "belong to another objective?"
         )
 
 
-# --- Checks of windows.token_windows
+def check_scores(scores: Any) -> None:
+    """Refuse what a diverged network says: NaN in an array or a tensor."""
+    if bool((scores != scores).any()):
+        raise FloatingPointError(
+            "The scores of a network must be finite numbers; found some that are not. Did training diverge? Train "
+            "again with a smaller learning_rate."
+        )
 
 
-def check_generator(generator: np.random.Generator, drawer: str) -> None:
-    """Refuse a seed, or another library's generator, where a NumPy generator is needed.
-
-    Args:
-        generator: what the caller gave.
-        drawer: name of the function that draws, for the message.
-
-    Raises:
-        TypeError: it is not a numpy.random.Generator.
-    """
+def check_generator(generator: object, drawer: str) -> None:
+    """Refuse a seed, or another library's generator, where a NumPy generator draws."""
     if not isinstance(generator, np.random.Generator):
         raise TypeError(
             f"{drawer} draws from a numpy.random.Generator; found {type(generator).__name__}. "
@@ -173,21 +189,62 @@ def check_generator(generator: np.random.Generator, drawer: str) -> None:
         )
 
 
-# --- Checks of evaluation.marks
+def check_torch_generator(generator: object, drawer: str) -> None:
+    """Refuse a seed, another library's generator, or one on a GPU, where a PyTorch generator draws."""
+    found = getattr(generator, "device", type(generator).__name__)
+    if type(generator).__name__ != "Generator" or str(found) != "cpu":
+        raise TypeError(
+            f"{drawer} draws from a torch.Generator on the CPU, whatever device the model is on; found {found}. "
+            "Pass torch.Generator().manual_seed(seed)."
+        )
+
+
+def check_hidden_cells(
+    pieces: Sequence[np.ndarray], hidden: Sequence[ArrayLike]
+) -> list[Bool[np.ndarray, "n_draws n_steps 4"]]:
+    """Return what is hidden in each piece, several draws of it, or refuse what does not fit the pieces.
+
+    Args:
+        pieces: ids, (n_steps, 4) each.
+        hidden: bool (n_draws, n_steps, 4) for each piece, something hidden in each draw.
+    """
+    if len(hidden) != len(pieces):
+        raise ValueError(f"What is hidden must be said of each piece, {len(pieces)}; found {len(hidden)}.")
+    arrays = [np.asarray(each) for each in hidden]
+    for index, (ids, is_hidden) in enumerate(zip(pieces, arrays, strict=True)):
+        check_truth(f"What is hidden in piece {index}", is_hidden, (max(len(is_hidden), 1), *ids.shape))
+        if not is_hidden.any(axis=(1, 2)).all():
+            raise ValueError(f"Each draw must hide something, to be asked for; one of piece {index} hides nothing.")
+    return arrays
+
+
+def check_trained_length(model: object, n_steps: int) -> None:
+    """Refuse to read more steps at once than training ever showed; ``train`` notes how many on the network."""
+    longest = getattr(model, "trained_steps", None)
+    if longest is not None and n_steps > longest:
+        raise ValueError(
+            f"The network should read at most {longest} steps at once, the longest window of its training; found "
+            f"{n_steps}. What steps further apart mean to each other it never learned: read shorter excerpts, or allow "
+            "it with model.trained_steps = None."
+        )
+
+
+# --- Goes when nothing calls it any more: check_pieces and check_truth do the same
+
+
+def check_types(targets, is_padding) -> None:
+    """Refuse what PyTorch would take for indices or weights."""
+    if "int" not in str(targets.dtype):
+        raise TypeError(f"targets must be token ids, whole numbers; found {targets.dtype}. Are they probabilities?")
+    if is_padding is not None and "bool" not in str(is_padding.dtype):
+        raise TypeError(
+            f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
+            "weights == 0."
+        )
 
 
 def check_rows(pieces: Sequence[ArrayLike], vocabulary_size: int) -> list[np.ndarray]:
-    """Return the pieces as arrays, or refuse an empty corpus and ids outside the vocabulary.
-
-    Args:
-        pieces: token ids, one row a piece.
-        vocabulary_size: ids lie below it.
-
-    Raises:
-        ValueError: no token at all, a piece that is no row of whole numbers, or an id outside the vocabulary.
-
-    Chapter: 2a.
-    """
+    """Return the pieces as arrays, or refuse an empty corpus and ids outside the vocabulary."""
     arrays = [np.asarray(piece) for piece in pieces]
     if sum(ids.size for ids in arrays) == 0:
         raise ValueError("Likelihood needs at least one token; found none. Is the split empty?")
@@ -202,38 +259,4 @@ def check_rows(pieces: Sequence[ArrayLike], vocabulary_size: int) -> list[np.nda
                 f"Token ids must lie in 0..{vocabulary_size - 1}; piece {index} has {ids.min()}..{ids.max()}. "
                 "Was the music encoded with another vocabulary?"
             )
-    return arrays
-
-
-# --- Checks of evaluation.cell_scoring
-
-
-def check_hidden_cells(
-    pieces: Sequence[np.ndarray], hidden: Sequence[ArrayLike]
-) -> list[Bool[np.ndarray, "n_draws n_steps 4"]]:
-    """Return what is hidden in each piece, or refuse what does not fit the pieces.
-
-    Args:
-        pieces: ids, (n_steps, 4) each.
-        hidden: should be bool (n_draws, n_steps, 4) for each piece, something hidden in each draw.
-
-    Raises:
-        ValueError: another number of pieces, another shape, no draws, or a draw that hides nothing.
-        TypeError: not True and False.
-
-    Chapter: 4b.
-    """
-    if len(hidden) != len(pieces):
-        raise ValueError(f"What is hidden must be said of each piece, {len(pieces)}; found {len(hidden)}.")
-    arrays = [np.asarray(each) for each in hidden]
-    for index, (ids, is_hidden) in enumerate(zip(pieces, arrays, strict=True)):
-        if is_hidden.dtype != np.bool_:
-            raise TypeError(f"What is hidden must be True or False; piece {index} has {is_hidden.dtype}.")
-        if is_hidden.ndim != 3 or is_hidden.shape[1:] != ids.shape or len(is_hidden) == 0:
-            raise ValueError(
-                f"What is hidden must have the shape (n_draws, {ids.shape[0]}, {ids.shape[1]}) for piece {index}; "
-                f"found {is_hidden.shape}. Draw it for these pieces, with infilling.draw_hidden."
-            )
-        if not is_hidden.any(axis=(1, 2)).all():
-            raise ValueError(f"Each draw must hide something, to be asked for; one of piece {index} hides nothing.")
     return arrays

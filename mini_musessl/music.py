@@ -22,7 +22,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl.checks import LARGEST_STEP, check_grid, whole_number, whole_numbers
+from mini_musessl.checks import check_grid, whole_number, whole_numbers
+
+LARGEST_STEP = int(np.iinfo(np.int32).max)
 
 # --- Meters and tempos: what holds from a step on
 

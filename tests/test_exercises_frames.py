@@ -1,7 +1,5 @@
 """The solutions of chapter 5d agree with FrameTransformer, its past and its loss."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -33,7 +31,7 @@ def test_interval_numbers_are_those_of_the_head():
 
 @pytest.fixture
 def model() -> FrameTransformer:
-    """Return a small network that depends on everything that it reads."""
+    # Large weights, so that it depends on everything that it reads.
     model = FrameTransformer(FrameConfig(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, d_voice=20)).eval()
     generator = torch.Generator().manual_seed(0)
     for weight in model.parameters():

@@ -1,7 +1,5 @@
 """The solutions of chapter 8a agree with PyTorch and with the library that they explain."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -16,7 +14,6 @@ from mini_musessl.objectives.next_token import token_cross_entropy
 
 
 def random_log_probs(n_notes: int, n_symbols: int, seed: int = 0) -> torch.Tensor:
-    """Draw predictions."""
     return torch.randn(n_notes, n_symbols, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
 
 
@@ -27,7 +24,7 @@ def test_next_note_nats_are_the_librarys_loss_after_a_shift():
 
 
 @pytest.mark.parametrize("n_notes", [1, 2, 7])
-def test_the_hidden_notes_are_those_of_pytorch_and_not_those_of_the_library(n_notes: int):
+def test_the_hidden_notes_are_those_of_pytorch_and_not_those_of_the_library(n_notes):
     hidden = torch.from_numpy(repair.is_hidden(n_notes))
     assert torch.equal(hidden, nn.Transformer.generate_square_subsequent_mask(n_notes, dtype=torch.bool))
     assert torch.equal(hidden, ~causal_mask(n_notes, n_notes))
@@ -47,7 +44,6 @@ def test_more_padding_changes_nothing():
 
 
 def ids_in_a_new_python(function: str, hash_seed: int) -> str:
-    """Return what a function of the module prints in a Python that starts with another hash seed."""
     code = f"from mini_musessl.exercises import repair; print(repair.{function}(list('GAFEDCB'), list('ABCDEFG')))"
     environment = {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": ":".join(sys.path)}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout
@@ -60,14 +56,11 @@ def test_sorted_ids_are_the_same_in_every_run_and_those_of_a_set_are_not():
 
 def test_an_encoded_batch_is_what_batch_first_means():
     torch.manual_seed(0)
-    layers = {first: nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=first) for first in (False, True)}
-    layers[True].load_state_dict(layers[False].state_dict())
+    time_first, batch_first = (nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=is_so) for is_so in (False, True))
+    batch_first.load_state_dict(time_first.state_dict())
     features = np.random.default_rng(0).normal(size=(3, 5, 8)).astype(np.float32)
-
-    def run(is_batch_first: bool):
-        return lambda array: layers[is_batch_first](torch.from_numpy(array.copy())).detach().numpy()
-
-    np.testing.assert_allclose(repair.encode_batch(run(False), features), run(True)(features), atol=1e-5)
+    found = repair.encode_batch(lambda array: time_first(torch.from_numpy(array.copy())).detach().numpy(), features)
+    np.testing.assert_allclose(found, batch_first(torch.from_numpy(features)).detach(), atol=1e-5)
 
 
 def test_only_places_before_the_encoder_tell_a_tune_from_its_notes_shuffled():
@@ -78,13 +71,14 @@ def test_only_places_before_the_encoder_tell_a_tune_from_its_notes_shuffled():
     def last(function, ids):
         return function(repair._look_around, ids, notes, places)[-1]
 
-    for blind in (repair._order_left_out, repair._order_after, repair._order_by_id):
-        np.testing.assert_allclose(last(blind, tune), last(blind, shuffled))
+    for blind in EXERCISES["8a.6"].mistakes[:3]:  # no places, places after the encoder, places by the note
+        np.testing.assert_allclose(last(blind.answer, tune), last(blind.answer, shuffled))
     assert np.abs(last(repair.encode_in_order, tune) - last(repair.encode_in_order, shuffled)).max() > 0.01
 
 
 def test_a_note_hidden_from_itself_makes_the_first_row_not_a_number():
-    scores = torch.zeros(3, 3).masked_fill(torch.from_numpy(repair._hidden_self(3)), -torch.inf)
+    hidden_self = EXERCISES["8a.2"].mistakes[2].answer(3)
+    scores = torch.zeros(3, 3).masked_fill(torch.from_numpy(hidden_self), -torch.inf)
     assert scores.softmax(-1)[0].isnan().all()
 
 

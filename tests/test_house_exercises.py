@@ -1,31 +1,61 @@
-"""The notebooks quote their exercises from the library, word for word."""
+"""Every exercise stands in its notebook with task, hint, stub and a solution that its checker calls right."""
 
-from __future__ import annotations
-
+import ast
+import re
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from mini_musessl.exercises import EXERCISES
+from mini_musessl.exercises import EXERCISES, judge
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def notebook_of(exercise_id: str) -> Path:
     """Return the notebook of an exercise: those of "3a.1" stand in 03a_..., those of "0.1" in 00_...."""
-    chapter = exercise_id.split(".")[0]
-    prefix = f"{int(chapter):02}" if chapter.isdigit() else f"{int(chapter[:-1]):02}{chapter[-1]}"
-    (path,) = NOTEBOOKS.glob(f"{prefix}_*.ipynb")
+    number, letter = re.match(r"(\d+)([a-z]?)\.", exercise_id).groups()
+    (path,) = NOTEBOOKS.glob(f"{int(number):02}{letter}_*.ipynb")
     return path
 
 
-@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES.keys())
-def test_an_exercise_stands_in_its_notebook_with_stub_checker_and_solution(exercise):
-    cells = nbformat.read(notebook_of(exercise.id), as_version=4).cells
-    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    assert exercise.text in text
-    assert exercise.solution_text in text
-    stubs = [cell for cell in cells if cell.cell_type == "code" and f'check("{exercise.id}", ' in cell.source]
+@lru_cache
+def cells(path: Path, kind: str) -> list:
+    """Return the cells of one kind of a notebook."""
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def imported_names(path: Path) -> dict:
+    """Return what a notebook imports where it imports `check`, all that a solution may rely on."""
+    source = next(cell.source for cell in cells(path, "code") if "import check\n" in cell.source)
+    imports = [node for node in ast.parse(source).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {}
+    exec(ast.unparse(ast.Module(imports, [])), names)
+    return names
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
+def test_an_exercise_stands_in_its_notebook_with_task_hint_stub_and_a_right_solution(exercise):
+    path = notebook_of(exercise.id)
+    text = "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    task = re.search(rf"^\*\*Exercise {exercise.id}: [^*]+\*\* \((\d+) minutes\)\. ((?s:.+?))\n\n<details>", text, re.M)
+    assert task and 2 <= int(task[1]) <= 60 and re.search(r"`\w+\(", task[2]), "it names the function and its arguments"
+    assert text[task.end() :].startswith("<summary>Hint</summary>\n\n")
+
+    stubs = [cell for cell in cells(path, "code") if f'check("{exercise.id}", ' in cell.source]
     assert len(stubs) == 1 and 'raise NotImplementedError("your turn")' in stubs[0].source
     assert stubs[0].outputs[0].text.startswith(f"Exercise {exercise.id} is still open: ")
+
+    heading = f"<details><summary>Solution of exercise {exercise.id}</summary>"
+    (solution,) = re.findall(rf"^{heading}\n\n```python\n((?s:.*?))\n```\n\n</details>$", text, re.M)
+    names = imported_names(path)
+    exec(solution, names)
+    answer = re.search(rf'check\("{exercise.id}", (\w+)\)', stubs[0].source)[1]
+    assert judge(exercise, names[answer]).is_right
+
+
+def test_every_check_in_a_notebook_has_a_checker():
+    sources = [cell.source for path in NOTEBOOKS.glob("*.ipynb") for cell in cells(path, "code")]
+    asked = re.findall(r'\bcheck\("([^"]+)"', "\n".join(sources))
+    assert sorted(asked) == sorted(EXERCISES)

@@ -361,10 +361,10 @@ HIDDEN = np.ones((1, 20, 4), bool)
     "model, hidden, error, sentence",
     [
         (UniformCells(), [], ValueError, "must be said of each piece, 1; found 0"),
-        (UniformCells(), [HIDDEN[0]], ValueError, r"shape \(n_draws, 20, 4\) for piece 0; found \(20, 4\)"),
+        (UniformCells(), [HIDDEN[0]], ValueError, r"shape .*; found \(20, 4\)"),
         (UniformCells(), [HIDDEN[:, :19]], ValueError, r"found \(1, 19, 4\)"),
         (UniformCells(), [HIDDEN[:0]], ValueError, r"found \(0, 20, 4\)"),
-        (UniformCells(), [HIDDEN.astype(int)], TypeError, "must be True or False; piece 0 has int64"),
+        (UniformCells(), [HIDDEN.astype(int)], TypeError, "in piece 0 must be True or False; found int64"),
         (UniformCells(), [np.concatenate((HIDDEN, ~HIDDEN))], ValueError, "one of piece 0 hides nothing"),
         (object(), [HIDDEN], TypeError, r"a method cell_log_probs\(ids, is_hidden\); found object"),
         (Answers(np.zeros((20, 4))), [HIDDEN], ValueError, r"shape \(20, 4, 47\); found \(20, 4\)"),

@@ -354,7 +354,7 @@ def test_a_batch_without_targets_is_refused():
 def test_an_empty_batch_of_tokens_is_refused():
     batch = next(make_batches())
     nothing = replace(batch, is_padding=np.ones_like(batch.is_padding))
-    with pytest.raises(ValueError, match="at least one target; found only padding"):
+    with pytest.raises(ValueError, match="at least one target; found none"):
         training.train(MusicTransformer(MODEL), itertools.repeat(nothing), QUICK, report=None)
 
 
@@ -452,7 +452,7 @@ def test_a_loss_without_a_gradient_is_refused(answer, found):
 def test_a_batch_without_windows_is_refused():
     batch = next(make_batches())
     nothing = Batch(*(getattr(batch, field.name)[:0] for field in fields(batch)))
-    with pytest.raises(ValueError, match="at least one target; found only padding. Is the batch empty"):
+    with pytest.raises(ValueError, match="at least one target; found none. Is the batch empty"):
         training.train(MusicTransformer(MODEL), itertools.repeat(nothing), QUICK, report=None)
 
 

@@ -12,8 +12,9 @@ Chapter: every notebook; first in 3a.
 
 # In the order of the book, since each chapter adds its exercises to EXERCISES when it is imported.
 # isort: off
-from mini_musessl.exercises import (
+from mini_musessl.exercises import (  # noqa: F401
     first_road,
+    learning_without_labels,
     counting,
     pitch_rhythm_harmony,
     tokens,
@@ -22,7 +23,12 @@ from mini_musessl.exercises import (
     masking,
     attributes,
     contrast,
+    attention,
+    positions,
+    music_transformer,
+    frames,
     mathematics,
+    repair,
     benchmark,
 )
 
@@ -35,16 +41,10 @@ __all__ = ["EXERCISES", "check", "judge"]
 def check(exercise_id: str, answer: object) -> Verdict:
     """Print and return one sentence about an answer to an exercise of the book; it knows whether it ``is_right``.
 
-    Nothing that the answer does is an error here: the sentence says that it is right, which usual mistake it looks
-    like, where it first differs from the right answer, or what stopped it.
+    Nothing that the answer does is an error here. ``answer`` is the reader's function, without parentheses.
 
-    Args:
-        exercise_id: number of the exercise, such as "3a.1".
-        answer: the reader's function, without parentheses.
-
-    Example:
-        >>> verdict = check("0.0", len)  # doctest: +ELLIPSIS
-        There is no exercise 0.0; there are ...3a.1, 3a.2, 3a.3, ...
+    >>> verdict = check("0.0", len)  # doctest: +ELLIPSIS
+    There is no exercise 0.0; there are ...3a.1, 3a.2, 3a.3, ...
     """
     exercise = EXERCISES.get(exercise_id) if isinstance(exercise_id, str) else None
     if exercise is None:
