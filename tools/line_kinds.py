@@ -42,7 +42,7 @@ def line_kinds(source: str) -> list[str]:
 
 
 def refusal_lines(tree: ast.Module) -> set[int]:
-    """Return the numbers of the lines that only refuse: raises and their guards, functions that check, calls of them."""
+    """Return the numbers of the lines that only refuse: raises, their guards, functions that check, calls of these."""
     return {number for node in ast.walk(tree) if _refuses(node) for number in span(node)}
 
 
