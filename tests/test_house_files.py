@@ -11,6 +11,7 @@ import chapters
 import check_book
 import pytest
 import repository
+import tables
 import write_tables
 import yaml
 
@@ -111,7 +112,7 @@ def test_the_check_of_every_change_is_the_two_commands():
     assert (ROOT / ".ci/run").stat().st_mode & 0o100, ".ci/run must be executable"
 
 
-@pytest.mark.parametrize("page", write_tables.RESULT_PAGES)
+@pytest.mark.parametrize("page", tables.PAGES)
 def test_a_page_of_results_says_what_the_results_say(page):
     assert write_tables.result_page(page) == read(f"book/{page}.md"), "run `make tables`"
 
