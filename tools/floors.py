@@ -5,8 +5,6 @@ import every floor and the side rooms before them; no floor imports a side room.
 import statement and compares; README.md prints the table of what exists.
 """
 
-from __future__ import annotations
-
 import ast
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +117,19 @@ def floor_of(room: str) -> str:
     return next(key for key, floor in FLOORS.items() if room in floor.rooms)
 
 
+def room_of(module: str) -> str | None:
+    """Return the listed module that a dotted name belongs to: itself, or a package around it; None where none is."""
+    parts = module.split(".")
+    around = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((name for name in around if name in order()), None)
+
+
+def lies_low(room: str) -> bool:
+    """Return whether a module lies on a floor that a musician can use without PyTorch."""
+    keys = list(FLOORS)
+    return keys.index(floor_of(room)) <= keys.index(str(FLOORS_WITHOUT_TORCH))
+
+
 def module_name(path: Path, package_folder: Path) -> str:
     """Return the dotted name of a file inside the package, without the package's own name ("" for its ``__init__``)."""
     parts = path.relative_to(package_folder).with_suffix("").parts
@@ -129,7 +140,6 @@ def imported_modules(source: str, importer: str, is_package: bool = False) -> li
     """Return ``(line, dotted name)`` of everything a file imports, wherever in the file the statement stands.
 
     Args:
-        source: text of the file.
         importer: the file's dotted name, with the package's name in front.
         is_package: whether the file is an ``__init__``.
     """
@@ -138,12 +148,10 @@ def imported_modules(source: str, importer: str, is_package: bool = False) -> li
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = importer.split(".")
-                kept = parents[: len(parents) - node.level + (1 if is_package else 0)]
-                base = ".".join([*kept, *([node.module] if node.module else [])])
-            found += [(node.lineno, f"{base}.{alias.name}") for alias in node.names]
+            parents = importer.split(".")
+            kept = parents[: len(parents) - node.level + is_package] if node.level else []
+            base = [*kept, node.module] if node.module else kept
+            found += [(node.lineno, ".".join([*base, alias.name])) for alias in node.names]
     return found
 
 
@@ -151,57 +159,56 @@ def file_problems(source: str, module: str, is_package: bool = False) -> list[st
     """Return a sentence for each import of one file that the table forbids.
 
     Args:
-        source: text of the file.
-        module: dotted name inside the package, such as ``tokenizers.remi``.
+        module: dotted name inside the package, such as ``tokenizers.remi``; "" is the package's own ``__init__``.
         is_package: whether the file is an ``__init__``.
     """
-    ranks = order()
-    room = module.split(".")[0]
     imports = imported_modules(source, f"{PACKAGE}.{module}" if module else PACKAGE, is_package)
     if not module:
         return [f"line {line}: the package imports {name}; it must import nothing" for line, name in imports]
-    if room not in ranks:
-        return [f"{room} stands on no floor: add it to FLOORS in tools/floors.py"]
+    room, ranks = room_of(module), order()
+    if room is None:
+        return [f"{module} stands on no floor: add it to FLOORS in tools/floors.py"]
     problems = []
-    lies_low = floor_of(room) != SIDE and int(floor_of(room)) <= FLOORS_WITHOUT_TORCH
     for line, name in imports:
-        top, *rest = name.split(".")
-        if top == "torch" and lies_low:
+        top, _, inside = name.partition(".")
+        if top == "torch" and lies_low(room):
             problems.append(f"line {line}: {module} imports torch; floors 1 to {FLOORS_WITHOUT_TORCH} never do")
-        if top != PACKAGE or not rest or rest[0] == "__version__":
-            continue
-        if rest[0] != room and ranks.get(rest[0], len(ranks)) > ranks[room]:
-            problems.append(f"line {line}: {module} imports {rest[0]}, which does not lie below it")
+        if top == PACKAGE and inside not in ("", "__version__"):
+            other = room_of(inside)
+            if other is None or ranks[other] > ranks[room]:
+                problems.append(f"line {line}: {module} imports {other or inside}, which does not lie below it")
     return problems
 
 
 def library_problems(root: Path = ROOT) -> list[str]:
     """Return a sentence for each forbidden import of the whole library."""
     folder = root / PACKAGE
-    return [
-        f"{path.relative_to(root)}, {problem}"
-        for path in sorted(folder.rglob("*.py"))
-        for problem in file_problems(
-            path.read_text("utf-8"), module_name(path, folder), is_package=path.name == "__init__.py"
-        )
-    ]
+    problems = []
+    for path in sorted(folder.rglob("*.py")):
+        name, is_package = module_name(path, folder), path.name == "__init__.py"
+        found = file_problems(path.read_text("utf-8"), name, is_package)
+        problems += [f"{path.relative_to(root)}, {problem}" for problem in found]
+    return problems
 
 
-def existing_rooms(root: Path = ROOT) -> list[str]:
-    """Return the modules and packages directly under the library's folder."""
-    folder = root / PACKAGE
-    return [room for room in order() if (folder / f"{room}.py").is_file() or (folder / room / "__init__.py").is_file()]
+def existing_rooms(root: Path = ROOT) -> dict[str, str]:
+    """Return the files and folders of the listed modules that exist, as seen from the library's folder."""
+    found = {}
+    for room in order():
+        place = room.replace(".", "/")
+        for shown, file in ((f"{place}.py", f"{place}.py"), (f"{place}/", f"{place}/__init__.py")):
+            if (root / PACKAGE / file).is_file():
+                found[room] = shown
+    return found
 
 
 def table(root: Path = ROOT) -> str:
     """Return the table of README.md: every module that exists, floor by floor."""
-    existing = set(existing_rooms(root))
+    existing = existing_rooms(root)
     lines = ["| floor | | module | holds |", "|---|---|---|---|"]
     for key, floor in FLOORS.items():
-        shown = [(room, holds) for room, holds in floor.rooms.items() if room in existing]
-        for index, (room, holds) in enumerate(shown):
-            is_folder = (root / PACKAGE / room).is_dir()
-            file = f"{room}/" if is_folder else f"{room}.py"
+        shown = [(existing[room], holds) for room, holds in floor.rooms.items() if room in existing]
+        for index, (file, holds) in enumerate(shown):
             start = f"{key} | {floor.name}" if index == 0 else " | "
             lines.append(f"| {start} | [`{file}`]({PACKAGE}/{file}) | {holds} |")
     return "\n".join(lines)
