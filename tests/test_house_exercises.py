@@ -1,7 +1,5 @@
 """The notebooks quote their exercises from the library, word for word."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nbformat
