@@ -11,37 +11,26 @@ import pytest
 from library_source import PACKAGE, ROOT, bare_source, bare_tree, definitions, find_in_library
 
 ADDRESS = "https://github.com/someone/somewhere"
-TWIN = textwrap.dedent(
-    """\
-    ---
-    kernelspec:
-      display_name: Python 3
-      language: python
-      name: python3
-    ---
+TWIN = """\
+# A title
 
-    # A title
+Some text.
 
-    Some text.
++++ {"tags": ["wide"]}
 
-    +++ {"tags": ["wide"]}
+More text.
 
-    More text.
+```{code-cell} ipython3
+:tags: [only-here]
 
-    ```{code-cell} ipython3
-    :tags: [only-here]
+def double(number):
+    return 2 * number
+```
 
-    def double(number):
-        return 2 * number
-    ```
-
-    ```{code-cell} ipython3
-    print(double(21))
-    ```
-    """
-)
-
-
+```{code-cell} ipython3
+print(double(21))
+```
+"""
 LAST_CELL = "print(double(21))"
 
 

@@ -18,6 +18,7 @@ SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = ()
 MAX_DOORS = 45
+CHAPTER = r"(?m)^Chapter:(.*)$"
 
 
 def all_definitions(node: ast.Module | Definition, prefix: str = "") -> Iterator[tuple[str, Definition]]:
@@ -95,7 +96,7 @@ def is_too_long(node: Definition, kinds: list[str]) -> bool:
 
 def chapter_problems(heading: str) -> list[str]:
     """Return a sentence for each ``Chapter:`` line of a file that names no chapter or notebook, or is a second."""
-    lines = re.findall(r"^Chapter:(.*)$", heading, flags=re.MULTILINE)
+    lines = re.findall(CHAPTER, heading)
     problems = ["the file says Chapter: more than once"] if len(lines) > 1 else []
     for line in lines:
         named = re.findall(r"\b\d{1,2}[a-z]?\b", re.sub(r"\([^)]*\)", "", line))
@@ -115,12 +116,12 @@ def file_problems(source: str, package_heading: str = "") -> tuple[list[str], li
     problems = [] if heading else ["the file has no docstring"]
     problems += chapter_problems(heading)
     found = list(all_definitions(tree))
-    if "Chapter:" not in heading + package_heading and any(is_public(name, tree) for name, _ in found):
+    if not re.search(CHAPTER, f"{heading}\n{package_heading}") and any(is_public(name, tree) for name, _ in found):
         problems.append("the file does not say Chapter:")
     for name, node in found:
         if is_public(name, tree):
             problems += [f"{name} {problem}" for problem in wording_problems(node)]
-        if "Chapter:" in (ast.get_docstring(node) or ""):
+        if re.search(CHAPTER, ast.get_docstring(node) or ""):
             problems.append(f"{name} says Chapter:, which belongs into the docstring of the file")
     texts = [("the file", heading), *((name, ast.get_docstring(node) or "") for name, node in found)]
     problems += [f"{name} lists Raises:" for name, text in texts if re.search(r"^Raises:", text, flags=re.MULTILINE)]
