@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mini_musessl"
 KINDS = ("code", "docstring", "comment", "blank")
 LONGEST_FUNCTION = 25  # code lines: what a page shows
-N_WITHOUT_AIM, N_LARGEST, N_NAMES = 8, 10, 25  # lines that are printed
+N_WITHOUT_AIM, N_LARGEST, N_NAMES = 8, 10, 40  # lines that are printed
 
 
 def aims(root: Path = ROOT) -> dict[str, dict]:
@@ -138,9 +138,10 @@ def function_lines(root: Path = ROOT) -> list[str]:
     return [f"{name:<60}{n_lines:>4}" for n_lines, name in found[:N_LARGEST]]
 
 
-def names_in(source: str) -> set[str]:
-    """Return the names that code uses; those in strings and comments are no use."""
-    return {t.string for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.NAME}
+def names_in(source: str) -> Counter:
+    """Return how often code uses each name; what strings and comments say is no use."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return Counter(token.string for token in tokens if token.type == tokenize.NAME)
 
 
 def unused_names(root: Path = ROOT) -> dict[str, list[str]]:
@@ -165,7 +166,7 @@ def unused_names(root: Path = ROOT) -> dict[str, list[str]]:
                 continue
             users = [other for other in names if other != path and node.name in names[other]]
             is_used = len(users) > 1 or any(root / PACKAGE in user.parents for user in users)
-            is_returned = isinstance(node, ast.ClassDef) and len(re.findall(rf"\b{node.name}\b", source)) > 1
+            is_returned = isinstance(node, ast.ClassDef) and names_in(source)[node.name] > 1
             if not is_used and not is_returned:
                 by = f" ({users[0].name})" if users else ""
                 found.setdefault(path.relative_to(root / PACKAGE).as_posix(), []).append(node.name + by)
