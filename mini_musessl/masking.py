@@ -363,13 +363,13 @@ def may_mask_all(mask: Masker) -> bool:
 
 
 def draw_mask(
-    mask: Masker, frames: Frames, is_padding: IsPadding, generator: np.random.Generator, must_show: bool | None = None
+    mask: Masker, frames: Frames, is_padding: IsPadding, generator: np.random.Generator, may_hide_all: bool = False
 ) -> IsHidden:
     """Draw what is hidden: the door in front of all maskers.
 
     Args:
         mask: a masker, or ``functools.partial`` of one.
-        must_show: refuse a window that is hidden whole; by default unless ``may_mask_all(mask)``.
+        may_hide_all: a window may be hidden whole, as it may where ``may_mask_all(mask)``.
     """
     check_generator(generator, "draw_mask")
     share = getattr(mask, "keywords", {}).get("share", 0.5)
@@ -391,9 +391,9 @@ def draw_mask(
             f"Something must be hidden in each window, or nothing is asked of it; in window {int(asks.argmin())} "
             "nothing is. Cut longer windows, hide a larger share, or is the array upside down (True is hidden)?"
         )
-    if not shows.all() and (not may_mask_all(mask) if must_show is None else must_show):
+    if not (shows.all() or may_hide_all or may_mask_all(mask)):
         raise ValueError(
             f"Something must stay visible in each window; in window {int(shows.argmin())} every cell is hidden. Hide "
-            "less, cut longer windows, or train an orderless likelihood: mask_orderless, or weigh=orderless_weights."
+            "less, or train an orderless likelihood: mask_orderless, or weigh=orderless_weights."
         )
     return is_hidden

@@ -312,7 +312,7 @@ def test_the_door_hands_on_what_a_masker_draws():
 def test_only_what_may_hide_all_or_is_allowed_to_hides_a_window_whole():
     short = FRAMES[:, :1], NO_PADDING[:, :1]
     assert draw_mask(mask_orderless, *short, np.random.default_rng(0)).all(axis=(1, 2)).any()
-    everything = draw_mask(lambda frames, *_: frames > 0, *short, np.random.default_rng(0), must_show=False)
+    everything = draw_mask(lambda frames, *_: frames > 0, *short, np.random.default_rng(0), may_hide_all=True)
     assert everything.all()
 
 
