@@ -18,13 +18,14 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import calibration
 import numpy as np
 import torch
-from distillation import Distillation
+from distillation import distillation_loss
 from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
 from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
@@ -190,7 +191,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
     ids = [tokenizer.encode(piece).reshape(-1, 4) for piece in split["train"]]
     objective = next_frame_loss if setting.reads_frames else next_token_loss
     if setting.teachers:
-        objective = Distillation(load_teachers(setting.teachers, folder))
+        objective = partial(distillation_loss, teachers=load_teachers(setting.teachers, folder))
     model = setting.make_model(seed)
     config = dataclasses.replace(setting.training, seed=seed)
     if n_updates is not None:

@@ -154,6 +154,21 @@ def check_range(smallest: int, largest: int, n_ids: int, name: str = "Targets", 
         raise ValueError(f"{name} must lie in {lowest}..{n_ids - 1}; found {smallest}..{largest}. {VOCABULARY}")
 
 
+def check_logits(shape: Sequence[int], targets: np.ndarray) -> None:
+    """Refuse scores that do not belong to the targets, and targets that are not among the symbols that are scored.
+
+    Args:
+        shape: of the logits, the vocabulary last.
+        targets: ids as an array: to look at numbers on a GPU would wait for all that it has still to do.
+    """
+    if tuple(shape[:-1]) != targets.shape:
+        raise ValueError(
+            f"A model must score every target, so that its logits have the shape ({', '.join(map(str, targets.shape))},"
+            f" vocabulary); found {tuple(shape)}. Are axes swapped?"
+        )
+    check_range(int(targets.min()), int(targets.max()), shape[-1])
+
+
 def check_truth(name: str, values: Any, shape: Sequence[int], advice: str = "Compare first, as in x == 0.") -> None:
     """Refuse an array or a tensor that does not say True or False at every place of a shape."""
     if not str(values.dtype).endswith("bool"):
