@@ -134,18 +134,8 @@ def attribute_batches(
 ) -> Iterator[AttributeBatch]:
     """Draw batches of windows with their answers, without end; answers are computed once a piece.
 
-    Args:
-        pieces: whole pieces, or what ``label_attributes`` made of them.
-        n_windows: windows in a batch, drawn and transposed as by ``batches.random_frame_batches``, one step longer.
-        n_steps: steps in a window; the step too many is not shown, only asked for.
-        generator: source of chance; the same state gives the same batches.
-        semitones: intervals to draw from; ``range(1)`` for no transposition.
-
-    Example:
-        >>> grid = voices.from_pitches([[72, 67, 64, 48]] * 4 + [[74, 67, 65, 47]] * 16)
-        >>> batch = next(attribute_batches([grid], 2, 16, np.random.default_rng(0)))
-        >>> batch.frames.shape, batch.pitch.shape, batch.chord.shape
-        ((2, 16, 4), (2, 16, 4), (2, 16))
+    Windows are drawn and transposed as by ``batches.random_frame_batches``, one step longer than asked: the step too
+    many is not shown, only asked for.
     """
     labelled = _label_pieces(pieces)
     whole_number("n_steps", n_steps, lowest=1)
@@ -309,26 +299,16 @@ def _check_weights(weights: Mapping[str, float]) -> dict[str, float]:
 def evaluate_attributes(
     model: AttributeModel, pieces: Sequence[voices.VoiceGrid | PieceAttributes], n_windows: int = 16
 ) -> dict[str, float]:
-    """Measure each head on whole pieces, every step once, beside baselines that learn nothing.
-
-    Longer pieces are read in windows that overlap, so that half a context stands before each step that counts.
-
-    Args:
-        model: asked in evaluation mode, and left in the mode that it was in.
-        pieces: at least one.
-        n_windows: windows the network reads at once; changes nothing but speed.
+    """Measure each head on whole pieces, every step once, with half a context before it, beside baselines.
 
     Returns:
-        ``n_steps`` that were asked, ``pitch_moves_accuracy``, the accuracy at cells where the next symbol is another,
-        and for each question QUESTION ("pitch", "onset", "duration", "chord") of the model's heads:
+        ``n_steps``; ``pitch_moves_accuracy``, where the next symbol is another; and for each question of the heads
 
-        * ``QUESTION_nats``: mean of minus the logarithm of the probability of the right answer;
-        * ``QUESTION_accuracy``: share of the answers whose likeliest was right;
-        * ``QUESTION_chance_nats``, ``QUESTION_chance_accuracy``: of all answers alike;
-        * ``QUESTION_commonest_accuracy``: of always giving the commonest right answer of these pieces;
-        * ``QUESTION_same_again_accuracy``: of the rule of ``same_again``;
-        * ``QUESTION_same_again_nats``: of that rule, said with the probability that it deserves on these pieces, the
-          other answers alike.
+        * ``{question}_nats``, ``{question}_accuracy``: of the model;
+        * ``{question}_chance_nats``, ``{question}_chance_accuracy``: of all answers alike;
+        * ``{question}_commonest_accuracy``: of always giving the commonest right answer of these pieces;
+        * ``{question}_same_again_accuracy``: of the rule of ``same_again``, and ``{question}_same_again_nats``, of the
+          rule said with the probability that it deserves on these pieces, the other answers alike.
     """
     labelled = _label_pieces(pieces)
     rules = [same_again(piece) for piece in labelled]

@@ -82,12 +82,9 @@ class ViewPair:
 def make_views(
     batch: FrameBatch, views: Views, generator: np.random.Generator, pitch_ids: range = range(1, 47)
 ) -> ViewPair:
-    """Look twice at each window of a batch; what is hidden is marked, and its ids are left.
+    """Look twice at each window of a batch that is not transposed yet; what is hidden is marked, and its ids are left.
 
     Args:
-        batch: windows, not transposed yet, as ``batches.random_frame_batches`` draws them with ``semitones=range(1)``.
-        views: what is taken away.
-        generator: source of chance; the same state gives the same views.
         pitch_ids: ids that stand for consecutive pitches; other ids, such as the rest, do not move.
 
     Example:
@@ -175,22 +172,11 @@ def contrastive_batches(
     views: Views | None = None,
     hymns: ArrayLike | None = None,
 ) -> Iterator[ContrastiveBatch]:
-    """Draw batches of windows, each seen twice, without end; in each some window has a wrong candidate.
+    """Draw batches of windows of ``n_steps``, each seen twice, without end; some window has a wrong candidate.
 
     Args:
-        pieces: ids, one array (n_steps, 4) a piece.
-        n_windows: windows in a batch, at least 2: the others are what a window is told from.
-        n_steps: steps in a window, before a view is cropped from it.
-        generator: source of chance; the same state gives the same batches.
-        views: what is taken away; None for ``Views()``.
-        hymns: one number a piece, equal for settings of one hymn, such as ``corpora.melody_groups`` gives. Below 0,
-            such as -1: nobody knows the hymn, and the piece counts as one of its own. None where all do.
-
-    Example:
-        >>> pieces = [np.full((40, 4), 20), np.full((40, 4), 22)]
-        >>> batch = next(contrastive_batches(pieces, 5, 36, np.random.default_rng(0)))
-        >>> batch.frames.shape, batch.n_false_negatives
-        ((2, 5, 32, 4), 4)
+        hymns: one number a piece, equal for settings of one hymn, such as ``corpora.melody_groups`` gives. Below 0:
+            nobody knows the hymn, and the piece counts as one of its own. None where all do.
     """
     views = Views() if views is None else views
     whole_number("n_windows", n_windows, 2, advice="A batch without negatives teaches nothing: draw more windows.")
@@ -235,20 +221,11 @@ def info_nce(
 ) -> Float[Tensor, ""]:
     r"""Return the mean surprise, in nats, of each view when it picks its other half among all views of the batch.
 
-    With $n$ windows there are $2n$ views. View $i$ gives each candidate $j \ne i$ the probability
-    $\exp(\cos(z_i, z_j)/\tau) / \sum_{k \ne i} \exp(\cos(z_i, z_k)/\tau)$. Guessing costs $\ln(2n - 1)$.
+    View $i$ picks $j \ne i$ with probability $\exp(\cos(z_i, z_j)/\tau) / \sum_{k \ne i} \exp(\cos(z_i, z_k)/\tau)$.
 
     Args:
-        first: one vector a window, of its first view. Their lengths do not matter.
-        second: the vectors of the second views, in the same order.
-        temperature: cosines are divided by it. The smaller, the more the nearest wrong candidates count.
-        is_false_negative: True for two windows of which neither is a candidate of the other; False on the diagonal.
-            A view that has no wrong candidate left does not count.
-
-    Example:
-        >>> apart = torch.eye(4)
-        >>> round(info_nce(apart, apart, temperature=1.0).item(), 4)  # ln(1 + 6 / e)
-        1.1654
+        is_false_negative: True for two windows of which neither is a candidate of the other; False on the diagonal. A
+            view that has no wrong candidate left does not count.
     """
     points = functional.normalize(torch.cat((first, second)), dim=1)
     is_out = torch.eye(len(points), dtype=torch.bool, device=points.device)  # no view picks itself
@@ -342,11 +319,7 @@ def uniformity(points: Float[Tensor, "n_points d"]) -> float:
     """Return how evenly points lie on the unit sphere: the logarithm of the mean of exp(-2 squared distance).
 
     0 where all coincide, which is collapse; the lower, the more even; -4 at a mean squared distance of 2. Wang and
-    Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity on the Hypersphere".
-
-    Example:
-        >>> abs(round(uniformity(torch.ones(3, 5)), 3))
-        0.0
+    Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity on the Hypersphere" (2020).
     """
     unit = functional.normalize(points)
     is_pair = ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
@@ -358,12 +331,8 @@ def effective_rank(points: Float[Tensor, "n_points d"]) -> float:
     """Return in how many directions points spread: the exponential of the entropy of the shares of the directions.
 
     1 where all lie on one line, at most min(n_points - 1, d); 0 where all coincide. How far the points spread does not
-    count: points that have nearly collapsed can still differ in many directions, which ``uniformity`` sees through.
-    Roy and Vetterli, "The Effective Rank: A Measure of Effective Dimensionality" (2007).
-
-    Example:
-        >>> round(effective_rank(torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])), 3)
-        2.0
+    count: points that have nearly collapsed can still differ in many directions, which ``uniformity`` sees through. Roy
+    and Vetterli, "The Effective Rank: A Measure of Effective Dimensionality" (2007).
     """
     centred = (points - points.mean(dim=0)).double()
     spread = torch.linalg.svdvals(centred)  # one number a direction
@@ -383,13 +352,7 @@ def recall_at_1(
     Where several candidates are equally near, one of them is drawn; so a model that has collapsed scores chance.
 
     Args:
-        first: vectors of the first views, which ask.
-        second: of the second views, among which they choose.
-        is_left_out: True for two windows of which neither is a candidate of the other; None where there are none.
-
-    Example:
-        >>> recall_at_1(torch.eye(4), torch.eye(4)), recall_at_1(torch.ones(4, 2), torch.ones(4, 2))
-        ((1.0, 0.25), (0.25, 0.25))
+        is_left_out: True for two windows of which neither is a candidate of the other.
     """
     near = functional.normalize(first) @ functional.normalize(second).T
     if is_left_out is not None:

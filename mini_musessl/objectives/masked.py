@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mini_musessl.batches import FrameBatch, cut_frame_windows
-from mini_musessl.checks import check_batch, check_generator, check_logits, check_some, check_truth
-from mini_musessl.masking import MASKERS, Masker, Weigher, copy_next_door, may_mask_all, orderless_weights, weigher_of
+from mini_musessl.checks import check_batch, check_generator, check_logits, check_some
+from mini_musessl.masking import MASKERS, Masker, Weigher, copy_next_door, draw_mask, orderless_weights, weigher_of
 from mini_musessl.network.transformer import evaluation_mode, to_device_of
 
 
@@ -35,52 +35,21 @@ class MaskedBatch(FrameBatch):
 def masked_batches(
     frame_batches: Iterable[FrameBatch], mask: Masker, generator: np.random.Generator, weigh: Weigher | None = None
 ) -> Iterator[MaskedBatch]:
-    """Hide cells of one batch after the other.
+    """Hide cells of one batch after the other, drawn by ``mask``, such as ``masking.mask_notes``.
 
     Args:
-        frame_batches: such as ``batches.random_frame_batches`` draws.
-        mask: what to hide, such as ``masking.mask_notes``; other settings by ``functools.partial``.
-        generator: source of chance for what is hidden.
         weigh: how much each hidden cell counts; None for ``masking.weigher_of(mask)``: orderless weights for
             ``mask_orderless``, and equal weights for all else, mixtures with it among them.
-
-    Example:
-        >>> from mini_musessl import batches, masking
-        >>> frames = batches.random_frame_batches([np.full((40, 4), 20)], 2, 16, np.random.default_rng(0))
-        >>> batch = next(masked_batches(frames, masking.mask_cells, np.random.default_rng(1)))
-        >>> batch.is_hidden.sum(), batch.weights.sum()
-        (np.int64(32), np.float32(32.0))
     """
     check_generator(generator, "masked_batches")
     weigh = weigher_of(mask) if weigh is None else weigh
-    must_show = weigh is not orderless_weights and not may_mask_all(mask)
-    return (_mask(batch, mask, generator, weigh, must_show) for batch in frame_batches)
+    return (_mask(batch, mask, generator, weigh) for batch in frame_batches)
 
 
-def _mask(
-    batch: FrameBatch, mask: Masker, generator: np.random.Generator, weigh: Weigher, must_show: bool
-) -> MaskedBatch:
+def _mask(batch: FrameBatch, mask: Masker, generator: np.random.Generator, weigh: Weigher) -> MaskedBatch:
     """Hide cells of one batch."""
-    is_hidden = mask(batch.frames, batch.is_padding, generator)
-    _check_hidden(is_hidden, batch, must_show)
+    is_hidden = draw_mask(mask, batch.frames, batch.is_padding, generator, weigh is orderless_weights)
     return MaskedBatch(**vars(batch), is_hidden=is_hidden, weights=weigh(is_hidden, batch.is_padding))
-
-
-def _check_hidden(is_hidden: np.ndarray, batch: FrameBatch, must_show: bool) -> None:
-    """Refuse a masker that answers with something else, hides nothing of a window, or all where some must show."""
-    check_truth("What a masker hides", is_hidden, batch.frames.shape, "It returns True where a cell is hidden.")
-    is_music = ~batch.is_padding[..., None]
-    hides_some, shows_some = ((each & is_music).any(axis=(1, 2)) for each in (is_hidden, ~is_hidden))
-    if not hides_some.all():
-        raise ValueError(
-            f"Something must be hidden in each window, or nothing is asked of it; in window {int(hides_some.argmin())} "
-            "nothing is. Hide a larger share, or is the array upside down (True is hidden)?"
-        )
-    if must_show and not shows_some.all():
-        raise ValueError(
-            f"Something must stay visible in each window; in window {int(shows_some.argmin())} every cell is hidden. "
-            "Hide less, or train an orderless likelihood: mask_orderless, or weigh=orderless_weights."
-        )
 
 
 def hidden_cross_entropy(
@@ -91,14 +60,7 @@ def hidden_cross_entropy(
     """Return the weighted mean of minus the logarithm of the probability given to each hidden cell, in nats.
 
     Args:
-        logits: scores of all symbols for each cell.
-        frames: the ids that came.
         weights: above 0 on hidden cells of music, 0 on what can be seen and on padding.
-
-    Example:
-        >>> logits, frames = torch.zeros(1, 2, 4, 47), torch.ones(1, 2, 4, dtype=torch.long)
-        >>> round(hidden_cross_entropy(logits, frames, torch.ones(1, 2, 4)).item(), 4)
-        3.8501
     """
     is_target = weights > 0
     nats = functional.cross_entropy(logits[is_target].float(), frames[is_target], reduction="none")
@@ -106,14 +68,11 @@ def hidden_cross_entropy(
 
 
 def masked_loss(model: nn.Module, batch: MaskedBatch) -> tuple[Float[Tensor, ""], int]:
-    """Return the ``hidden_cross_entropy`` of a model on a batch, with its gradient, and the sum of the weights.
-
-    That sum is the number of hidden cells or, with ``orderless_weights``, of all cells of music.
+    """Return the ``hidden_cross_entropy`` of a batch, and the sum of the weights: hidden cells, or all cells of music.
 
     Args:
-        model: called with frames (n_windows, n_steps, 4), what is hidden in them, what is padding (None for nothing)
-            and the index in the piece of each window's first step; returns logits (n_windows, n_steps, 4, vocabulary).
-        batch: from ``masked_batches``.
+        model: called with frames (n_windows, n_steps, 4), what is hidden in them, what is padding (None: nothing) and
+            each window's first step in its piece; returns logits (n_windows, n_steps, 4, vocabulary).
     """
     check_batch(batch, MaskedBatch, "masked_loss", "masked_batches")
     place = _find_targets(batch)
@@ -151,18 +110,10 @@ def evaluate_masked(
 ) -> dict[str, float]:
     """Measure how well a model names hidden cells of windows of at most ``n_steps``, for each kind of masking.
 
-    Args:
-        model: as for ``masked_loss``.
-        pieces: ids, one array (n_steps, 4) a piece.
-        generator: source of chance for what is hidden; the same state hides the same.
-        kinds: maskers by name.
-        n_steps: most steps in a window.
-
     Returns:
-        For each kind ``{name}_nats``, the mean surprise at a hidden cell; ``{name}_accuracy``, the share of hidden
-        cells that the model finds likeliest; ``{name}_copying_accuracy``, that of ``masking.copy_next_door``. For
-        "orderless" all are weighted, and the nats are those of writing the windows in a random order. Beside them
-        ``uniform_nats``, the surprise of a model that knows nothing.
+        ``{kind}_nats``, the mean surprise at a hidden cell; ``{kind}_accuracy``, the share that the model finds
+        likeliest; ``{kind}_copying_accuracy``, that of ``masking.copy_next_door``. For "orderless" all are weighted,
+        and the nats are those of writing the windows in a random order. ``uniform_nats``: of a model without knowledge.
     """
     check_generator(generator, "evaluate_masked")
     batches = cut_frame_windows(pieces, n_steps)

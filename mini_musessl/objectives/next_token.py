@@ -20,9 +20,7 @@ def token_cross_entropy(
     targets: Int[Tensor, "batch time"],
     is_padding: Bool[Tensor, "batch time"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Return the mean of minus the logarithm of the probability given to each token that came, in nats per token.
-
-    Padding counts neither above nor below the fraction line.
+    """Return the mean surprise, in nats, at the tokens that came; padding counts neither above nor below the line.
 
     Example:
         >>> import torch
@@ -39,14 +37,7 @@ def frame_cross_entropy(
     frames: Int[Tensor, "batch n_steps n_voices"],
     is_padding: Bool[Tensor, "batch n_steps"],
 ) -> Float[Tensor, ""]:
-    """Return the same mean over the cells of frames; where a step is padding, none of its voices counts.
-
-    Example:
-        >>> import torch
-        >>> logits, frames = torch.zeros(1, 2, 4, 47), torch.ones(1, 2, 4, dtype=torch.long)
-        >>> round(frame_cross_entropy(logits, frames, torch.tensor([[False, True]])).item(), 4)
-        3.8501
-    """
+    """Return the mean surprise, in nats, at the cells that came; where a step is padding, none of its voices counts."""
     targets = frames.masked_fill(is_padding[..., None], -100)  # what cross_entropy leaves out of its mean
     return functional.cross_entropy(logits.flatten(0, 2).float(), targets.flatten().long())
 

@@ -39,20 +39,11 @@ def order_batches(
 ) -> Iterator[OrderBatch]:
     """Draw pairs of neighbouring windows without end; a coin says which of the two is shown first.
 
+    Pieces that are too short for two windows are left out.
+
     Args:
-        pieces: ids, one array (n_steps, 4) a piece; those that are too short for two windows are left out.
-        n_pairs: pairs in a batch.
-        n_steps: steps in a window.
-        generator: source of chance; the same state gives the same batches.
-        semitones: intervals by which a pair is moved, both windows alike.
         n_gap_steps: steps between the windows that are not shown. With 0 the seam can be compared: the end of one
             window with the beginning of the other.
-
-    Example:
-        >>> piece = np.arange(160).reshape(40, 4) % 47
-        >>> batch = next(order_batches([piece], 3, 16, np.random.default_rng(0)))
-        >>> batch.left.shape, batch.is_in_order.shape
-        ((3, 16, 4), (3,))
     """
     n_both = 2 * whole_number("n_steps", n_steps, lowest=1) + whole_number("n_gap_steps", n_gap_steps, lowest=0)
     check_generator(generator, "order_batches")
@@ -133,18 +124,10 @@ def evaluate_order(
 ) -> dict[str, float]:
     """Ask a model for the order of pairs of windows, and two rules that know nothing of music beside it.
 
-    Args:
-        model: an OrderModel; asked in evaluation mode, and left in the mode that it was in.
-        pieces: ids, one array (n_steps, 4) a piece.
-        generator: where the pairs come from, which are not transposed.
-        n_steps: steps in a window.
-        n_pairs: how many pairs are asked; several may come from one piece.
-        n_gap_steps: steps between the windows that are not shown.
-
     Returns:
         ``nats`` a pair and ``chance_nats``, ln 2; ``accuracy`` and ``chance_accuracy``, a half; ``n_pairs``;
-        ``seam_accuracy`` of ``seam_votes``, and ``last_chord_accuracy`` of the rule that the window whose last chord
-        is held longer comes last.
+        ``seam_accuracy`` of ``seam_votes``, and ``last_chord_accuracy`` of the rule that the window whose last chord is
+        held longer comes last.
     """
     batch = next(order_batches(pieces, n_pairs, n_steps, generator, range(1), n_gap_steps))
     left, right, is_in_order = to_device_of(model, batch.left, batch.right, batch.is_in_order)
