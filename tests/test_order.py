@@ -117,7 +117,7 @@ def test_what_has_no_order_is_refused(model):
     empty = OrderBatch(*(array[:0] for array in vars(batch).values()))
     for error, call, sentence in (
         (ValueError, lambda: order_batches([numbered(15), numbered(9)], 4, 8, rng()), "the longest of 2 has 15"),
-        (ValueError, lambda: order_batches([], 4, 8, rng()), "at least one piece; found none"),
+        (ValueError, lambda: order_batches([], 4, 8, rng()), "At least one piece is needed; found none"),
         (ValueError, lambda: order_batches([numbered(40)], 4, 8, rng(), n_gap_steps=-1), "n_gap_steps must be at"),
         (TypeError, lambda: order_loss(model, vars(batch)), "order_loss needs an? OrderBatch, .*; found dict"),
         (ValueError, lambda: order_loss(model, empty), "at least one target; found none"),

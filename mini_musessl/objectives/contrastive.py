@@ -304,7 +304,7 @@ def contrastive_loss(
 
 
 def alignment(first: Float[Tensor, "n_points d"], second: Float[Tensor, "n_points d"]) -> float:
-    """Return the mean squared distance of the two views of a window on the unit sphere (Wang and Isola, 2020).
+    """Return the mean squared distance of the two views of a window on the unit sphere: Wang and Isola, alpha = 2.
 
     0 where all views of a window coincide, 2 where they have nothing to do with each other, 4 at most.
 
@@ -319,7 +319,7 @@ def uniformity(points: Float[Tensor, "n_points d"]) -> float:
     """Return how evenly points lie on the unit sphere: the logarithm of the mean of exp(-2 squared distance).
 
     0 where all coincide, which is collapse; the lower, the more even; -4 at a mean squared distance of 2. Wang and
-    Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity on the Hypersphere" (2020).
+    Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity" (2020), t = 2.
     """
     unit = functional.normalize(points)
     is_pair = ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
