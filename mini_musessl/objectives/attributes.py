@@ -369,7 +369,7 @@ def same_again(piece: PieceAttributes) -> dict[str, np.ndarray]:
     n_more = np.stack([_as_long_as_before(piece.grid, voice) for voice in range(piece.frames.shape[1])], axis=1)
     step, beat_step = np.arange(len(piece.frames)), harmony.chord_labels(piece.grid)["step"].astype(np.int64)
     began = beat_step[np.searchsorted(beat_step, step, side="right") - 1]
-    so_far = harmony.label_spans(harmony.Sounding.of(piece.grid), began, step + 1)
+    so_far = harmony.label_spans(piece.grid, began, step + 1)
     return {
         "pitch": piece.frames,
         "onset": np.zeros_like(piece.onset),
