@@ -195,7 +195,11 @@ def test_what_does_not_fit_is_refused(frames, batch, pieces):
         (ValueError, lambda: hide(frames, mask_third_window), "in window 2 every cell is hidden. Hide less, or"),
         (TypeError, lambda: masked_batches([frames], mask_cells, 0), "masked_batches draws from .*; found int"),
         (TypeError, lambda: evaluate_masked(Table(), pieces, 0), "evaluate_masked draws from .*; found int"),
-        (ValueError, lambda: evaluate_masked(Table(), [], np.random.default_rng(0)), "At least one piece is needed; found none"),
+        (
+            ValueError,
+            lambda: evaluate_masked(Table(), [], np.random.default_rng(0)),
+            "At least one piece is needed; found none",
+        ),
         (TypeError, lambda: masked_loss(Table(), frames), "masked_loss needs a MaskedBatch, .*; found FrameBatch"),
         (ValueError, lambda: masked_loss(Table(), nothing), "at least one hidden cell of music; found none"),
         (ValueError, lambda: masked_loss(Table(n_symbols=11), batch), r"must lie in 0\.\.10; found 0\.\.46"),

@@ -228,7 +228,8 @@ def info_nce(
             view that has no wrong candidate left does not count.
     """
     points = functional.normalize(torch.cat((first, second)), dim=1)
-    is_out = torch.eye(len(points), dtype=torch.bool, device=points.device)  # no view picks itself
+    # No view picks itself, nor one of the same piece or hymn.
+    is_out = torch.eye(len(points), dtype=torch.bool, device=points.device)
     if is_false_negative is not None:
         is_out = is_out | is_false_negative.repeat(2, 2)
     scores = (points @ points.T / temperature).masked_fill(is_out, -math.inf)
@@ -312,7 +313,8 @@ def alignment(first: Float[Tensor, "n_points d"], second: Float[Tensor, "n_point
         >>> alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
         2.0
     """
-    return (functional.normalize(first) - functional.normalize(second)).square().sum(dim=1).mean().item()
+    apart = functional.normalize(first) - functional.normalize(second)
+    return apart.square().sum(dim=1).mean().item()
 
 
 def uniformity(points: Float[Tensor, "n_points d"]) -> float:

@@ -28,7 +28,7 @@ def token_cross_entropy(
         3.8501
     """
     if is_padding is not None:
-        targets = targets.masked_fill(is_padding, -100)  # what cross_entropy leaves out of its mean
+        targets = targets.masked_fill(is_padding, -100)  # left out of the mean
     return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten().long())
 
 
@@ -38,7 +38,7 @@ def frame_cross_entropy(
     is_padding: Bool[Tensor, "batch n_steps"],
 ) -> Float[Tensor, ""]:
     """Return the mean surprise, in nats, at the cells that came; where a step is padding, none of its voices counts."""
-    targets = frames.masked_fill(is_padding[..., None], -100)  # what cross_entropy leaves out of its mean
+    targets = frames.masked_fill(is_padding[..., None], -100)  # left out of the mean
     return functional.cross_entropy(logits.flatten(0, 2).float(), targets.flatten().long())
 
 
