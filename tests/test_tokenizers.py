@@ -513,7 +513,7 @@ REFUSED = [
     (lambda: Remi(meters=()), "at least one meter"),
     (lambda: Remi(meters=((4, 4), (4, 4))), r"each once; found \(\(4, 4\), \(4, 4\)\)"),
     (lambda: Remi(meters=((3, 16),), steps_per_quarter=1), "whole number of steps"),
-    (lambda: Remi(tempos=(float("nan"),)), "above 0 quarters a minute; found nan"),
+    (lambda: Remi(tempos=(float("nan"),)), "a finite number above 0; found nan"),
     (lambda: VoiceGridTokens(lowest_pitch=81, highest_pitch=36), r"highest_pitch must lie in 81\.\.127; found 36"),
     (lambda: VoiceGridTokens(voice_names=()), "at least one voice; found none"),
     (lambda: replace(MIDI, lowest_pitch=21).encode(piece_of([0], [4], [20])), r"lie in 21\.\.127; found 20\.\.20. Tra"),
