@@ -86,7 +86,7 @@ def label_attributes(grid: voices.VoiceGrid) -> PieceAttributes:
 
 
 def transpose_chords(chords: ArrayLike, semitones: ArrayLike) -> Int[np.ndarray, "*shape"]:
-    """Move the roots of numbered chords up; their qualities stay, and so do 0, which is no chord, and ``NO_TARGET``.
+    """Move the roots of numbered chords up; their qualities stay, and so do 0 (no chord) and ``NO_TARGET``.
 
     Example:
         >>> transpose_chords([1, 24, 0, -1], 2).tolist()  # C, Bm, none, not asked
@@ -132,7 +132,7 @@ def attribute_batches(
     generator: np.random.Generator,
     semitones: range = range(-5, 7),
 ) -> Iterator[AttributeBatch]:
-    """Draw batches of windows with their answers, without end; answers are computed once a piece.
+    """Draw batches of windows with their answers, without end; answers are computed once per piece.
 
     Windows are drawn and transposed as by ``batches.random_frame_batches``, one step longer than asked: the step too
     many is not shown, only asked for.
@@ -207,7 +207,7 @@ class AttributeModel(nn.Module):
         self.heads = nn.ModuleDict()
         for place, name in enumerate(HEADS):
             if name in wanted:
-                n_cells = 1 if name == "harmony" else config.n_voices  # one answer a voice, or one for all
+                n_cells = 1 if name == "harmony" else config.n_voices  # one answer per voice, or one for all
                 n_answers = sum(QUESTIONS[question] for question in HEADS[name])
                 sizes = replace(config, n_voices=n_cells, vocabulary_size=n_answers)
                 self.heads[name] = CellHead(sizes, seed + 1000 * place)

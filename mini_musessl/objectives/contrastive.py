@@ -119,7 +119,7 @@ def _crop(batch: FrameBatch, n_view_steps: int, generator: np.random.Generator) 
 
 
 def _draw_intervals(batch: FrameBatch, views: Views, generator: np.random.Generator, pitch_ids: range) -> np.ndarray:
-    """Draw intervals (2, n_windows): one a view, or one for both, of those that the whole window allows."""
+    """Draw intervals (2, n_windows): one per view, or one for both, of those that the whole window allows."""
     shift = np.zeros((2, len(batch.frames)), np.int64)
     for row, (frames, is_padding) in enumerate(zip(batch.frames, batch.is_padding, strict=True)):
         allowed = allowed_intervals(frames[~is_padding], pitch_ids, views.semitones)
@@ -175,7 +175,7 @@ def contrastive_batches(
     """Draw batches of windows of ``n_steps``, each seen twice, without end; some window has a wrong candidate.
 
     Args:
-        hymns: one number a piece, equal for settings of one hymn, such as ``corpora.melody_groups`` gives. Below 0:
+        hymns: one number per piece, equal for settings of one hymn, such as ``corpora.melody_groups`` gives. Below 0:
             nobody knows the hymn, and the piece counts as one of its own. None where all do.
     """
     views = Views() if views is None else views
@@ -337,7 +337,7 @@ def effective_rank(points: Float[Tensor, "n_points d"]) -> float:
     and Vetterli, "The Effective Rank: A Measure of Effective Dimensionality" (2007).
     """
     centred = (points - points.mean(dim=0)).double()
-    spread = torch.linalg.svdvals(centred)  # one number a direction
+    spread = torch.linalg.svdvals(centred)  # one number per direction
     if spread[0] <= 1e-6 * points.double().norm():  # what is left is rounding
         return 0.0
     share = spread / spread.sum()
@@ -376,7 +376,7 @@ def evaluate_contrastive(
     hymns: ArrayLike | None = None,
     temperature: float = 0.1,
 ) -> dict[str, float]:
-    """Show a model two views of one window a piece, and see whether it finds them and whether it has collapsed.
+    """Show a model two views of one window per piece, and see whether it finds them and whether it has collapsed.
 
     Args:
         model: a ContrastiveModel; asked in evaluation mode, and left in the mode that it was in.
@@ -384,7 +384,7 @@ def evaluate_contrastive(
         temperature: of the loss.
 
     Returns:
-        ``nats`` and ``chance_nats`` (of guessing) a view; ``recall_at_1`` and ``chance_recall_at_1``; ``alignment``
+        ``nats`` and ``chance_nats`` (of guessing) per view; ``recall_at_1`` and ``chance_recall_at_1``; ``alignment``
         and ``uniformity``; ``projection_rank`` and ``encoder_rank``, the ``effective_rank`` behind and before the head;
         ``n_windows`` and ``n_false_negatives``, pairs of windows that were left out.
     """

@@ -51,7 +51,7 @@ def order_batches(
     if len(pieces) and not len(long_enough):
         raise ValueError(
             f"Order needs pieces that hold two windows, here {n_both} steps; the longest of {len(pieces)} has "
-            f"{max(map(len, pieces))}. Make the windows shorter: one window a piece has no order."
+            f"{max(map(len, pieces))}. Make the windows shorter: one window per piece has no order."
         )
     stretches = random_frame_batches([pieces[i] for i in long_enough], n_pairs, n_both, generator, semitones)
     return (_flip_coins(stretch, n_steps, generator, long_enough) for stretch in stretches)
@@ -125,7 +125,7 @@ def evaluate_order(
     """Ask a model for the order of pairs of windows, and two rules that know nothing of music beside it.
 
     Returns:
-        ``nats`` a pair and ``chance_nats``, ln 2; ``accuracy`` and ``chance_accuracy``, a half; ``n_pairs``;
+        ``nats`` per pair and ``chance_nats``, ln 2; ``accuracy`` and ``chance_accuracy``, a half; ``n_pairs``;
         ``seam_accuracy`` of ``seam_votes``, and ``last_chord_accuracy`` of the rule that the window whose last chord is
         held longer comes last.
     """
