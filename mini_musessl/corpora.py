@@ -285,14 +285,11 @@ def melody_groups(chorales: Sequence[voices.VoiceGrid]) -> Int[np.ndarray, " n_c
 
 
 def duplicates(chorales: Sequence[voices.VoiceGrid]) -> list[tuple[str, str, float]]:
-    """Find pairs of chorales that are the same music, in any key.
-
-    A run is a beat and the next: the eight pitches as pitch classes, counted from the soprano's first. So a bass that
-    is written an octave lower does not matter, nor does what happens between the beats.
+    """Find pairs of chorales that are the same music, in any key, with the bass in any octave.
 
     Returns:
-        For each pair its two names, in the order given, and the share of the shorter piece's runs that occur in the
-        other, at least ``SAME_MUSIC``; the most alike first.
+        For each pair its two names, in the order given, and the share of the shorter piece's ``harmony_runs`` that
+        occur in the other, at least ``SAME_MUSIC``; the most alike first.
     """
     share = shared_runs([harmony_runs(grid) for grid in chorales])
     pairs = np.argwhere(np.triu(share >= SAME_MUSIC, 1))

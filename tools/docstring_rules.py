@@ -17,10 +17,16 @@ from line_kinds import Definition, docstring_of, line_kinds, span
 SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = (
+    "corpora.load_chorales",
+    "corpora.melody_groups",
+    "corpora.rebuilt_split",
     "generation.gibbs.infill",
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",
     "generation.sampling.sample",
+    "midi.read_midi",
+    "midi.write_midi",
+    "tunes.load_tunes",
 )
 MAX_DOORS = 45
 CHAPTER = r"(?m)^Chapter:(.*)$"
