@@ -25,10 +25,8 @@ from mini_musessl.checks import check_choice, whole_number
 
 
 def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
-    """Spell a pitch class, 0..11, as is usual under a key signature, -7..7.
-
-    The twelve names are the scale of the major key, the lowered seventh degree, and the sharpened ones that its
-    relative minor and its secondary dominants use: from 2 fifths below the place of the signature to 9 above.
+    """Spell a pitch class, 0..11, as is usual under a key signature, -7..7: by the scale of its major key, the
+    lowered seventh degree, and the sharpened ones that its relative minor and its secondary dominants use.
 
     Example:
         >>> pitch_class_name(8), pitch_class_name(8, fifths=-3)
@@ -229,10 +227,7 @@ def chord_names(chords: np.ndarray, fifths: int = 0) -> list[str]:
 
 
 def chord_classes(chords: np.ndarray) -> Int[np.ndarray, " n_chords"]:
-    """Number chords for a classifier: 0 is none, then ``1 + 12 * quality + root``; the bass is left out.
-
-    The qualities count in the order of ``QUALITIES``: 1..12 are the major triads from C to B, 13..24 the minor ones,
-    and the last, 108, is the diminished seventh on B. The numbering is fixed.
+    """Number chords for a classifier, in a fixed order: 0 is none, then ``1 + 12 * quality + root``.
 
     Example:
         >>> chord_classes(np.array([(0, 0, 0, 0), (4, 9, 1, 9), (8, -1, -1, 0)], CHORD_DTYPE)).tolist()
@@ -303,7 +298,8 @@ def key_correlations(chroma: Float[np.ndarray, " 12"]) -> Float[np.ndarray, " 24
     centred = KEY_PROFILES - KEY_PROFILES.mean(axis=1, keepdims=True)
     deviation = chroma - chroma.mean()
     spread = np.sqrt((centred**2).sum(axis=1) * (deviation**2).sum())
-    return (centred @ deviation / spread).round(12)  # so that rounding does not decide between equal keys
+    # Rounded, so that the order of summation does not decide between equal keys.
+    return (centred @ deviation / spread).round(12)
 
 
 def find_key(chroma: ArrayLike) -> Key:
