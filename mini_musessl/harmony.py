@@ -6,7 +6,7 @@ and with human analysts stands in the docstring of each function.
 
 Conventions:
     chroma: float (12,), how much of the sounding time each pitch class has; sums to 1, or to 0 where nothing sounds.
-    chords: structured array of ``CHORD_DTYPE``, one row a beat; a beat is a quarter counted from the bar line.
+    chords: structured array of ``CHORD_DTYPE``, one row per beat; a beat is a quarter counted from the bar line.
     fifths: position of a key signature, sharps positive: G major and E minor have 1.
 
 Chapter: 3a (pitch, rhythm and harmony as arrays).
@@ -115,7 +115,7 @@ N_CHORD_CLASSES = 1 + 12 * len(QUALITIES)
 
 CHORD_DTYPE = np.dtype([("step", np.int32), ("root", np.int8), ("quality", np.int8), ("bass", np.int8)])
 
-# One row for each of the 108 chords, 12 roots for each quality; one column a pitch class.
+# One row for each of the 108 chords, 12 roots for each quality; one column per pitch class.
 _TONES = np.array(
     [[(pitch - root) % 12 in tones for pitch in range(12)] for tones in CHORD_TONES.values() for root in range(12)],
     float,
@@ -163,7 +163,7 @@ def chord_labels(grid: voices.VoiceGrid) -> np.ndarray:
     were chosen on these 18 chorales, so expect a little less elsewhere.
 
     Returns:
-        structured array of ``CHORD_DTYPE``, one row a beat: ``step`` where it begins, ``root`` and ``bass`` as pitch
+        structured array of ``CHORD_DTYPE``, one row per beat: ``step`` where it begins, ``root`` and ``bass`` as pitch
         classes 0..11 or -1, ``quality`` as an index into ``QUALITIES`` or -1. The bass is the lowest note at the
         beginning of the beat, chord tone or not.
 
@@ -345,7 +345,7 @@ def _checked_chroma(chroma: ArrayLike) -> Float[np.ndarray, " 12"]:
     amount = np.asarray(chroma)
     if amount.shape != (12,) or amount.dtype.kind not in "iuf" or not (np.isfinite(amount) & (amount >= 0)).all():
         raise ValueError(
-            f"A chroma must hold 12 finite amounts of 0 or more, one a pitch class; found {amount.dtype} of shape "
+            f"A chroma must hold 12 finite amounts of 0 or more, one per pitch class; found {amount.dtype} of shape "
             f"{amount.shape}. Make one with harmony.chroma."
         )
     if np.ptp(amount) <= 1e-9 * amount.max():  # what rounding leaves is no difference

@@ -248,7 +248,7 @@ def test_ends_do_not_wrap_around_the_integers():
         (lambda p: Meter(0, 0, 4), ValueError, "power of two below it; found 0/4"),
         (lambda p: Meter(0, 4, 3), ValueError, "power of two below it; found 4/3"),
         (lambda p: Meter(0.5, 4, 4), TypeError, "step must be a whole number; found 0.5"),
-        (lambda p: Meter(0, 7, 16).bar_length_step(2), ValueError, "7/16 at 2 steps a quarter is not"),
+        (lambda p: Meter(0, 7, 16).bar_length_step(2), ValueError, "7/16 at 2 steps per quarter is not"),
         (lambda p: music.as_meter("4/4"), TypeError, "pair of whole numbers, .*found '4/4'"),
         (lambda p: Tempo(0, 0.0), ValueError, "must be a finite number above 0; found 0.0. 120 is the MIDI default"),
         (lambda p: Tempo(0, float("nan")), ValueError, "must be a finite number above 0; found nan"),
@@ -261,7 +261,7 @@ def test_ends_do_not_wrap_around_the_integers():
         (lambda p: music.cut(p, 0, 121), ValueError, "Are these seconds or bars"),
         (lambda p: music.cut(p, 0, 12.5), TypeError, "stop_step must be a whole number; found 12.5. Are these seconds"),
         (lambda p: music.join([]), ValueError, "at least one piece; found none"),
-        (lambda p: music.join([p, music.change_grid(p, 12)]), ValueError, "piece 1 has 12 steps a quarter"),
+        (lambda p: music.join([p, music.change_grid(p, 12)]), ValueError, "piece 1 has 12 steps per quarter"),
         (
             lambda p: music.join([p, Piece(p.notes, parts=(Part("b"),))]),
             ValueError,
