@@ -231,7 +231,7 @@ class Piece:
     def __repr__(self) -> str:
         return (
             f"Piece({self.title!r}, {len(self.notes)} notes, {len(self.parts)} parts, {self.n_steps} steps, "
-            f"{self.steps_per_quarter} steps per quarter)"
+            f"{self.steps_per_quarter} steps a quarter)"
         )
 
 
