@@ -167,7 +167,7 @@ def test_a_piece_without_notes_is_a_piece():
         (dict(onset_step=[[0], [1, 2]]), TypeError, "found lists of unequal length"),
         (dict(onset_step=[1e300]), TypeError, r"found 1e\+300 at place 0"),
         (dict(onset_step=np.array([2**64 - 1])), TypeError, "found 18446744073709551615 at place 0"),
-        (dict(onset_step=[[0, 1]]), ValueError, r"one row, one entry a note; found the shapes .*\(1, 2\)"),
+        (dict(onset_step=[[0, 1]]), ValueError, r"one row, one entry per note; found the shapes .*\(1, 2\)"),
         (dict(onset_step=[0, 1], duration_step=[1, 1, 1]), ValueError, r"found the shapes .*\(2,\).*\(3,\)"),
         (dict(onset_step=[-1]), ValueError, r"onset_step must lie in 0\.\.2147483647; found -1 at note 0"),
         (dict(onset_step=[2**40]), ValueError, "found 1099511627776 at note 0"),
