@@ -24,9 +24,14 @@ DOORS: tuple[str, ...] = (
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",
     "generation.sampling.sample",
+    "harmony.cadences",
+    "harmony.chord_labels",
+    "harmony.chroma",
+    "harmony.find_key",
     "midi.read_midi",
     "midi.write_midi",
     "tunes.load_tunes",
+    "voices.from_pitches",
 )
 MAX_DOORS = 45
 CHAPTER = r"(?m)^Chapter:(.*)$"
