@@ -680,7 +680,7 @@ def counting_models() -> Answer:
         seen, hidden = (infilling.draw_hidden(each, hide, chance(0)) for each in (known, asked))
         model = NeighbourCounts(known, seen)
         found[f"neighbours, {name}"] = describe_infilling(infilling.evaluate_infilling(model, asked, hidden))
-        uniform = infilling.evaluate_infilling(infilling.counting.Uniform(), asked, hidden)
+        uniform = infilling.evaluate_infilling(counting.Uniform(), asked, hidden)
         found[f"uniform cells, {name}"] = describe_infilling(uniform)
     rows = [TOKENS.encode(grid) for grid in (*known, *asked)]
     found["marks"] = [number(counting.uniform_nats(47)), number(counting.unigram_nats(rows[:40], rows[40:], 47))]

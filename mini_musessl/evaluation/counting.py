@@ -52,12 +52,9 @@ def uniform_nats(vocabulary_size: int) -> float:
 def unigram_probabilities(
     pieces: Sequence[ArrayLike], vocabulary_size: int, n_voices: int = 4
 ) -> Float[np.ndarray, "n_voices vocabulary_size"]:
-    """Count how often each voice sings each symbol, and one more, so that no symbol is impossible.
+    """Count how often each voice sings each symbol, and one more, so that none is impossible.
 
-    Args:
-        pieces: token ids, one row per piece; token i belongs to voice ``i % n_voices``.
-        vocabulary_size: number of symbols.
-        n_voices: tables to keep apart; 1 for tokens without voices.
+    Token i of a piece belongs to voice ``i % n_voices``; tokens without voices have 1.
 
     Example:
         >>> unigram_probabilities([[0, 0, 1]], vocabulary_size=2, n_voices=1).tolist()
