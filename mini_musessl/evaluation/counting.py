@@ -187,7 +187,7 @@ class NGram(CountingModel):
     """
 
     def __init__(self, chorales: Chorales, order: int = 8, semitones: range = range(-5, 7)) -> None:
-        self.order = whole_number("order", order, lowest=1, highest=11)  # more would not fit in 64 bits
+        self.order = whole_number("order", order, 1, 11)  # contexts of more do not fit in 64 bits
         pitch_ids = range(1, N_SYMBOLS)
         moved = [
             transpose_ids(ids, interval, pitch_ids)
@@ -214,7 +214,7 @@ class NGram(CountingModel):
     def shorten(self, order: int) -> "NGram":
         """Return the n-gram of a lower order, with the same counts."""
         shorter = copy(self)
-        shorter.order = whole_number("order", order, lowest=1, highest=self.order)
+        shorter.order = whole_number("order", order, 1, self.order)
         return shorter
 
 
