@@ -227,9 +227,9 @@ def test_company_and_order_of_chorales_change_nothing(make):
 @pytest.mark.parametrize(
     ("model", "pitch", "error", "sentence"),
     [
-        (Uniform(), [60, 62], ValueError, r"VoiceGrid or MIDI pitches of the shape \(n_steps, 4\)"),
+        (Uniform(), [60, 62], ValueError, r"one column for each of 4 voices; found shape \(2,\)"),
         (Uniform(), [[37, 37, 37, 13]], ValueError, r"Pitches must lie in 36\.\.81; found 13"),
-        (Uniform(), np.zeros((0, 4), int), ValueError, "one chorale is needed, and a step in each; found none"),
+        (Uniform(), np.zeros((0, 4), int), ValueError, "Each chorale needs a step; found none"),
         ({}, [[60] * 4], TypeError, r"have a method token_log_probs\(ids\); found dict"),
         (MusicTransformer(CONFIG), [[60] * 4], ValueError, "The benchmark has 47 symbols.*this network has 11"),
         (FrameTransformer(FrameConfig(11)), [[60] * 4], ValueError, "this network has 11"),

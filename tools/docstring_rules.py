@@ -17,6 +17,10 @@ from line_kinds import Definition, docstring_of, line_kinds, span
 SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = (
+    "evaluation.causality.check_causality",
+    "evaluation.infilling.evaluate_infilling",
+    "evaluation.likelihood.compare",
+    "evaluation.voice_leading.parallels",
     "generation.gibbs.infill",
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",
