@@ -25,6 +25,11 @@ DOORS: tuple[str, ...] = (
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",
     "generation.sampling.sample",
+    "harmony.cadences",
+    "harmony.chord_labels",
+    "harmony.chroma",
+    "harmony.find_key",
+    "voices.from_pitches",
 )
 MAX_DOORS = 45
 CHAPTER = r"(?m)^Chapter:(.*)$"
