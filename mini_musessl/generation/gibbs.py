@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from mini_musessl.checks import whole_number
+from mini_musessl.checks import check_truth, whole_number
 from mini_musessl.generation.sampling import Sampling, check_generator, check_ids
-from mini_musessl.network.encoder import MaskedTransformer, check_hidden
+from mini_musessl.network.encoder import MaskedTransformer
 from mini_musessl.voices import REST, VoiceGrid
 
 # --- Whole pieces through a network that reads a window: each cell is scored where it stands best
@@ -330,7 +330,7 @@ def _as_hidden(
         hidden = torch.as_tensor(is_hidden).cpu()
     except (TypeError, ValueError, RuntimeError):
         raise ValueError("is_hidden must be an array of True and False; this cannot be made one.") from None
-    check_hidden(frames, hidden)
+    check_truth("is_hidden", hidden, frames.shape)
     return hidden
 
 
