@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONHASHSEED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test test-slow lab notebooks results tables clean
+.PHONY: help install book test test-slow lab notebooks results tables size clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ results: $(INSTALLED)  ## run the experiments (hours; the runs of jsb.py that ex
 
 tables: $(INSTALLED)  ## write _toc.yml and the tables of README.md from what exists
 	@$(BIN)/python tools/write_tables.py
+
+size: $(INSTALLED)  ## how large everything is, beside the aims of tools/size_aims.toml
+	@$(BIN)/python tools/size.py
 
 clean:  ## remove .venv, the built book and every cache of the tools (not the data cache)
 	@rm -rf .venv _build build dist .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info notebooks/.ipynb_checkpoints

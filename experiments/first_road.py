@@ -1,12 +1,10 @@
-"""Notebook 00 with three seeds: marks, the small network, and what a known tune is worth to it.
+"""Notebook 00 with three seeds: baselines, the small network, and what a known tune is worth to it.
 
 python experiments/first_road.py       # about four minutes on one core; writes mini_musessl/results/first_road.json
 python experiments/first_road.py --updates 20 --folder .       # a quick look
 
 Chosen on the validation part; the test part is scored once, with the setting that the notebook uses.
 """
-
-from __future__ import annotations
 
 import argparse
 import time
@@ -30,12 +28,6 @@ def train_network(tokens: dict[str, list[np.ndarray]], vocabulary_size: int, see
 
     Args:
         tokens: token ids by part of the split.
-        vocabulary_size: number of symbols.
-        seed: source of all chance.
-        n_updates: how often the weights change.
-
-    Returns:
-        The trained model.
     """
     model = MusicTransformer(TransformerConfig(vocabulary_size=vocabulary_size, d_model=128, n_layers=2), seed=seed)
     batches = random_batches(
@@ -55,12 +47,10 @@ def train_network(tokens: dict[str, list[np.ndarray]], vocabulary_size: int, see
 
 
 def compare_tunes(piece_nats: np.ndarray, names: list[str], known: list[str]) -> dict[str, float]:
-    """Compare pieces whose tune occurs in training with the others.
+    """Compare pieces whose tune occurs in training, the known ones, with the others.
 
     Args:
-        piece_nats: (n_pieces,), mean nats a token of each piece.
-        names: name of each piece.
-        known: names of the pieces whose tune occurs in training.
+        piece_nats: (n_pieces,), mean nats per token of each piece.
 
     Returns:
         Means of both kinds, their difference, and its 95 % bootstrap range over pieces.

@@ -11,13 +11,10 @@ by the validation part; each run scores the test part once, when it has ended.
 The data is downloaded on the first run, or read from the file that MUSESSL_JSB names.
 """
 
-from __future__ import annotations
-
-import argparse
 import dataclasses
-import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,8 @@ import torch
 from distillation import Distillation
 from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
-from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
+from kept_runs import keep, read_options, shorten
+from provenance import COMMIT_AT_START, ROOT, describe_command, find_processor, write_result
 
 from mini_musessl import corpora, training
 from mini_musessl.batches import random_batches, random_frame_batches
@@ -39,7 +37,7 @@ from mini_musessl.training import checkpoints
 
 PARTS = ("train", "valid", "test")
 RUNS = ROOT / "experiments" / "runs"
-LADDER = {
+BASELINES = {
     "uniform": lambda chorales: counting.Uniform(),
     "unigram per voice": counting.Unigram,
     "same again": counting.SameAgain,
@@ -63,13 +61,7 @@ def load_data(name: str) -> dict[str, list]:
 
 
 def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator[Any]:
-    """Draw batches for a setting without end.
-
-    Args:
-        setting: sizes of windows, and whether to transpose.
-        ids: training pieces, each (n_steps, 4).
-        seed: source of the order.
-    """
+    """Draw batches for a setting without end, from the ids of pieces, each (n_steps, 4)."""
     generator, semitones = np.random.default_rng(seed), range(-5, 7) if setting.transposes else range(1)
     if setting.reads_frames:
         return random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones)
@@ -85,18 +77,15 @@ def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator
     )
 
 
-def load_teachers(name: str, folder: Path) -> list[torch.nn.Module]:
-    """Return the kept networks of a setting, one a seed.
-
-    Args:
-        name: of the setting.
-        folder: where runs are kept.
-
-    Raises:
-        SystemExit: a run has not ended.
-    """
+def find_networks(name: str, folder: Path) -> dict[int, Path]:
+    """Return by seed where the networks of a setting are kept, once their runs have ended."""
     setting = next(setting for setting in SETTINGS if setting.name == name)
-    paths = [folder / f"{setting.file_name}-{seed}.safetensors" for seed in setting.seeds]
+    return {seed: folder / f"{setting.file_name}-{seed}.safetensors" for seed in setting.seeds}
+
+
+def load_teachers(name: str, folder: Path) -> list[torch.nn.Module]:
+    """Return the kept networks of a setting, one per seed."""
+    paths = find_networks(name, folder).values()
     missing = [path.stem for path in paths if not path.exists()]
     if missing:
         raise SystemExit(f"Teachers must be trained before their students; {', '.join(missing)} did not end yet.")
@@ -132,9 +121,9 @@ def score_parts(model: object, split: dict[str, list]) -> dict[str, Any]:
 
 
 def count(data: str) -> list[dict[str, Any]]:
-    """Return the rows of the counting ladder."""
+    """Return the rows of the models that count."""
     split, rows = load_data(data), []
-    for name, make in LADDER.items():
+    for name, make in BASELINES.items():
         began = time.process_time()
         model = make(split["train"])
         seconds = time.process_time() - began
@@ -147,54 +136,46 @@ def count(data: str) -> list[dict[str, Any]]:
 def score_together(name: str, folder: Path) -> list[dict[str, Any]]:
     """Return the rows of the networks of a setting together, and of its first one in twelve keys; none without them.
 
-    They are no single models: they say how much of a loss is chance, and what a student could learn.
-
-    Args:
-        name: of the setting.
-        folder: where runs are kept, and where scores are kept once they are known.
+    They are not single models: they say how much of a loss is chance, and what a student could learn.
     """
-    path = folder / "together.json"
-    setting = next(setting for setting in SETTINGS if setting.name == name)
-    if not all((folder / f"{setting.file_name}-{seed}.safetensors").exists() for seed in setting.seeds):
-        return []
-    if not path.exists():
+    paths = find_networks(name, folder)
+
+    def score() -> list[dict[str, Any]]:
         networks, split = load_teachers(name, folder), load_data("JSB")
         ensembles = {
             f"{name}: {len(networks)} seeds together": Ensemble(networks),
-            f"{name}: seed {setting.seeds[0]} in twelve keys": Ensemble(networks[:1], range(-5, 7)),
+            f"{name}: seed {min(paths)} in twelve keys": Ensemble(networks[:1], range(-5, 7)),
         }
-        rows = [
+        return [
             {"model": about, "group": "together", "data": "JSB", "seconds": 0.0, **score_parts(model, split)}
             for about, model in ensembles.items()
         ]
-        path.write_text(json.dumps(rows), "utf-8")
-    return json.loads(path.read_text("utf-8"))
+
+    is_ready = all(path.exists() for path in paths.values())
+    return keep(folder / "together.json", score) if is_ready else []
 
 
 def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
     """Train and score one model, or read the row of the run that has ended.
 
     Args:
-        setting: what to train.
-        seed: of the first weights, the order of the data and dropout.
         folder: where runs are kept.
         n_updates: fewer updates than the setting says, for a quick look.
-
-    Returns:
-        The row of the result.
     """
+    path = folder / f"{setting.file_name}-{seed}.json"
+    return keep(path, partial(train_and_score, setting, seed, folder, n_updates))
+
+
+def train_and_score(setting: Setting, seed: int, folder: Path, n_updates: int | None) -> dict[str, Any]:
+    """Train and score one model, and return its row; ``seed`` sets the first weights, the order and dropout."""
     place = folder / f"{setting.file_name}-{seed}"
-    if place.with_suffix(".json").exists():
-        return json.loads(place.with_suffix(".json").read_text("utf-8"))
     split, tokenizer = load_data(setting.data), VoiceGridTokens()
     ids = [tokenizer.encode(piece).reshape(-1, 4) for piece in split["train"]]
     objective = next_frame_loss if setting.reads_frames else next_token_loss
     if setting.teachers:
         objective = Distillation(load_teachers(setting.teachers, folder))
     model = setting.make_model(seed)
-    config = dataclasses.replace(setting.training, seed=seed)
-    if n_updates is not None:
-        config = dataclasses.replace(config, n_updates=n_updates, n_warmup_updates=1, report_every=n_updates)
+    config = shorten(dataclasses.replace(setting.training, seed=seed), n_updates)
 
     def evaluate(network: torch.nn.Module) -> float:
         with torch.autocast("cpu", training.choose_precision("auto", torch.device("cpu"))):
@@ -229,41 +210,30 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
     if setting.is_kept:
         card = {"data": setting.data, "seed": seed, **{name: row[name] for name in ("seconds", "commit", "command")}}
         checkpoints.save_checkpoint(model, place.with_suffix(".safetensors"), card)
-    place.with_suffix(".json").write_text(json.dumps(row), "utf-8")
     print(f"{setting.name}, seed {seed}: valid {row['valid']['nats']}, test {row['test']['nats']}", flush=True)
     return row
 
 
 def main() -> None:
     """Run what is asked for, and write the result of all runs that are there."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=[setting.name for setting in SETTINGS], metavar="NAME")
-    parser.add_argument("--seeds", nargs="*", type=int, help="of those that the setting names")
-    parser.add_argument("--updates", type=int, help="for a quick look")
-    parser.add_argument("--folder", type=Path, help="where a quick look writes")
-    arguments = parser.parse_args()
-    if arguments.updates is not None and arguments.folder is None:
-        parser.error("--updates is for a quick look, which needs a --folder of its own: its rows are no results.")
+    asked = read_options(__doc__, [setting.name for setting in SETTINGS], RUNS)
     torch.set_num_threads(1)
-    runs = RUNS if arguments.folder is None else arguments.folder / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     for setting in SETTINGS:
-        for seed in setting.seeds if setting.name in arguments.only else ():
-            if arguments.seeds is None or seed in arguments.seeds:
-                run(setting, seed, runs, arguments.updates)
-    rows = [*count("JSB"), *count("rebuilt"), *score_together("frames", runs)]
+        for seed in setting.seeds if setting.name in asked.only else ():
+            if asked.seeds is None or seed in asked.seeds:
+                run(setting, seed, asked.runs, asked.updates)
+    rows = [*count("JSB"), *count("rebuilt"), *score_together("frames", asked.runs)]
     for setting in SETTINGS:
-        rows += [
-            run(setting, seed, runs) for seed in setting.seeds if (runs / f"{setting.file_name}-{seed}.json").exists()
-        ]
+        ended = [seed for seed in setting.seeds if (asked.runs / f"{setting.file_name}-{seed}.json").exists()]
+        rows += [run(setting, seed, asked.runs) for seed in ended]
     trained = sum(row["seconds"] for row in rows)
     path = write_result(
         "jsb",
         rows,
         seeds=sorted({row["seed"] for row in rows if "seed" in row}),
         seconds=max(trained, time.perf_counter() - start),
-        folder=RESULTS if arguments.folder is None else arguments.folder,
+        folder=asked.results,
         unit="nats a token",
         settings={setting.name: setting.describe() for setting in SETTINGS},
     )

@@ -3,13 +3,11 @@
 The settings of frames differ from one, ``BASE``, in one thing each; their names say in which.
 """
 
-from __future__ import annotations
-
-import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from kept_runs import file_name
 from token_gru import GruConfig, TokenGru
 
 from mini_musessl.network import attention
@@ -23,33 +21,19 @@ MODELS = {FrameConfig: FrameTransformer, TransformerConfig: MusicTransformer, Gr
 
 @dataclass(frozen=True)
 class Setting:
-    """One model and how it is trained.
+    """One model and how it is trained."""
 
-    Attributes:
-        name: what the row of the result is called.
-        group: which table it belongs to.
-        model: sizes of the network.
-        training: how it is trained; the seed is set for each run.
-        seeds: one run each.
-        data: "JSB", "rebuilt" or "melody-disjoint".
-        n_windows: windows in a batch.
-        n_steps: steps of sixteenth notes in a window.
-        transposes: whether windows are moved to other keys.
-        is_kept: whether the weights are kept after the run.
-        teachers: the setting whose kept networks, one a seed, say what is to be learned; none: the score says it.
-    """
-
-    name: str
-    group: str
+    name: str  # of the row of the result
+    group: str  # which table it belongs to
     model: FrameConfig | TransformerConfig | GruConfig
-    training: TrainingConfig
-    seeds: tuple[int, ...] = (0,)
-    data: str = "JSB"
-    n_windows: int = 7
-    n_steps: int = 192
-    transposes: bool = True
-    is_kept: bool = False
-    teachers: str = ""
+    training: TrainingConfig  # the seed is set for each run
+    seeds: tuple[int, ...] = (0,)  # one run each
+    data: str = "JSB"  # or "rebuilt", or "melody-disjoint"
+    n_windows: int = 7  # in a batch
+    n_steps: int = 192  # sixteenth notes in a window
+    transposes: bool = True  # windows are moved to other keys
+    is_kept: bool = False  # the weights, after the run
+    teachers: str = ""  # the setting whose kept networks, one per seed, give the targets; none: the score does
 
     @property
     def reads_frames(self) -> bool:
@@ -59,7 +43,7 @@ class Setting:
     @property
     def file_name(self) -> str:
         """The name as a name of files."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        return file_name(self.name)
 
     def make_model(self, seed: int) -> torch.nn.Module:
         """Make the network with fresh weights."""
@@ -109,7 +93,7 @@ def _idea(name: str, **changes: Any) -> Setting:
 
 SETTINGS = (
     Setting("frames", "frames", BASE, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
-    # What teachers say of a cell cannot be learned by heart: less noise is needed.
+    # The probabilities of teachers cannot be memorised like symbols: less noise is needed.
     Setting(
         "frames, taught",
         "frames",

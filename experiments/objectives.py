@@ -10,13 +10,8 @@ run is kept in experiments/runs/objectives: its row, and the weights of a networ
 mini_musessl/results/objectives.json, is made of all rows that are there.
 """
 
-from __future__ import annotations
-
-import argparse
 import dataclasses
 import functools
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from kept_runs import keep, read_options, shorten
 from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
-from provenance import COMMIT_AT_START, RESULTS, ROOT, describe_command, find_processor, write_result
+from provenance import COMMIT_AT_START, ROOT, describe_command, find_processor, write_result
 from torch import nn
 
 from mini_musessl import corpora, masking, training, voices
@@ -69,7 +65,7 @@ def split_tests() -> tuple[list[voices.VoiceGrid], dict[str, probing.PieceSplit]
 
 
 def ask_probes(features: dict[str, probing.Features], seed: int) -> list[dict[str, Any]]:
-    """Return a row a set of test pieces, task, budget and draw, without what every row of the study repeats."""
+    """Return a row per set of test pieces, task, budget and draw, without what every row of the study repeats."""
     kept = ("task", "budget", "draw", "balanced_accuracy", "chance", "accuracy", "majority_accuracy")
     rows = []
     for tested, split in split_tests()[1].items():
@@ -88,7 +84,7 @@ def choose_tasks(model: nn.Module) -> list[str]:
 
 
 def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
-    """Return a row a task, budget and draw of networks that learn on from labels, tested on all test pieces."""
+    """Return a row per task, budget and draw of copies that are trained on labels too, tested on all test pieces."""
     grids, splits = split_tests()
     config = dataclasses.replace(probing.FINE_TUNING, n_updates=N_FINE_TUNING_UPDATES, seed=seed)
     rows = []
@@ -105,7 +101,7 @@ def fine_tune_all(encoder: FrameEncoder, seed: int) -> list[dict[str, Any]]:
 
 
 def measure_infilling(model: object) -> dict[str, dict[str, float]]:
-    """Return nats a hidden cell by part and kind of hiding; every model is asked for the same cells."""
+    """Return nats per hidden cell by part and kind of hiding; every model is asked for the same cells."""
     found = {
         part: infilling.evaluate_kinds(model, load_split()[part], np.random.default_rng(0))
         for part in ("valid", "test")
@@ -126,14 +122,15 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
     """Train and probe one encoder, or read the row of the run that has ended.
 
     Args:
-        setting: what to train.
-        seed: of the first weights, the order of the data and dropout.
         folder: where runs are kept.
         n_updates: fewer updates than the setting says, for a quick look.
     """
-    place = folder / f"{setting.file_name}-{seed}"
-    if place.with_suffix(".json").exists():
-        return json.loads(place.with_suffix(".json").read_text("utf-8"))
+    path = folder / f"{setting.file_name}-{seed}.json"
+    return keep(path, functools.partial(train_and_probe, setting, seed, folder, n_updates))
+
+
+def train_and_probe(setting: Setting, seed: int, folder: Path, n_updates: int | None) -> dict[str, Any]:
+    """Train and probe one encoder, and return its row; ``seed`` sets the first weights, the order and dropout."""
     print(f"{setting.name}, seed {seed}", flush=True)
     began = time.perf_counter()
     row: dict[str, Any] = {"model": setting.name, "group": setting.group, "seed": seed}
@@ -141,9 +138,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         model = FrameEncoder(dataclasses.replace(ENCODER, is_causal=setting.is_causal), seed)
     else:
         model = setting.way.make_model(seed)
-        config = dataclasses.replace(setting.training, seed=seed)
-        if n_updates is not None:
-            config = dataclasses.replace(config, n_updates=n_updates, n_warmup_updates=1, report_every=n_updates)
+        config = shorten(dataclasses.replace(setting.training, seed=seed), n_updates)
         batches = setting.way.make_batches(choose_pieces(setting, seed), np.random.default_rng(seed))
         history = training.train(
             model, batches, config, objective=setting.way.objective, report=lambda line: print(line, flush=True)
@@ -153,23 +148,19 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         row["measured"] = {name: round(float(value), 4) for name, value in measured.items()}
     if isinstance(model, MaskedTransformer):
         row["infilling"] = measure_infilling(model)
-        checkpoints.save_checkpoint(model, place.with_suffix(".safetensors"), {"model": setting.name, "seed": seed})
+        path = folder / f"{setting.file_name}-{seed}.safetensors"
+        checkpoints.save_checkpoint(model, path, {"model": setting.name, "seed": seed})
     row["probes"] = ask_probes(probing.encoder_features(model, split_tests()[0], choose_tasks(model)), seed)
     if setting.is_fine_tuned:
         row["fine_tuned"] = fine_tune_all(model, seed)
     row |= {"commit": COMMIT_AT_START, "command": describe_command(), "processor": find_processor()}
     row["all_seconds"] = round(time.perf_counter() - began, 1)
-    _write(place.with_suffix(".json"), row)
     print(f"{setting.name}, seed {seed}: {row['all_seconds']} seconds", flush=True)
     return row
 
 
-def refer(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows that train no encoder here: hand-made features, the states of the shipped network, counting.
-
-    Args:
-        folder: where rows are kept once they are known.
-    """
+def reference_rows(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows that train no encoder here: hand-made features, the states of the shipped network, counting."""
 
     def by_hand() -> list[dict[str, Any]]:
         features = probing.handmade_features(split_tests()[0])
@@ -187,20 +178,26 @@ def refer(folder: Path) -> list[dict[str, Any]]:
         ]
 
     def by_counting() -> list[dict[str, Any]]:
-        models = {
-            "counts of neighbours": count_neighbours(),
-            "uniform": infilling.UniformCells(),
-        }
+        models = {"counts of neighbours": count_neighbours(), "uniform": infilling.UniformCells()}
         return [
             {"model": name, "group": "counting", "infilling": measure_infilling(model)}
             for name, model in models.items()
         ]
 
-    return [row for make in (by_hand, by_voice, by_counting) for row in _keep(folder / f"{make.__name__}.json", make)]
+    makers = (by_hand, by_voice, by_counting)
+    return [row for make in makers for row in keep(folder / f"{make.__name__}.json", functools.partial(_timed, make))]
+
+
+def _timed(make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return rows with what each of them cost, and the commit."""
+    began = time.perf_counter()
+    rows = make()
+    cost = {"all_seconds": round((time.perf_counter() - began) / len(rows), 1), "commit": COMMIT_AT_START}
+    return [row | cost for row in rows]
 
 
 def gather_draws(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return an entry a set of test pieces, task and budget, with the balanced accuracies of its draws in a list.
+    """Return an entry per set of test pieces, task and budget, with the balanced accuracies of its draws in a list.
 
     What is not in the book is left out: the result comes with the package. Chance is kept once a task.
     """
@@ -218,52 +215,24 @@ def gather_draws(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(gathered.values())
 
 
-def _keep(path: Path, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return rows that are kept in a file; make them if there is none."""
-    if not path.exists():
-        began = time.perf_counter()
-        rows = make()
-        cost = {"all_seconds": round((time.perf_counter() - began) / len(rows), 1), "commit": COMMIT_AT_START}
-        _write(path, [row | cost for row in rows])
-    return json.loads(path.read_text("utf-8"))
-
-
-def _write(path: Path, rows: object) -> None:
-    """Write a file whole or not at all: what is there counts as done."""
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(rows), "utf-8")
-    os.replace(aside, path)
-
-
 def main() -> None:
     """Run what is asked for, and write the result of all runs that are there."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=[setting.name for setting in SETTINGS], metavar="NAME")
-    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
-    parser.add_argument("--collect", action="store_true", help="train nothing; write the result of what is there")
-    parser.add_argument("--updates", type=int, help="for a quick look")
-    parser.add_argument("--folder", type=Path, help="where a quick look writes")
-    arguments = parser.parse_args()
-    if arguments.updates is not None and arguments.folder is None:
-        parser.error("--updates is for a quick look, which needs a --folder of its own: its rows are no results.")
-    unknown = set(arguments.only) - {setting.name for setting in SETTINGS}
-    if unknown:
-        known = "; ".join(setting.name for setting in SETTINGS)
-        raise SystemExit(f"--only takes names of settings; found {', '.join(sorted(unknown))}. Known: {known}.")
+    names = [setting.name for setting in SETTINGS]
+    asked = read_options(__doc__, names, RUNS, collect="train nothing; write the result of what is there")
+    seeds = SEEDS if asked.seeds is None else asked.seeds
     torch.set_num_threads(1)
-    runs = RUNS if arguments.folder is None else arguments.folder / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    chosen = [setting for setting in SETTINGS if setting.name in arguments.only]
-    for seed in () if arguments.collect else arguments.seeds:
+    chosen = [setting for setting in SETTINGS if setting.name in asked.only]
+    for seed in () if asked.collect else seeds:
         for setting in chosen:
-            run(setting, seed, runs, arguments.updates)
-    is_part = len(chosen) < len(SETTINGS) or set(arguments.seeds) < set(SEEDS)
-    if is_part and not arguments.collect and arguments.folder is None:
-        print(f"The runs are kept in {runs}. To write the result of all that are there: --collect.")
+            run(setting, seed, asked.runs, asked.updates)
+    is_part = len(chosen) < len(SETTINGS) or set(seeds) < set(SEEDS)
+    if is_part and not asked.collect and asked.folder is None:
+        print(f"The runs are kept in {asked.runs}. To write the result of all that are there: --collect.")
         return
-    rows = refer(runs)
+    rows = reference_rows(asked.runs)
     for setting in SETTINGS:
-        rows += [run(setting, seed, runs) for seed in SEEDS if (runs / f"{setting.file_name}-{seed}.json").exists()]
+        ended = [seed for seed in SEEDS if (asked.runs / f"{setting.file_name}-{seed}.json").exists()]
+        rows += [run(setting, seed, asked.runs) for seed in ended]
     kinds = ("probes", "fine_tuned")
     rows = [row | {kind: gather_draws(row[kind]) for kind in kinds if kind in row} for row in rows]
     path = write_result(
@@ -271,7 +240,7 @@ def main() -> None:
         rows,
         seeds=sorted({row["seed"] for row in rows if "seed" in row}),
         seconds=sum(row["all_seconds"] for row in rows),
-        folder=RESULTS if arguments.folder is None else arguments.folder,
+        folder=asked.results,
         encoder=dataclasses.asdict(ENCODER),
         training=dataclasses.asdict(TRAINING),
     )

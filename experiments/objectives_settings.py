@@ -1,15 +1,13 @@
 """What the study of objectives trains: one encoder, one budget of updates, every objective of chapter 4."""
 
-from __future__ import annotations
-
 import itertools
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from kept_runs import file_name
 from torch import nn
 
 from mini_musessl import corpora, masking, voices
@@ -59,48 +57,30 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Way:
-    """An objective as it is trained.
+    """An objective as it is trained."""
 
-    Attributes:
-        make_model: seed -> network with an ``.encoder``.
-        make_batches: (training pieces, generator) -> batches without end.
-        objective: (network, batch) -> (loss, number of targets).
-        measure: (network, pieces) -> what the objective itself reports.
-    """
-
-    make_model: Callable[[int], nn.Module]
-    make_batches: Callable[[Grids, np.random.Generator], Iterator[Any]]
-    objective: Callable[[nn.Module, Any], tuple[Any, int]]
-    measure: Callable[[nn.Module, Grids], dict[str, float]]
+    make_model: Callable[[int], nn.Module]  # from a seed; the network has an ``.encoder``
+    make_batches: Callable[[Grids, np.random.Generator], Iterator[Any]]  # from training pieces, without end
+    objective: Callable[[nn.Module, Any], tuple[Any, int]]  # of a batch: loss, number of targets
+    measure: Callable[[nn.Module, Grids], dict[str, float]]  # what the objective itself reports on pieces
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the study for each seed.
+    """One row of the study for each seed."""
 
-    Attributes:
-        name: what the row is called.
-        group: which table it belongs to.
-        way: how the encoder is trained; None leaves it as it was drawn.
-        n_pieces: how many pieces it is trained on, the first of the training part in an order of its seed; None: all.
-        is_fine_tuned: whether copies of it also learn from labels.
-        training: how it is trained; the seed is set for each run.
-        is_causal: of an encoder that is left as it was drawn, whether it sees only what came up to each step; then it
-            is the mark for the heads, whose encoders do.
-    """
-
-    name: str
-    group: str
-    way: Way | None
-    n_pieces: int | None = None
-    is_fine_tuned: bool = False
-    training: TrainingConfig = TRAINING
-    is_causal: bool = False
+    name: str  # of the row
+    group: str  # which table it belongs to
+    way: Way | None  # how the encoder is trained; None leaves it as it was drawn
+    n_pieces: int | None = None  # to train on: the first of the training part in an order of its seed; None: all
+    is_fine_tuned: bool = False  # copies of it also learn from labels
+    training: TrainingConfig = TRAINING  # the seed is set for each run
+    is_causal: bool = False  # of an untrained encoder: it sees no later step, as the baseline of the heads must
 
     @property
     def file_name(self) -> str:
         """The name as a name of files."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        return file_name(self.name)
 
 
 def _mask(hide: Callable) -> Way:

@@ -5,8 +5,6 @@ result and beside them the commit, the command, the seeds, the device, the secon
 read their numbers from there, through ``mini_musessl.results.load_result``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform
@@ -35,23 +33,14 @@ def write_result(
     folder: Path = RESULTS,
     **facts: Any,
 ) -> Path:
-    """Write NAME.json in one piece: a reader never finds half a file.
+    """Write NAME.json, and return its path.
 
     Args:
-        name: name of the experiment, that of its file without ".py".
-        rows: the result, one mapping a row, of numbers and texts.
-        seeds: every seed that was used.
-        seconds: how long the run took.
+        name: that of the experiment's file without ".py".
+        rows: the result, of finite numbers, texts, and lists and mappings of them.
         device: "cpu", or the name of an accelerator.
-        packages: packages whose versions matter here, beside numpy, torch and music21.
-        folder: where to write.
+        packages: those whose versions matter here, beside numpy, torch and music21.
         **facts: settings that the rows share, such as sizes.
-
-    Returns:
-        Path of the file.
-
-    Raises:
-        ValueError: there are no rows, or a value is not a finite number, a text, or a list or mapping of them.
     """
     if not rows:
         raise ValueError(f"A result needs at least one row; experiment {name!r} has none. Did its loop run?")
@@ -77,10 +66,16 @@ def write_result(
             "Convert arrays with .tolist() and numbers of NumPy with float() or int()."
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
-    path, aside = folder / f"{name}.json", folder / f"{name}.json.part"
-    aside.write_text(text, "utf-8")
-    os.replace(aside, path)
+    path = folder / f"{name}.json"
+    write_aside(path, text)
     return path
+
+
+def write_aside(path: Path, content: str) -> None:
+    """Write a text under another name and rename it: a reader finds the old file or the new one, never half of one."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_text(content, "utf-8")
+    os.replace(aside, path)
 
 
 def find_commit() -> str:
@@ -116,9 +111,9 @@ def find_versions(packages: Sequence[str]) -> dict[str, str]:
 
 def _processor_model() -> str:
     """Return the processor's model from the operating system, or its architecture."""
-    facts = Path("/proc/cpuinfo")
-    if facts.is_file():
-        for line in facts.read_text("utf-8", errors="replace").splitlines():
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text("utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -6,8 +6,6 @@ Of the seeds of a setting, the one with the lowest validation loss is shipped; t
 all. The scores on the card are those of the shipped weights, measured after they were rounded.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Callable
@@ -29,31 +27,18 @@ LICENCE = "weights MIT; the music is in the public domain"
 
 @dataclass(frozen=True)
 class Shipped:
-    """A model to ship.
-
-    Attributes:
-        name: of the shipped model.
-        about: first line of its card.
-        script: the experiment that trains it, under experiments/.
-        setting: its setting there.
-        runs: where its runs are kept.
-        seeds: those of the setting.
-        data: what it was trained on.
-        licence: of the weights and of what they were trained on.
-        loss: row of a run -> the validation loss that chooses among seeds.
-        score: model -> scores for the card.
-    """
+    """A model to ship."""
 
     name: str
-    about: str
-    script: str
-    setting: Any
-    runs: Path
-    seeds: tuple[int, ...]
-    data: str
-    licence: str
-    loss: Callable[[dict[str, Any]], float]
-    score: Callable[[torch.nn.Module], dict[str, float]]
+    about: str  # first line of its card
+    script: str  # the experiment that trains it, under experiments/
+    setting: Any  # its setting there
+    runs: Path  # where its runs are kept
+    seeds: tuple[int, ...]  # those of the setting
+    data: str  # what it was trained on
+    licence: str  # of the weights and of what they were trained on
+    loss: Callable[[dict[str, Any]], float]  # of the row of a run: the validation loss that chooses among seeds
+    score: Callable[[torch.nn.Module], dict[str, float]]  # for the card
 
 
 def score_frames(model: torch.nn.Module) -> dict[str, float]:
@@ -66,7 +51,7 @@ def score_frames(model: torch.nn.Module) -> dict[str, float]:
 
 
 def score_masked(model: torch.nn.Module) -> dict[str, float]:
-    """Return nats a hidden cell by kind of hiding."""
+    """Return nats per hidden cell by kind of hiding."""
     found = objectives.measure_infilling(model)
     return {
         f"{part}, nats a cell, {kind} hidden": nats for part in ("valid", "test") for kind, nats in found[part].items()
@@ -81,7 +66,7 @@ def _find(settings: tuple, name: str) -> Any:
 SHIPPED = (
     Shipped(
         "chorale-frame",
-        "the best model of the chorale benchmark, one position a step; it learned from three others",
+        "the best model of the chorale benchmark, one position per step; it learned from three others",
         "jsb.py",
         _find(jsb_settings.SETTINGS, "frames, taught"),
         jsb.RUNS,
@@ -107,11 +92,7 @@ SHIPPED = (
 
 
 def ship(shipped: Shipped) -> None:
-    """Write one shipped model, if one of its runs has ended.
-
-    Args:
-        shipped: what to write.
-    """
+    """Write one shipped model, if one of its runs has ended."""
     places = [shipped.runs / f"{shipped.setting.file_name}-{seed}.json" for seed in shipped.seeds]
     rows = [json.loads(place.read_text("utf-8")) for place in places if place.exists()]
     if not rows:

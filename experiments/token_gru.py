@@ -1,7 +1,5 @@
 """A recurrent network over tokens: the network that the Transformer is measured against."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,32 +9,18 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class GruConfig:
-    """Size and shape of a TokenGru.
+    """Size and shape of a TokenGru."""
 
-    Attributes:
-        vocabulary_size: symbols that can be predicted; one more, the begin symbol, can only be read.
-        d_model: width of the state.
-        n_layers: recurrent layers.
-        dropout: share of features silenced while training.
-        cycle_lengths: the index of the token to predict is told modulo each of these.
-        n_previous: tokens before the latest that are added to the input, each through its own table.
-    """
-
-    vocabulary_size: int = 47
-    d_model: int = 256
-    n_layers: int = 2
-    dropout: float = 0.1
-    cycle_lengths: tuple[int, ...] = (4, 16, 64)
-    n_previous: int = 3
+    vocabulary_size: int = 47  # symbols that can be predicted; one more, the begin symbol, can only be read
+    d_model: int = 256  # width of the state
+    n_layers: int = 2  # recurrent layers
+    dropout: float = 0.1  # share of features silenced while training
+    cycle_lengths: tuple[int, ...] = (4, 16, 64)  # the index of the token to predict is told modulo each of these
+    n_previous: int = 3  # tokens before the latest that are added to the input, each through its own table
 
 
 class TokenGru(nn.Module):
-    """Gated recurrent layers (Cho et al., 2014, PyTorch's own) over the same inputs as those of MusicTransformer.
-
-    Args:
-        config: sizes.
-        seed: source of the first weights.
-    """
+    """Gated recurrent layers (Cho et al., 2014, PyTorch's own) over the same inputs as those of MusicTransformer."""
 
     def __init__(self, config: GruConfig, seed: int = 0) -> None:
         super().__init__()
@@ -52,13 +36,9 @@ class TokenGru(nn.Module):
             self.to_logits = nn.Linear(width, config.vocabulary_size)
 
     def forward(self, token_ids: Tensor) -> Tensor:
-        """Score every symbol as the successor of every position.
+        """Return logits (batch, time, vocabulary) of the successor of every position of (batch, time).
 
-        Args:
-            token_ids: (batch, time), the begin symbol first.
-
-        Returns:
-            Logits (batch, time, vocabulary).
+        The begin symbol is the first of each row.
         """
         features = self.token_tables[0](token_ids)
         for distance, table in enumerate(self.token_tables[1:], start=1):
@@ -70,26 +50,12 @@ class TokenGru(nn.Module):
 
     @torch.no_grad()
     def symbol_log_probs(self, ids: np.ndarray) -> np.ndarray:
-        """Return the natural logarithms of the probabilities of every symbol, for a piece read from its first step.
-
-        Args:
-            ids: (n_steps, 4).
-
-        Returns:
-            float64 (n_steps, 4, vocabulary).
-        """
+        """Return log probabilities (n_steps, 4, vocabulary) of every symbol, for a piece (n_steps, 4)."""
         self.eval()
         tokens = torch.from_numpy(np.ascontiguousarray(ids)).long().flatten()
         inputs = torch.cat((torch.tensor([self.config.vocabulary_size]), tokens[:-1]))
         return self(inputs[None])[0].double().log_softmax(dim=-1).numpy().reshape(*ids.shape, -1)
 
     def token_log_probs(self, ids: np.ndarray) -> np.ndarray:
-        """Return the natural logarithm of the probability of every token of a piece.
-
-        Args:
-            ids: (n_steps, 4).
-
-        Returns:
-            float64, the same shape.
-        """
+        """Return the log probability of every token of a piece (n_steps, 4), in its shape."""
         return np.take_along_axis(self.symbol_log_probs(ids), ids[..., None], axis=-1)[..., 0]

@@ -3,8 +3,6 @@
 python experiments/tokenizer_speed.py            # about a minute; writes mini_musessl/results/tokenizer_speed.json
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import time
@@ -83,11 +81,10 @@ def measure(encode: Callable, works: list) -> float:
 
 
 def make_rows(music_name: str, runs: list[tuple], n_runs: int) -> list[dict]:
-    """Measure several tokenizers in turn, so that a busy minute strikes all of them, and return a row for each.
+    """Measure several tokenizers in turn, so that a busy minute slows all of them, and return a row for each.
 
     Args:
-        music_name: what the works are.
-        runs: for each tokenizer its name, its function, the works and their number of notes.
+        runs: of each tokenizer its name, its function, the works and their number of notes.
         n_runs: how often each is measured, after one round that does not count.
     """
     seconds = np.array([[measure(encode, works) for _, encode, works, _ in runs] for _ in range(n_runs + 1)])[1:]

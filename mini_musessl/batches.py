@@ -34,7 +34,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy.typing import ArrayLike
 
-from mini_musessl.checks import check_generator, whole_number
+from mini_musessl.checks import check_generator, check_pieces, whole_number
 
 N_VOICES = 4
 
@@ -128,27 +128,6 @@ def side_by_side(
     return together, is_padding
 
 
-def _check_pieces(pieces: Sequence[ArrayLike], n_axes: int) -> list[np.ndarray]:
-    """Return the pieces as int64 arrays, or refuse what is not token ids (one axis) or frames (two)."""
-    wanted = ("a one-dimensional, non-empty array", f"an array (n_steps, {N_VOICES})")[n_axes - 1]
-    advice = ("Encode the music with a tokenizer first.", f"Reshape the ids: ids.reshape(-1, {N_VOICES}).")[n_axes - 1]
-    arrays = [np.asarray(piece) for piece in pieces]
-    if not arrays:
-        raise ValueError("Windows need at least one piece; found none. Is the corpus or the split empty?")
-    for index, ids in enumerate(arrays):
-        if ids.shape[1:] != (N_VOICES,)[: n_axes - 1] or ids.size == 0 or ids.dtype.kind not in "iu":
-            raise ValueError(
-                f"A piece must be {wanted} of whole token ids; piece {index} has shape {ids.shape} and type "
-                f"{ids.dtype}. {advice}"
-            )
-        if ids.min() < 0:
-            raise ValueError(
-                f"Token ids must be 0 or more; piece {index} has {ids.min()}. Are these pitches with -1 for a rest? "
-                "Encode the music with a tokenizer first."
-            )
-    return [ids.astype(np.int64) for ids in arrays]
-
-
 # --- Transposition: the same music in another key, inside the vocabulary
 
 
@@ -158,7 +137,6 @@ def allowed_intervals(
     """List the transpositions, in semitones and 0 among them, that keep every pitch of a piece inside the vocabulary.
 
     Args:
-        token_ids: token ids of one piece.
         pitch_ids: ids that stand for consecutive pitches; other ids are not pitches and do not move.
         semitones: intervals to consider.
 
@@ -170,8 +148,8 @@ def allowed_intervals(
     pitches = ids[(ids >= pitch_ids.start) & (ids < pitch_ids.stop)]
     if pitches.size == 0:
         return np.zeros(1, np.int64)
-    room_below, room_above = pitch_ids.start - int(pitches.min()), pitch_ids.stop - 1 - int(pitches.max())
-    return np.array([s for s in sorted({0, *semitones}) if room_below <= s <= room_above], np.int64)
+    intervals = np.array(sorted({0, *semitones}))
+    return intervals[(pitches.min() + intervals >= pitch_ids.start) & (pitches.max() + intervals < pitch_ids.stop)]
 
 
 def transpose_ids(token_ids: ArrayLike, semitones: int, pitch_ids: range) -> Int[np.ndarray, "*shape"]:
@@ -212,8 +190,6 @@ def cut_windows(
     """Cut every piece into windows from its beginning to its end; the last of each piece is padded.
 
     Args:
-        pieces: token ids, one array per piece.
-        context_length: inputs in a window.
         begin_id: input id that stands before the first token of a piece.
         stride_token: distance from one window to the next; ``context_length`` (no overlap) by default.
 
@@ -242,10 +218,7 @@ def random_batches(
     """Draw batches of windows without end, each window equally likely, so that a long piece is drawn more often.
 
     Args:
-        pieces: token ids, one array per piece.
-        n_windows: windows in a batch.
-        context_length: inputs in a window.
-        generator: source of chance; the same state gives the same batches.
+        generator: the same state gives the same batches.
         begin_id: input id that stands before the first token of a piece.
         stride_token: windows begin at multiples of this. A network that knows its position in the bar needs it: with
             four tokens per step and sixteen steps per bar, 64 keeps every window in the same phase.
@@ -296,7 +269,7 @@ def _cut_tokens(
     pieces: Sequence[ArrayLike], context_length: int, begin_id: int, stride_token: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the pieces, each after the begin symbol, and their windows as rows (piece, start)."""
-    arrays = _check_pieces(pieces, n_axes=1)
+    arrays = check_pieces(pieces)
     whole_number("context_length", context_length, lowest=1)
     if whole_number("stride_token", stride_token, lowest=1) > context_length:
         raise ValueError(
@@ -337,7 +310,6 @@ def cut_frame_windows(pieces: Sequence[ArrayLike], n_steps: int, n_windows: int 
     """Cut every piece into windows of about the same length, each step in one window, and put them into batches.
 
     Args:
-        pieces: ids, one array (n_steps, 4) per piece.
         n_steps: most steps in a window.
         n_windows: most windows in a batch; the shortest come first, so that little is padding.
 
@@ -347,20 +319,19 @@ def cut_frame_windows(pieces: Sequence[ArrayLike], n_steps: int, n_windows: int 
         ((3, 67, 4), [134, 0, 67])
     """
     whole_number("n_steps", n_steps, lowest=1)
-    arrays = _check_pieces(pieces, n_axes=2)
+    arrays = check_pieces(pieces, n_voices=N_VOICES)
     cuts = [
         (piece, part[0], len(part))
         for piece, ids in enumerate(arrays)
         for part in np.array_split(np.arange(len(ids)), -(-len(ids) // n_steps))
     ]
     cuts.sort(key=lambda cut: cut[2])
-    together = [np.array(cuts[first : first + n_windows]) for first in range(0, len(cuts), n_windows)]
-    return [
-        FrameBatch(
-            *side_by_side([arrays[p][start : start + length] for p, start, length in some]), some[:, 1], some[:, 0]
-        )
-        for some in together
-    ]
+    batches = []
+    for first in range(0, len(cuts), n_windows):
+        piece_index, start, _ = np.array(cuts[first : first + n_windows]).T
+        stretches = [arrays[piece][step : step + n] for piece, step, n in cuts[first : first + n_windows]]
+        batches.append(FrameBatch(*side_by_side(stretches), start, piece_index))
+    return batches
 
 
 def random_frame_batches(
@@ -380,23 +351,19 @@ def random_frame_batches(
     piece.
 
     Args:
-        pieces: ids, one array (n_steps, 4) per piece.
-        n_windows: windows in a batch.
-        n_steps: steps in a window.
-        generator: source of chance; the same state gives the same batches.
+        generator: the same state gives the same batches.
         semitones: intervals to draw from; ``range(1)`` for no transposition. 0 is always allowed.
         pitch_ids: ids that stand for consecutive pitches; other ids, such as the rest, do not move.
 
     Example:
-        >>> piece = np.full((40, 4), 20)
-        >>> batch = next(random_frame_batches([piece], 2, 16, np.random.default_rng(0)))
+        >>> batch = next(random_frame_batches([np.full((40, 4), 20)], 2, 16, np.random.default_rng(0)))
         >>> batch.frames.shape, batch.is_padding.any()
         ((2, 16, 4), np.False_)
     """
     check_generator(generator, "random_frame_batches")
     whole_number("n_windows", n_windows, lowest=1)
     whole_number("n_steps", n_steps, lowest=1)
-    arrays = _check_pieces(pieces, n_axes=2)
+    arrays = check_pieces(pieces, n_voices=N_VOICES)
     return _draw_frames(arrays, n_windows, n_steps, generator, np.array(sorted({0, *semitones})), pitch_ids)
 
 

@@ -8,8 +8,6 @@ It differs from plain beartype in two ways, both so that the library's own words
   accepts what its annotation forbids, or returns another shape than it promises, fails the test.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from typing import Any, get_args

@@ -29,7 +29,7 @@ NAMES = [name for name in checkpoints.names() if not isinstance(checkpoints.load
 def load_experiment(monkeypatch):
     """Return a function that imports a file of experiments/, which is no part of the package."""
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
-    names = ("jsb", "jsb_settings", "token_gru", "provenance")
+    names = ("jsb", "jsb_settings", "token_gru", "kept_runs", "provenance")
     yield importlib.import_module
     for name in names:
         sys.modules.pop(name, None)

@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mini_musessl import chorale_files, corpora, files, tunes, voices
+from mini_musessl import chorale_files, corpora, tunes, voices
 
 # Where music21 counts bars otherwise: it takes a short or long measure after a repeat for a bar with an upbeat's
 # padding (4.8, 48.3, 261, 276), counts on in measures of several bars (119.9, 324), and gives no padding to the
@@ -223,32 +223,6 @@ def test_a_cache_folder_that_cannot_be_written_is_said_and_the_chorales_come_all
     monkeypatch.setattr(corpora, "_chorale_files", lambda: files)
     with pytest.warns(UserWarning, match=r"cache folder must be writable.*Set MUSESSL_CACHE to another folder"):
         assert len(corpora.load_chorales()) == 3
-
-
-def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
-    def full(source, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.warns(UserWarning, match="No space left on device"):
-        assert not files.write_arrays(tmp_path / "some.npz", {"pitch": np.zeros(3)})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_damage_in_an_array_that_nobody_asked_for_counts_too(tmp_path):
-    path = tmp_path / "some.npz"
-    files.write_arrays(path, {"pitch": np.zeros(3), "noise": np.random.default_rng(0).integers(0, 256, 5000, np.uint8)})
-    assert files.read_arrays(path, ("pitch",)) is not None
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    assert files.read_arrays(path, ("pitch",)) is None
-
-
-def test_pickles_in_the_cache_are_not_loaded(tmp_path):
-    path = tmp_path / "some.npz"
-    np.savez(path, pitch=np.array([{"a": 1}], dtype=object))
-    assert files.read_arrays(path, ("pitch",)) is None
 
 
 def test_missing_music21_is_refused(monkeypatch):

@@ -6,13 +6,12 @@ import functools
 import hashlib
 import http.server
 import os
-import shutil
 import threading
 
 import numpy as np
 import pytest
 
-from mini_musessl import corpora, files, voices
+from mini_musessl import corpora, voices
 
 needs_jsb = pytest.mark.skipif(
     not os.environ.get("MUSESSL_JSB"), reason="the JSB file may not be shipped; MUSESSL_JSB names no copy of it"
@@ -87,65 +86,3 @@ def test_the_file_is_downloaded_once(server, tmp_path):
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["Jsb16thSeparated.json"]
     server.shutdown()
     assert corpora.load_jsb() == first
-
-
-def test_an_altered_copy_in_the_cache_is_downloaded_again(server, tmp_path):
-    first = corpora.load_jsb()
-    (tmp_path / "cache" / "Jsb16thSeparated.json").write_bytes(TINY[:50])
-    assert corpora.load_jsb() == first
-
-
-def test_a_download_of_another_file_is_refused_and_not_kept(server, tiny, tmp_path):
-    tiny.write_bytes(b"<html>moved</html>")
-    with pytest.raises(ValueError, match=r"must give the file whose sha256 is .* nothing was kept"):
-        corpora.load_jsb()
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_no_network_is_refused(tiny, monkeypatch):
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
-    # nothing listens on port 9 of this machine
-    monkeypatch.setattr(corpora, "JSB_URL", "http://127.0.0.1:9/Jsb16thSeparated.json")
-    with pytest.raises(ConnectionError, match=r"must be downloaded once from .* Is there a network\?"):
-        corpora.load_jsb()
-
-
-def test_a_missing_page_is_refused(server, monkeypatch):
-    monkeypatch.setattr(corpora, "JSB_URL", corpora.JSB_URL + ".gone")
-    with pytest.raises(ConnectionError, match="that failed .HTTPError."):
-        corpora.load_jsb()
-
-
-def test_a_cache_folder_that_cannot_be_written_is_refused(server, tmp_path, monkeypatch):
-    blocked = tmp_path / "file"
-    blocked.write_text("a file where the folder should be")
-    monkeypatch.setenv("MUSESSL_CACHE", str(blocked))
-    with pytest.raises(OSError, match=r"needs a cache folder that can be written.*Set MUSESSL_CACHE"):
-        corpora.load_jsb()
-
-
-def test_a_full_disk_is_refused_and_leaves_nothing(server, tmp_path, monkeypatch):
-    def full(source, target, *arguments, **options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(shutil, "move", full)
-    with pytest.raises(OSError, match=r"has room; .* cannot be used \(No space left on device\)"):
-        corpora.load_jsb()
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "change, sentence",
-    [
-        ({"file_name": "../escaped.json"}, r"file_name must be a plain name .*found '\.\./escaped\.json'"),
-        ({"file_name": "/etc/escaped"}, "file_name must be a plain name"),
-        ({"file_name": ".."}, "file_name must be a plain name"),
-        ({"sha256": "79294CC3"}, "sha256 must be 64 hexadecimal digits in small letters; found '79294CC3'"),
-        ({"url": "file:///etc/passwd"}, "an address that begins with https:// or http://; found 'file:"),
-    ],
-)
-def test_what_cannot_be_a_download_is_refused_before_the_network_is_asked(change, sentence):
-    asked = {"url": "https://127.0.0.1:9/x", "sha256": "0" * 64, "file_name": "x.json"} | change
-    with pytest.raises(ValueError, match=sentence):
-        files.download(**asked)

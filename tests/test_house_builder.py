@@ -1,55 +1,55 @@
 """The builder of notebooks: same bytes twice, nothing lost when a cell fails, library code copied word for word."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import textwrap
 from pathlib import Path
 
 import build_notebooks
-import library_source
 import nbformat
 import pytest
+from library_source import PACKAGE, ROOT, bare_source, bare_tree, definitions, find_in_library
 
 ADDRESS = "https://github.com/someone/somewhere"
-TWIN = textwrap.dedent(
-    """\
-    ---
-    kernelspec:
-      display_name: Python 3
-      language: python
-      name: python3
-    ---
+TWIN = """\
+# A title
 
-    # A title
+Some text.
 
-    Some text.
++++ {"tags": ["wide"]}
 
-    +++ {"tags": ["wide"]}
+More text.
 
-    More text.
+```{code-cell} ipython3
+:tags: [only-here]
 
-    ```{code-cell} ipython3
-    :tags: [only-here]
+def double(number):
+    return 2 * number
+```
 
-    def double(number):
-        return 2 * number
-    ```
-
-    ```{code-cell} ipython3
-    print(double(21))
-    ```
-    """
-)
+```{code-cell} ipython3
+print(double(21))
+```
+"""
+LAST_CELL = "print(double(21))"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder of notebooks with one twin."""
     (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "00_x.md").write_text(TWIN, "utf-8")
+    write_twin(tmp_path, TWIN)
     return tmp_path
+
+
+def write_twin(folder: Path, text: str) -> None:
+    """Write the twin of the one notebook."""
+    (folder / "src" / "00_x.md").write_text(text, "utf-8")
+
+
+def last_outputs(folder: Path) -> list[str]:
+    """Return what the last cell of the one notebook printed, output by output."""
+    return [output.text for output in nbformat.read(folder / "00_x.ipynb", as_version=4).cells[-1].outputs]
 
 
 def test_a_plan_has_ids_by_position_and_the_colab_cells_after_the_title(folder: Path):
@@ -75,7 +75,7 @@ def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(fol
     first = target.read_bytes()
     notebook = nbformat.read(target, as_version=4)
     assert build_notebooks.is_executed(notebook)
-    assert notebook.cells[-1].outputs[0].text == "42\n"
+    assert last_outputs(folder) == ["42\n"]
     assert notebook.cells[2].outputs == [], "the Colab cell must do nothing here"
     assert notebook.metadata == build_notebooks.METADATA
     assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: unchanged"
@@ -86,31 +86,23 @@ def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(fol
 
 def test_new_text_keeps_the_outputs_and_new_code_runs_again(folder: Path):
     build_notebooks.build("00_x", folder, ADDRESS)
-    target, twin = folder / "00_x.ipynb", folder / "src" / "00_x.md"
+    target = folder / "00_x.ipynb"
     before = nbformat.read(target, as_version=4)
-    twin.write_text(TWIN.replace("# ", "# New: ", 1), "utf-8")
+    write_twin(folder, TWIN.replace("# ", "# New: ", 1))
     assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: new text, outputs kept"
     after = nbformat.read(target, as_version=4)
     assert after.cells[0].source.startswith("# New: ") and after.cells[-1] == before.cells[-1]
     assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: unchanged"
-    twin.write_text(TWIN.replace("print(double(21))", "print(double(22))"), "utf-8")
+    # What a cell prints in pieces is one output.
+    write_twin(folder, TWIN.replace(LAST_CELL, "for i in (1, 2, 3):\n    print(double(i), flush=True)"))
     assert "executed in" in build_notebooks.build("00_x", folder, ADDRESS)
-    assert nbformat.read(target, as_version=4).cells[-1].outputs[0].text == "44\n"
-
-
-def test_what_a_cell_prints_in_pieces_is_one_output(folder: Path):
-    twin = folder / "src" / "00_x.md"
-    twin.write_text(TWIN.replace("print(double(21))", "for i in (1, 2, 3):\n    print(i, flush=True)"), "utf-8")
-    build_notebooks.build("00_x", folder, ADDRESS)
-    (output,) = nbformat.read(folder / "00_x.ipynb", as_version=4).cells[-1].outputs
-    assert output.text == "1\n2\n3\n"
+    assert last_outputs(folder) == ["2\n4\n6\n"]
 
 
 def test_a_failing_cell_is_named_and_the_old_notebook_stays(folder: Path):
     target = folder / "00_x.ipynb"
     target.write_text("the old one", "utf-8")
-    twin = folder / "src" / "00_x.md"
-    twin.write_text(TWIN.replace("print(double(21))", "print(triple(21))"), "utf-8")
+    write_twin(folder, TWIN.replace(LAST_CELL, "print(triple(21))"))
     with pytest.raises(SystemExit, match="00_x: cell 6 failed with NameError: name 'triple' is not defined"):
         build_notebooks.build("00_x", folder, ADDRESS, always=True)
     assert target.read_text("utf-8") == "the old one"
@@ -122,16 +114,14 @@ def test_a_name_without_a_twin_is_refused(folder: Path):
 
 
 def test_library_code_is_written_into_a_tagged_cell_and_the_rest_of_the_cell_stays(folder: Path):
-    twin = folder / "src" / "00_x.md"
     tagged = TWIN.replace(":tags: [only-here]", ':tags: ["same-as:voices.cut"]')
     tagged = tagged.replace("def double(number):\n    return 2 * number", "def cut(x):\n    return x\n\nvalue = 1")
-    twin.write_text(tagged, "utf-8")
+    write_twin(folder, tagged)
     assert build_notebooks.write_library("00_x", folder) == "00_x: 1 cells written from the library"
-    cell = build_notebooks.read_twin(twin).cells[-2]
+    cell = build_notebooks.read_twin(folder / "src" / "00_x.md").cells[-2]
     assert cell.source.endswith("value = 1")
-    _, node = library_source.find_in_library("voices.cut")
-    written = library_source.definitions(ast.parse(cell.source))["cut"]
-    assert library_source.bare_tree(written) == library_source.bare_tree(node)
+    written = definitions(ast.parse(cell.source))["cut"]
+    assert bare_tree(written) == bare_tree(find_in_library("voices.cut")[1])
     assert ast.get_docstring(written) is None and written.returns is None
     assert build_notebooks.write_library("00_x", folder) == "00_x: 0 cells written from the library"
 
@@ -158,8 +148,8 @@ def area(radius: float, *, unit: "str" = "m", **more: dict[str, int]) -> float:
 
 
 def test_docstrings_and_annotations_go_and_comments_stay():
-    node = library_source.definitions(ast.parse(SOURCE))["area"]
-    text = library_source.bare_source(SOURCE, node)
+    node = definitions(ast.parse(SOURCE))["area"]
+    text = bare_source(SOURCE, node)
     assert text == textwrap.dedent(
         """\
         @cached
@@ -172,28 +162,26 @@ def test_docstrings_and_annotations_go_and_comments_stay():
 
             return math.pi * radius**2 * scale  # the end"""
     )
-    assert library_source.bare_tree(library_source.definitions(ast.parse(text))["area"]) == library_source.bare_tree(
-        node
-    )
+    assert bare_tree(definitions(ast.parse(text))["area"]) == bare_tree(node)
 
 
 def test_the_fields_of_a_dataclass_keep_their_annotations():
     source = 'class Note:\n    """A note."""\n\n    pitch: int = 60\n\n    def up(self, by: int) -> int: return by\n'
-    text = library_source.bare_source(source, library_source.definitions(ast.parse(source))["Note"])
+    text = bare_source(source, definitions(ast.parse(source))["Note"])
     assert "pitch: int = 60" in text and "def up(self, by):" in text and '"""' not in text
 
 
-def test_every_public_function_of_the_library_can_be_copied():
-    files = sorted((library_source.ROOT / library_source.PACKAGE / "music").glob("*.py"))
-    assert files
-    for source in [path.read_text("utf-8") for path in files]:
-        for node in library_source.definitions(ast.parse(source)).values():
-            copied = ast.parse(library_source.bare_source(source, node)).body[0]
-            assert library_source.bare_tree(copied) == library_source.bare_tree(node)
+def test_the_librarys_functions_can_be_copied():
+    files = [path for path in (ROOT / PACKAGE).rglob("*.py") if "music" in (path.stem, path.parent.name)]
+    sources = [path.read_text("utf-8") for path in files]
+    found = [(source, node) for source in sources for node in definitions(ast.parse(source)).values()]
+    assert len(found) > 10
+    for source, node in found:
+        assert bare_tree(ast.parse(bare_source(source, node)).body[0]) == bare_tree(node)
 
 
 def test_a_name_is_followed_from_its_package_to_the_file_that_defines_it(tmp_path: Path):
-    package = tmp_path / library_source.PACKAGE / "music"
+    package = tmp_path / PACKAGE / "music"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(
         "from mini_musessl.music.moves import Move, old_cut as cut, missing\nfrom numpy import array\n", "utf-8"
@@ -201,17 +189,17 @@ def test_a_name_is_followed_from_its_package_to_the_file_that_defines_it(tmp_pat
     moves = "def old_cut(x):\n    return x\n\n\nclass Move:\n    def undo(self): pass\n"
     (package / "moves.py").write_text(moves, "utf-8")
     for name, found in (("cut", "old_cut"), ("moves.old_cut", "old_cut"), ("Move", "Move"), ("Move.undo", "undo")):
-        source, node = library_source.find_in_library(f"music.{name}", tmp_path)
+        source, node = find_in_library(f"music.{name}", tmp_path)
         assert source == moves and node.name == found
     with pytest.raises(LookupError, match=r"music/moves.py defines no missing at that place"):
-        library_source.find_in_library("music.missing", tmp_path)
+        find_in_library("music.missing", tmp_path)
     with pytest.raises(LookupError, match=r"music/__init__.py defines no array at that place"):
-        library_source.find_in_library("music.array", tmp_path)
+        find_in_library("music.array", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["music.transpose", "harmony.find_key", "voices.to_piece", "tokenizers.Remi.encode"])
 def test_the_public_names_of_packages_are_found(name: str):
-    _, node = library_source.find_in_library(name)
+    _, node = find_in_library(name)
     assert node.name == name.split(".")[-1]
 
 

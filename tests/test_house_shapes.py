@@ -1,7 +1,5 @@
 """The checker of array annotations finds what it is for, and leaves refusals alone."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -21,7 +21,7 @@ def load_experiment(monkeypatch):
     """Return a function that imports a file of experiments/, which is no part of the package."""
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
     yield importlib.import_module
-    for name in ("objectives", "objectives_settings", "provenance"):
+    for name in ("objectives", "objectives_settings", "kept_runs", "provenance"):
         sys.modules.pop(name, None)
 
 

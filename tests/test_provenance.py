@@ -1,9 +1,8 @@
-"""Tests of how experiments write their results."""
+"""How experiments write their results, and keep their runs."""
 
-from __future__ import annotations
-
-import importlib.util
+import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,22 +11,29 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(name="load")
+def load_experiment(monkeypatch):
+    """Return a function that imports a file of experiments/, which is no part of the package."""
+    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    yield importlib.import_module
+    for name in ("provenance", "kept_runs"):
+        sys.modules.pop(name, None)
+
+
 @pytest.fixture(name="provenance")
-def load_provenance():
-    """Load experiments/provenance.py, which is no part of the package."""
-    spec = importlib.util.spec_from_file_location("provenance", ROOT / "experiments" / "provenance.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def load_provenance(load):
+    return load("provenance")
+
+
+ROWS = [{"model": "uniform", "nats": 3.85}]
 
 
 def test_a_result_holds_its_rows_and_how_to_make_them_again(provenance, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(ROOT / "experiments" / "some.py"), "--seeds", "1 2"])
-    rows = [{"model": "uniform", "nats": 3.85}]
-    path = provenance.write_result("some", rows, seeds=[1, 2], seconds=1.26, folder=tmp_path / "new", n_pieces=3)
+    path = provenance.write_result("some", ROWS, seeds=[1, 2], seconds=1.26, folder=tmp_path / "new", n_pieces=3)
     result = json.loads(path.read_text("utf-8"))
     assert path == tmp_path / "new" / "some.json"
-    assert (result["name"], result["rows"], result["n_pieces"]) == ("some", rows, 3)
+    assert (result["name"], result["rows"], result["n_pieces"]) == ("some", ROWS, 3)
     made_by = result["provenance"]
     assert made_by["command"] == "python experiments/some.py --seeds '1 2'"
     assert (made_by["seeds"], made_by["seconds"], made_by["device"]) == ([1, 2], 1.3, "cpu")
@@ -38,24 +44,34 @@ def test_a_result_holds_its_rows_and_how_to_make_them_again(provenance, tmp_path
 def test_the_commit_is_that_of_the_start_of_the_run(provenance, tmp_path, monkeypatch):
     at_start = provenance.find_commit()
     monkeypatch.setattr(provenance, "find_commit", lambda: "the commit after")
-    path = provenance.write_result("some", [{"nats": 1.0}], seeds=[1], seconds=0, folder=tmp_path)
+    path = provenance.write_result("some", ROWS, seeds=[1], seconds=0, folder=tmp_path)
     assert json.loads(path.read_text("utf-8"))["provenance"]["commit"] == at_start
 
 
-def test_a_failed_write_leaves_the_old_result_and_nothing_beside_it(provenance, tmp_path):
-    path = provenance.write_result("some", [{"nats": 1.0}], seeds=[1], seconds=0, folder=tmp_path)
+@pytest.mark.parametrize(
+    "rows, sentence",
+    [
+        ([{"nats": float("nan")}], "finite numbers, texts, lists and mappings; experiment 'some' gives"),
+        ([{"nats": {1, 2}}], r"Convert arrays with \.tolist\(\)"),
+        ([], "at least one row; experiment 'some' has none"),
+    ],
+)
+def test_a_refused_result_leaves_the_old_one_and_nothing_beside_it(provenance, tmp_path, rows, sentence):
+    path = provenance.write_result("some", ROWS, seeds=[1], seconds=0, folder=tmp_path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="finite numbers, texts, lists and mappings; experiment 'some' gives"):
-        provenance.write_result("some", [{"nats": float("nan")}], seeds=[1], seconds=0, folder=tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        provenance.write_result("some", rows, seeds=[1], seconds=0, folder=tmp_path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_values_that_json_does_not_know_and_empty_results_are_refused(provenance, tmp_path):
-    with pytest.raises(ValueError, match=r"Convert arrays with \.tolist\(\)"):
-        provenance.write_result("some", [{"nats": {1, 2}}], seeds=[1], seconds=0, folder=tmp_path)
-    with pytest.raises(ValueError, match="at least one row; experiment 'some' has none"):
-        provenance.write_result("some", [], seeds=[1], seconds=0, folder=tmp_path)
+def test_a_reader_never_finds_half_a_file(provenance, tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    provenance.write_aside(path, "old")
+    found = []
+    monkeypatch.setattr(os, "replace", lambda aside, target: found.append((aside.read_text(), target.read_text())))
+    provenance.write_aside(path, "new")
+    assert found == [("new", "old")]
 
 
 def test_a_package_that_is_missing_has_no_version(provenance):
@@ -66,3 +82,42 @@ def test_a_folder_without_git_has_an_unknown_commit(provenance, tmp_path, monkey
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.find_commit() == "unknown"
+
+
+def test_a_run_is_made_once_and_kept(load, tmp_path):
+    made, keep = [], load("kept_runs").keep
+    for _ in range(2):
+        assert keep(tmp_path / "a.json", lambda: made.append(1) or {"seeds": (1, 2)}) == {"seeds": [1, 2]}
+    assert made == [1]
+
+
+@pytest.mark.parametrize(
+    "arguments, only, seeds, runs",
+    [
+        ([], ["a", "b: c"], None, "runs"),
+        (["--only", "b: c", "--seeds", "0", "2"], ["b: c"], [0, 2], "runs"),
+        (["--updates", "3", "--folder", "try"], ["a", "b: c"], None, "try/runs"),
+    ],
+)
+def test_the_options_choose_runs_and_folders(load, tmp_path, monkeypatch, arguments, only, seeds, runs):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["x.py", *arguments])
+    asked = load("kept_runs").read_options("About.", ["a", "b: c"], Path("runs"), collect="train nothing")
+    assert (asked.only, asked.seeds, asked.collect, asked.runs) == (only, seeds, False, Path(runs))
+    assert asked.runs.is_dir()
+    assert asked.results == (Path("try") if asked.updates else load("provenance").RESULTS)
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--updates", "3"], "--updates is for a quick look, which needs a --folder of its own"),
+        (["--only", "a", "d"], "--only takes names of settings; found d. Known: a; b: c."),
+    ],
+)
+def test_options_that_name_no_run_are_refused(load, tmp_path, monkeypatch, capsys, arguments, sentence):
+    monkeypatch.setattr(sys, "argv", ["x.py", *arguments])
+    with pytest.raises(SystemExit):
+        load("kept_runs").read_options("About.", ["a", "b: c"], tmp_path / "runs")
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "runs").exists()

@@ -1,4 +1,4 @@
-"""Results are loaded by name, and every one says how to get it again."""
+"""Results are loaded by name, every one says how to get it again, and the tokenizers are as fast as the book says."""
 
 from pathlib import Path
 
@@ -23,3 +23,14 @@ def test_a_result_says_how_to_get_it_again(name):
 def test_an_unknown_result_is_refused_with_the_known_names():
     with pytest.raises(ValueError, match=f"found 'nonsense', known are .*{NAMES[0]}.*experiments/NAME.py"):
         load_result("nonsense")
+
+
+def test_remi_encodes_a_million_notes_a_second_and_five_times_as_many_as_miditok():
+    result = load_result("tokenizer_speed")
+    assert result["cores"] == 1
+    measured = {row["music"] for row in result["rows"]}
+    assert measured
+    for music in measured:
+        speed = {row["tokenizer"]: row["notes_per_sec"] for row in result["rows"] if row["music"] == music}
+        assert speed["Remi"] >= 1_000_000
+        assert speed["Remi"] >= 5 * max(speed["MidiTok REMI"], speed["MidiTok REMI, score prepared"])

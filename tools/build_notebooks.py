@@ -10,19 +10,16 @@ Colab, nbval and the rendered book read it. Two runs write the same bytes. After
 link that opens the notebook on Colab, and a cell that installs there what Colab lacks and does nothing anywhere else.
 """
 
-from __future__ import annotations
-
 import argparse
-import ast
 import os
 import sys
 import time
 from pathlib import Path
 
 import jupytext
-import library_source
 import nbformat
 import repository
+from library_source import bare_source, bare_tree, definitions, find_in_library, plain_python, replace_definition
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
@@ -43,12 +40,7 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 def colab_cells(name: str, address: str) -> list[NotebookNode]:
-    """Return the two cells that every notebook has after its first text cell.
-
-    Args:
-        name: the notebook's name without folder and suffix.
-        address: the repository's address.
-    """
+    """Return the two cells that every notebook has after its first text cell: a link, and what Colab lacks."""
     link = repository.colab_address(address, f"notebooks/{name}.ipynb")
     install = (
         "import sys\n\n"
@@ -62,11 +54,7 @@ def colab_cells(name: str, address: str) -> list[NotebookNode]:
 
 
 def planned(twin: NotebookNode, name: str, address: str) -> NotebookNode:
-    """Return the notebook that a twin describes, not executed: plain metadata, cell ids by position, Colab cells.
-
-    Raises:
-        ValueError: the twin does not begin with a text cell that holds the title.
-    """
+    """Return the notebook that a twin describes, not executed: plain metadata, cell ids by position, Colab cells."""
     if not twin.cells or twin.cells[0].cell_type != "markdown" or not twin.cells[0].source.startswith("# "):
         raise ValueError(f"{name} must begin with a text cell whose first line is its title, '# ...'.")
     notebook = new_notebook(metadata=METADATA)
@@ -145,23 +133,27 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     return notebook
 
 
+def write_aside(path: Path, text: str) -> None:
+    """Write a file aside and rename it, so that an interrupted run leaves the old one whole."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_text(text, "utf-8")
+    os.replace(aside, path)
+
+
 def write(notebook: NotebookNode, target: Path) -> None:
-    """Write a notebook aside and rename it, so that an interrupted run leaves the old file whole."""
+    """Write a notebook, its keys in order."""
     nbformat.validate(notebook)
-    aside = target.with_suffix(".ipynb.part")
-    aside.write_text(nbformat.writes(notebook, version=4, indent=1, sort_keys=True) + "\n", "utf-8")
-    os.replace(aside, target)
+    write_aside(target, nbformat.writes(notebook, version=4, indent=1, sort_keys=True) + "\n")
 
 
 def failure(notebook: NotebookNode, name: str, error: Exception) -> str:
-    """Return one sentence that says which cell of which notebook failed, and the error."""
-    counts = [(number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
-    run = [number for number, cell in counts if cell.execution_count is not None]
-    failed = [number for number, cell in counts if any(out.output_type == "error" for out in cell.outputs)]
-    number = failed[-1] if failed else (run[-1] if run else 1)
+    """Say which cell of which notebook failed, and with which error."""
+    cells = [(number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
+    run = [number for number, cell in cells if cell.execution_count is not None]
+    failed = [number for number, cell in cells if any(output.output_type == "error" for output in cell.outputs)]
+    number = [1, *run, *failed][-1]
     said = str(error) if isinstance(error, CellTimeoutError) else f"{error.ename}: {error.evalue}"
-    source = notebook.cells[number - 1].source
-    told = f"{name}: cell {number} failed with {said}\n--- cell {number}\n{source}\n---\n"
+    told = f"{name}: cell {number} failed with {said}\n--- cell {number}\n{notebook.cells[number - 1].source}\n---\n"
     return told + "The notebook on disk was left as it was."
 
 
@@ -169,13 +161,8 @@ def build(name: str, folder: Path, address: str, always: bool = False) -> str:
     """Make one notebook and return a sentence about it.
 
     Args:
-        name: name without folder and suffix.
-        folder: the folder of the notebooks; the twin lies in its ``src``.
-        address: the repository's address.
+        folder: of the notebooks; the twin lies in its ``src``.
         always: execute it although nothing changed.
-
-    Raises:
-        SystemExit: a cell failed; the notebook on disk is unchanged.
     """
     plan = planned(read_twin(folder / "src" / f"{name}.md"), name, address)
     target = folder / f"{name}.ipynb"
@@ -205,18 +192,21 @@ def write_library(name: str, folder: Path) -> str:
         before = cell.source
         for tag in tags(cell):
             if cell.cell_type == "code" and tag.startswith(SAME_AS):
-                wanted = tag.removeprefix(SAME_AS)
-                source, node = library_source.find_in_library(wanted)
-                present = library_source.definitions(ast.parse(cell.source)).get(node.name) if cell.source else None
-                if present is None or library_source.bare_tree(present) != library_source.bare_tree(node):
-                    text = library_source.bare_source(source, node)
-                    cell.source = library_source.replace_definition(cell.source, node.name, text)
+                cell.source = with_library_code(cell.source, tag.removeprefix(SAME_AS))
         n_changed += cell.source != before
     if n_changed:
-        aside = path.with_suffix(".md.part")
-        aside.write_text(jupytext.writes(twin, fmt="md:myst"), "utf-8")
-        os.replace(aside, path)
+        write_aside(path, jupytext.writes(twin, fmt="md:myst"))
     return f"{name}: {n_changed} cells written from the library"
+
+
+def with_library_code(cell: str, name: str) -> str:
+    """Return a cell with the library's definition, or as it is where it differs in docstrings and annotations alone."""
+    source, node = find_in_library(name)
+    tree = plain_python(cell)
+    present = definitions(tree).get(node.name) if tree else None
+    if present and bare_tree(present) == bare_tree(node):
+        return cell
+    return replace_definition(cell, node.name, bare_source(source, node))
 
 
 def names_of_twins(folder: Path) -> list[str]:

@@ -5,8 +5,6 @@ Pages are named by chapter number (``book/03_preprocessing.md``), notebooks by c
 yet stands in no table of contents.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 python tools/check_book.py _build/html
 """
 
-from __future__ import annotations
-
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -45,8 +43,7 @@ def page_problems(html: str, folder: Path, root: Path) -> list[str]:
     """Return a sentence for each fetch of a page that leaves the book or leads nowhere.
 
     Args:
-        html: the page.
-        folder: the folder in which the page lies, against which relative addresses are read.
+        folder: where the page lies: relative addresses begin there.
         root: the folder of the built book.
     """
     parser = Fetches()
@@ -65,23 +62,17 @@ def page_problems(html: str, folder: Path, root: Path) -> list[str]:
     return problems
 
 
-def book_problems(root: Path) -> list[str]:
-    """Return the problems of all pages under ``root``, each with the page's name."""
-    return [
-        f"{page.relative_to(root)}: {problem}"
-        for page in sorted(root.rglob("*.html"))
-        if "_static" not in page.relative_to(root).parts
-        for problem in page_problems(page.read_text("utf-8"), page.parent, root)
-    ]
-
-
 def main() -> None:
     """Check the book named on the command line and say what was found."""
     root = Path(sys.argv[1])
-    pages = [page for page in root.rglob("*.html") if "_static" not in page.relative_to(root).parts]
+    pages = [page for page in sorted(root.rglob("*.html")) if "_static" not in page.relative_to(root).parts]
     if not pages:
         sys.exit(f"There must be a built book in {root}; found no page. Run `make book`.")
-    problems = book_problems(root)
+    problems = [
+        f"{page.relative_to(root)}: {problem}"
+        for page in pages
+        for problem in page_problems(page.read_text("utf-8"), page.parent, root)
+    ]
     if problems:
         sys.exit("\n".join([*problems, f"{len(problems)} things would not load when the book is read offline."]))
     print(f"Built {len(pages)} pages, none of which loads anything from another host. Open {root / 'index.html'}")

@@ -5,8 +5,6 @@ import every floor and the side rooms before them; no floor imports a side room.
 import statement and compares; README.md prints the table of what exists.
 """
 
-from __future__ import annotations
-
 import ast
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +97,8 @@ FLOORS: dict[str, Floor] = {
         {
             "training.distributed": "several processes under torchrun",
             "training.checkpoints": "safetensors and JSON, anything else is refused; the shipped models",
-            "training.loop": "one loop, schedules, averages, history",
             "training.resuming": "stopped at any moment, it goes on to the bit",
+            "training.loop": "one loop, schedules, averages, history",
             "training": "train, and how",
             "generation.sampling": "temperature, top-k, top-p; tokens and frames, one after another",
             "generation.gibbs": "hidden cells of a score, block by block",
@@ -141,16 +139,22 @@ def order() -> dict[str, int]:
     return {room: rank for rank, room in enumerate(rooms)}
 
 
-def room_of(module: str) -> str:
-    """Return the longest name of the table that a dotted name begins with, or its first part."""
-    parts = module.split(".")
-    names = [".".join(parts[:cut]) for cut in range(len(parts), 0, -1)]
-    return next((name for name in names if name in order()), parts[0])
-
-
 def floor_of(room: str) -> str:
     """Return the key of the floor on which a module lies."""
     return next(key for key, floor in FLOORS.items() if room in floor.rooms)
+
+
+def room_of(module: str) -> str | None:
+    """Return the listed module that a dotted name belongs to: itself, or a package around it; None where none is."""
+    parts = module.split(".")
+    around = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((name for name in around if name in order()), None)
+
+
+def lies_low(room: str) -> bool:
+    """Return whether a module lies on a floor that a musician can use without PyTorch."""
+    keys = list(FLOORS)
+    return keys.index(floor_of(room)) <= keys.index(str(FLOORS_WITHOUT_TORCH))
 
 
 def module_name(path: Path, package_folder: Path) -> str:
@@ -163,7 +167,6 @@ def imported_modules(source: str, importer: str, is_package: bool = False) -> li
     """Return ``(line, dotted name)`` of everything a file imports, wherever in the file the statement stands.
 
     Args:
-        source: text of the file.
         importer: the file's dotted name, with the package's name in front.
         is_package: whether the file is an ``__init__``.
     """
@@ -172,12 +175,10 @@ def imported_modules(source: str, importer: str, is_package: bool = False) -> li
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = importer.split(".")
-                kept = parents[: len(parents) - node.level + (1 if is_package else 0)]
-                base = ".".join([*kept, *([node.module] if node.module else [])])
-            found += [(node.lineno, f"{base}.{alias.name}") for alias in node.names]
+            parents = importer.split(".")
+            kept = parents[: len(parents) - node.level + is_package] if node.level else []
+            base = [*kept, node.module] if node.module else kept
+            found += [(node.lineno, ".".join([*base, alias.name])) for alias in node.names]
     return found
 
 
@@ -185,63 +186,56 @@ def file_problems(source: str, module: str, is_package: bool = False) -> list[st
     """Return a sentence for each import of one file that the table forbids.
 
     Args:
-        source: text of the file.
-        module: dotted name inside the package, such as ``tokenizers.remi``.
+        module: dotted name inside the package, such as ``tokenizers.remi``; "" is the package's own ``__init__``.
         is_package: whether the file is an ``__init__``.
     """
-    ranks = order()
-    room = room_of(module)
     imports = imported_modules(source, f"{PACKAGE}.{module}" if module else PACKAGE, is_package)
     if not module:
         return [f"line {line}: the package imports {name}; it must import nothing" for line, name in imports]
-    if room not in ranks:
-        return [f"{room} stands on no floor: add it to FLOORS in tools/floors.py"]
+    room, ranks = room_of(module), order()
+    if room is None:
+        return [f"{module} stands on no floor: add it to FLOORS in tools/floors.py"]
     problems = []
-    lies_low = floor_of(room) != SIDE and int(floor_of(room)) <= FLOORS_WITHOUT_TORCH
     for line, name in imports:
-        top, *rest = name.split(".")
-        if top == "torch" and lies_low:
+        top, _, inside = name.partition(".")
+        if top == "torch" and lies_low(room):
             problems.append(f"line {line}: {module} imports torch; floors 1 to {FLOORS_WITHOUT_TORCH} never do")
-        if top != PACKAGE or not rest or rest[0] == "__version__":
-            continue
-        target = room_of(".".join(rest))
-        if target != room and ranks.get(target, len(ranks)) > ranks[room]:
-            problems.append(f"line {line}: {module} imports {target}, which does not lie below it")
+        if top == PACKAGE and inside not in ("", "__version__"):
+            other = room_of(inside)
+            if other is None or ranks[other] > ranks[room]:
+                problems.append(f"line {line}: {module} imports {other or inside}, which does not lie below it")
     return problems
 
 
 def library_problems(root: Path = ROOT) -> list[str]:
     """Return a sentence for each forbidden import of the whole library."""
     folder = root / PACKAGE
-    return [
-        f"{path.relative_to(root)}, {problem}"
-        for path in sorted(folder.rglob("*.py"))
-        for problem in file_problems(
-            path.read_text("utf-8"), module_name(path, folder), is_package=path.name == "__init__.py"
-        )
-    ]
+    problems = []
+    for path in sorted(folder.rglob("*.py")):
+        name, is_package = module_name(path, folder), path.name == "__init__.py"
+        found = file_problems(path.read_text("utf-8"), name, is_package)
+        problems += [f"{path.relative_to(root)}, {problem}" for problem in found]
+    return problems
 
 
-def existing_rooms(root: Path = ROOT) -> list[str]:
-    """Return the modules of the table that exist."""
-    return [room for room in order() if path_of(room, root).exists()]
-
-
-def path_of(room: str, root: Path = ROOT) -> Path:
-    """Return where a module lies: a file, or a folder."""
-    base = root.joinpath(PACKAGE, *room.split("."))
-    return base if base.is_dir() else base.with_suffix(".py")
+def existing_rooms(root: Path = ROOT) -> dict[str, str]:
+    """Return the files and folders of the listed modules that exist, as seen from the library's folder."""
+    found = {}
+    for room in order():
+        place = room.replace(".", "/")
+        for shown, file in ((f"{place}.py", f"{place}.py"), (f"{place}/", f"{place}/__init__.py")):
+            if (root / PACKAGE / file).is_file():
+                found[room] = shown
+    return found
 
 
 def table(root: Path = ROOT) -> str:
     """Return the table of README.md: every module that exists, floor by floor."""
-    existing = set(existing_rooms(root))
+    existing = existing_rooms(root)
     lines = ["| floor | | module | holds |", "|---|---|---|---|"]
     for key, floor in FLOORS.items():
-        shown = [(room, holds) for room, holds in floor.rooms.items() if room in existing]
-        for index, (room, holds) in enumerate(shown):
-            is_folder = path_of(room, root).is_dir()
-            file = f"{room}/" if is_folder else room.replace(".", "/") + ".py"
+        shown = [(existing[room], holds) for room, holds in floor.rooms.items() if room in existing]
+        for index, (file, holds) in enumerate(shown):
             start = f"{key} | {floor.name}" if index == 0 else " | "
             lines.append(f"| {start} | [`{file}`]({PACKAGE}/{file}) | {holds} |")
     return "\n".join(lines)

@@ -4,17 +4,18 @@ A definition is named ``module.name`` or ``module.Class.method``, such as ``musi
 ``tokenizers.remi.Remi.encode``; the module is the file that defines it, or a package whose ``__init__`` imports it.
 """
 
-from __future__ import annotations
-
 import ast
+import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from line_kinds import Definition, docstring_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mini_musessl"
-
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def definitions(tree: ast.Module | ast.ClassDef) -> dict[str, Definition]:
@@ -23,13 +24,7 @@ def definitions(tree: ast.Module | ast.ClassDef) -> dict[str, Definition]:
 
 
 def find_in_library(name: str, root: Path = ROOT) -> tuple[str, Definition]:
-    """Return the text of the file that defines ``module.name``, and the definition in it.
-
-    A name that the ``__init__`` of a package imports from one of its files is looked up there.
-
-    Raises:
-        LookupError: the library has no such module or definition.
-    """
+    """Return the text of the file that defines ``module.name``, and the definition in it."""
     parts = name.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         base = root.joinpath(PACKAGE, *parts[:cut])
@@ -53,28 +48,26 @@ def _imported_from(tree: ast.Module, name: str) -> str | None:
     return None
 
 
-def _walk_down(tree: ast.Module, parts: list[str], name: str, path: Path) -> Definition:
+def _walk_down(node: ast.Module, parts: list[str], name: str, path: Path) -> Definition:
     """Follow ``Class.method`` inside one file."""
-    node: ast.Module | Definition = tree
     for part in parts:
         inside = definitions(node) if isinstance(node, ast.Module | ast.ClassDef) else {}
         if part not in inside:
             raise LookupError(f"{name} must name a definition of {PACKAGE}; {path} defines no {part} at that place.")
         node = inside[part]
-    assert isinstance(node, Definition)  # parts is never empty
     return node
 
 
 class _Bare(ast.NodeTransformer):
     """Remove what a notebook may leave out: docstrings and annotations."""
 
-    def _without_docstring(self, node: ast.AST) -> ast.AST:
+    def _without_docstring(self, node: Definition) -> Definition:
         self.generic_visit(node)
-        if _docstring(node) is not None:
+        if docstring_of(node):
             node.body = node.body[1:] or [ast.Pass()]
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: Function) -> Function:
         """Drop the type of the result, and the docstring."""
         node.returns = None
         return self._without_docstring(node)
@@ -82,26 +75,15 @@ class _Bare(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
     visit_ClassDef = _without_docstring
 
-    def visit_arg(self, node: ast.arg) -> ast.AST:
+    def visit_arg(self, node: ast.arg) -> ast.arg:
         """Drop the type of a parameter."""
         node.annotation = None
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         """Turn ``x: int = 3`` into ``x = 3`` and a bare ``x: int`` into ``x``."""
         self.generic_visit(node)
-        if node.value is None:
-            return ast.Expr(node.target)
-        return ast.Assign([node.target], node.value)
-
-
-def _docstring(node: ast.AST) -> ast.Expr | None:
-    """Return the statement that is a definition's docstring."""
-    first = node.body[0]
-    is_text = (
-        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
-    )
-    return first if is_text else None
+        return ast.Expr(node.target) if node.value is None else ast.Assign([node.target], node.value)
 
 
 def bare_tree(node: Definition) -> str:
@@ -110,50 +92,56 @@ def bare_tree(node: Definition) -> str:
     return ast.dump(_Bare().visit(copy))
 
 
+class _Places:
+    """Where syntax stands in a file, in bytes: the tree counts columns in bytes of UTF-8."""
+
+    def __init__(self, source: str) -> None:
+        self.lines = source.splitlines(keepends=True)
+        self.starts = [0, *itertools.accumulate(len(line.encode()) for line in self.lines)]
+
+    def begin(self, node: ast.AST) -> int:
+        return self.starts[node.lineno - 1] + node.col_offset
+
+    def end(self, node: ast.AST) -> int:
+        return self.starts[node.end_lineno - 1] + node.end_col_offset
+
+    def whole_lines(self, node: ast.AST) -> tuple[int, int]:
+        """Return where the lines of a statement begin, and where they and the empty ones that follow end."""
+        stop = node.end_lineno
+        while not self.lines[stop].strip():
+            stop += 1
+        return self.starts[node.lineno - 1], self.starts[stop]
+
+
 def bare_source(source: str, node: Definition) -> str:
     """Return a definition's text without docstrings and annotations of functions, comments kept, formatted.
 
     The fields of a dataclass keep their annotations, since they make them fields.
     """
-    lines = source.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line.encode()))
-    data = source.encode()
-
-    def place(line: int, column: int) -> int:
-        return starts[line - 1] + column
-
-    def end(part: ast.AST) -> int:
-        return place(part.end_lineno, part.end_col_offset)
-
-    first = node.decorator_list[0] if node.decorator_list else node
-    begin = place(first.lineno, first.col_offset) - (1 if node.decorator_list else 0)
-    cuts: list[tuple[int, int, bytes]] = []
-    for part in ast.walk(node):
-        if isinstance(part, ast.arg) and part.annotation is not None:
-            cuts.append((place(part.lineno, part.col_offset) + len(part.arg.encode()), end(part.annotation), b""))
-        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-            if part.returns is not None:
-                arrow = data.rindex(b"->", 0, place(part.returns.lineno, part.returns.col_offset))
-                cuts.append((arrow, end(part.returns), b""))
-            for inner in ast.walk(part):
-                if isinstance(inner, ast.AnnAssign) and inner.value is not None:
-                    cuts.append((end(inner.target), end(inner.annotation), b""))
-        if isinstance(part, Definition) and (text := _docstring(part)) is not None:
-            if len(part.body) == 1:
-                cuts.append((place(text.lineno, text.col_offset), end(text), b"pass"))
-            else:  # whole lines, with the empty ones that follow
-                stop = text.end_lineno
-                while not lines[stop].strip():
-                    stop += 1
-                cuts.append((place(text.lineno, 0), place(stop + 1, 0), b""))
-    result = data[begin : place(node.end_lineno + 1, 0)]  # with a comment that ends the last line
-    for start, stop, filler in sorted(set(cuts), reverse=True):
-        result = result[: start - begin] + filler + result[stop - begin :]
+    data, places = source.encode(), _Places(source)
+    begin = places.begin(node.decorator_list[0]) - 1 if node.decorator_list else places.begin(node)
+    bare = data[begin : places.starts[node.end_lineno]]  # with a comment that ends the last line
+    for start, stop, filler in sorted(set(_cuts(node, data, places)), reverse=True):
+        bare = bare[: start - begin] + filler + bare[stop - begin :]
     indent = node.col_offset
-    text = "\n".join(line[indent:] if line[:indent].isspace() else line for line in result.decode().splitlines())
-    return _format(text)
+    lines = bare.decode().splitlines()
+    return _format("\n".join(line[indent:] if line[:indent].isspace() else line for line in lines))
+
+
+def _cuts(node: Definition, data: bytes, places: _Places) -> Iterator[tuple[int, int, bytes]]:
+    """Yield where something is left out, and what stands there instead."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.arg) and part.annotation:
+            yield places.begin(part) + len(part.arg.encode()), places.end(part.annotation), b""
+        if isinstance(part, Function):
+            if part.returns:
+                yield data.rindex(b"->", 0, places.begin(part.returns)), places.end(part.returns), b""
+            for inner in ast.walk(part):
+                if isinstance(inner, ast.AnnAssign) and inner.value:
+                    yield places.end(inner.target), places.end(inner.annotation), b""
+        if isinstance(part, Definition) and (text := docstring_of(part)):
+            is_alone = len(part.body) == 1
+            yield (places.begin(text), places.end(text), b"pass") if is_alone else (*places.whole_lines(text), b"")
 
 
 def _format(text: str) -> str:
@@ -165,7 +153,8 @@ def _format(text: str) -> str:
 
 def replace_definition(cell: str, name: str, text: str) -> str:
     """Return a cell with its definition of ``name`` replaced by ``text``, or with ``text`` alone where it has none."""
-    node = definitions(ast.parse(cell)).get(name) if _parses(cell) else None
+    tree = plain_python(cell)
+    node = definitions(tree).get(name) if tree else None
     if node is None:
         return text
     lines = cell.splitlines()
@@ -173,10 +162,9 @@ def replace_definition(cell: str, name: str, text: str) -> str:
     return "\n".join([*lines[: first - 1], *text.splitlines(), *lines[node.end_lineno :]])
 
 
-def _parses(cell: str) -> bool:
-    """Return whether a cell is plain Python (a cell with a magic is not)."""
+def plain_python(cell: str) -> ast.Module | None:
+    """Return the syntax of a cell, or None where it is not plain Python, as with a magic."""
     try:
-        ast.parse(cell)
+        return ast.parse(cell)
     except SyntaxError:
-        return False
-    return True
+        return None

@@ -5,8 +5,6 @@
 The bars were written for this page: a picture of Bach would do as well, but these belong to nobody else.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -43,19 +41,15 @@ def compose() -> voices.VoiceGrid:
     return voices.from_pitches(pitch, name="readme", title=TITLE, quarters_per_minute=76.0, fifths=0, mode="major")
 
 
-def files() -> dict[str, bytes]:
-    """Return the two files, by name."""
+def main() -> None:
+    """Write both files."""
     music = compose()
-    return {
+    files = {
         "readme_roll.svg": plotting.piano_roll_svg(music, title=TITLE).encode("utf-8"),
         "readme_roll.mp3": audio.to_mp3(audio.synthesize(music)),
     }
-
-
-def main() -> None:
-    """Write both files."""
     ASSETS.mkdir(exist_ok=True)
-    for name, data in files().items():
+    for name, data in files.items():
         (ASSETS / name).write_bytes(data)
         print(f"Wrote assets/{name}, {len(data) / 1000:.0f} kB.")
 

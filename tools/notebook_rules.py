@@ -3,8 +3,6 @@
 tests/test_house_notebooks.py applies them to everything on disk, and shows each of them a bad example.
 """
 
-from __future__ import annotations
-
 import ast
 import base64
 import re
@@ -49,15 +47,6 @@ CITATION = re.compile(r"\{cite|\]\(https?://|<https?://")
 LEVEL = re.compile(r"9[059]\s?%")
 LEVEL_WORDS = re.compile(r"\b(interval|bootstrap|confidence)", flags=re.IGNORECASE)
 EXCUSE = re.compile(r"<!--\s*typed:(.*?)-->", flags=re.DOTALL)
-
-
-def is_plain_python(cell: NotebookNode) -> bool:
-    """Return whether a code cell can be parsed without IPython."""
-    try:
-        ast.parse(cell.source)
-    except SyntaxError:
-        return False
-    return cell.cell_type == "code"
 
 
 def twin_problems(notebook: NotebookNode, plan: NotebookNode) -> list[str]:
@@ -149,62 +138,60 @@ def picture_problems(notebook: NotebookNode) -> list[str]:
 
 def _checks(cell: NotebookNode) -> list[str]:
     """Return the text of the statements of a cell that assert something."""
-    if not is_plain_python(cell):
-        return []
-    found = []
-    for node in ast.walk(ast.parse(cell.source)):
-        is_call = isinstance(node, ast.Call) and re.search(r"\bassert_\w+$", ast.unparse(node.func))
-        if isinstance(node, ast.Assert) or is_call:
-            found.append(ast.unparse(node))
-    return found
+    tree = library_source.plain_python(cell.source)
+    return [ast.unparse(node) for node in ast.walk(tree) if _asserts(node)] if tree else []
+
+
+def _asserts(node: ast.AST) -> bool:
+    is_call = isinstance(node, ast.Call) and re.search(r"\bassert_\w+$", ast.unparse(node.func))
+    return isinstance(node, ast.Assert) or bool(is_call)
 
 
 def relation_problems(notebook: NotebookNode, root: Path = library_source.ROOT) -> list[str]:
     """A cell that defines something says how it stands to the library, and the claim is true."""
-    problems = []
     codes = [(number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
-    for index, (number, cell) in enumerate(codes):
-        defined = library_source.definitions(ast.parse(cell.source)) if is_plain_python(cell) else {}
-        relations = [tag for tag in tags(cell) if tag.startswith(RELATIONS)]
-        if defined and not relations:
-            problems.append(
-                f"cell {number} defines {', '.join(defined)}: "
-                "tag it same-as:module.name, sketch-of:module.name or only-here"
-            )
-        same = [tag.removeprefix("same-as:") for tag in relations if tag.startswith("same-as:")]
-        for name in same:
-            problems += _same_as_problems(number, name, defined, root)
-        if same and "only-here" not in relations:
-            extra = set(defined) - {name.split(".")[-1] for name in same}
-            problems += [f"cell {number} also defines {name}, which no same-as: tag names" for name in sorted(extra)]
-        for name in [tag.removeprefix("sketch-of:") for tag in relations if tag.startswith("sketch-of:")]:
-            following = [codes[index + 1][1]] if index + 1 < len(codes) else []
-            problems += _sketch_problems(number, name, following, root)
+    problems = []
+    for (number, cell), (_, following) in zip(codes, [*codes[1:], (0, None)], strict=False):
+        problems += [f"cell {number} {problem}" for problem in _cell_problems(cell, following, root)]
     return problems
 
 
-def _same_as_problems(number: int, name: str, defined: dict, root: Path) -> list[str]:
+def _cell_problems(cell: NotebookNode, following: NotebookNode | None, root: Path) -> list[str]:
+    """Return what is wrong with the relations of one code cell; the next one compares its sketches."""
+    tree = library_source.plain_python(cell.source)
+    defined = library_source.definitions(tree) if tree else {}
+    relations = [tag for tag in tags(cell) if tag.startswith(RELATIONS)]
+    if not relations:
+        asked = "tag it same-as:module.name, sketch-of:module.name or only-here"
+        return [f"defines {', '.join(defined)}: {asked}"] if defined else []
+    problems = []
+    for kind, _, name in (tag.partition(":") for tag in relations if ":" in tag):
+        try:
+            _, node = library_source.find_in_library(name, root)
+        except LookupError as error:
+            problems.append(f"is tagged {kind}:{name}. {error}")
+            continue
+        is_copy = kind == "same-as"
+        problems += _copy_problems(node, name, defined) if is_copy else _sketch_problems(node, name, following)
+    same = {tag.split(".")[-1] for tag in relations if tag.startswith("same-as:")}
+    extra = sorted(set(defined) - same) if same and "only-here" not in relations else []
+    return problems + [f"also defines {name}, which no same-as: tag names" for name in extra]
+
+
+def _copy_problems(node: library_source.Definition, name: str, defined: dict) -> list[str]:
     """Compare one definition of a cell with the library's."""
-    try:
-        _, node = library_source.find_in_library(name, root)
-    except LookupError as error:
-        return [f"cell {number}: {error}"]
     if node.name not in defined:
-        return [f"cell {number} is tagged same-as:{name} and does not define {node.name}"]
+        return [f"is tagged same-as:{name} and does not define {node.name}"]
     if library_source.bare_tree(defined[node.name]) != library_source.bare_tree(node):
-        return [f"cell {number}: {node.name} differs from the library's; build_notebooks.py --write-library copies it"]
+        return [f"has a {node.name} that differs from the library's; build_notebooks.py --write-library copies it"]
     return []
 
 
-def _sketch_problems(number: int, name: str, following: list[NotebookNode], root: Path) -> list[str]:
+def _sketch_problems(node: library_source.Definition, name: str, following: NotebookNode | None) -> list[str]:
     """Look for an assertion, in the next code cell, that names what was sketched."""
-    try:
-        _, node = library_source.find_in_library(name, root)
-    except LookupError as error:
-        return [f"cell {number}: {error}"]
-    if any(re.search(rf"\b{node.name}\b", check) for cell in following for check in _checks(cell)):
+    if following and any(re.search(rf"\b{node.name}\b", check) for check in _checks(following)):
         return []
-    return [f"cell {number} sketches {name}: the next code cell must assert that it agrees with {node.name}"]
+    return [f"sketches {name}: the next code cell must assert that it agrees with {node.name}"]
 
 
 def number_problems(text: str) -> list[str]:

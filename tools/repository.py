@@ -7,8 +7,6 @@ The address stands in pyproject.toml; files that cannot read it from there (_con
 executed notebooks) hold a copy, which tests/test_house_files.py compares.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
@@ -58,7 +56,7 @@ def tracked_files(root: Path = ROOT) -> list[Path]:
 
 
 def _is_made(part: str) -> bool:
-    """Return whether a folder holds what programs made; .ci and .github are ours."""
+    """Return whether a program made a file or folder of this name; .ci and .github are ours."""
     is_hidden = part.startswith(".") and part not in (".ci", ".github", ".gitignore", ".yamllint")
     return is_hidden or part in ("_build", "__pycache__", "node_modules") or part.endswith(".egg-info")
 
@@ -67,17 +65,14 @@ def move(new: str, root: Path = ROOT) -> list[Path]:
     """Write ``new`` in place of the present address in every tracked text file; return the files that changed."""
     if not ADDRESS.fullmatch(new):
         raise SystemExit(f"An address must look like https://github.com/OWNER/NAME; found {new!r}.")
-    old = read_address(root)
+    pairs = list(zip(forms(read_address(root)), forms(new), strict=True))
     changed = []
-    for path in tracked_files(root):
-        if "vendor" in path.parts:
-            continue
+    for path in (path for path in tracked_files(root) if "vendor" not in path.parts):
         try:
-            text = path.read_bytes().decode("utf-8")
+            text = moved = path.read_bytes().decode("utf-8")
         except UnicodeDecodeError:
             continue
-        moved = text
-        for before, after in zip(forms(old), forms(new), strict=True):
+        for before, after in pairs:
             moved = moved.replace(before, after)
         if moved != text:
             path.write_bytes(moved.encode("utf-8"))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from mini_musessl.checks import check_generator, check_hidden_cells, whole_number
 from mini_musessl.evaluation.likelihood import TokenNats
 from mini_musessl.generation.gibbs import score_cells
-from mini_musessl.masking import MASKERS, Masker, copy_next_door, mask_orderless
+from mini_musessl.masking import MASKERS, Masker, copy_next_door, draw_mask, mask_orderless
 from mini_musessl.network.encoder import MaskedTransformer
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, encode_chorales
 from mini_musessl.voices import VoiceGrid
@@ -360,7 +360,7 @@ def draw_hidden(
     check_generator(generator, "draw_hidden")
     whole_number("n_draws", n_draws, lowest=1)
     rows = [np.repeat(ids[None], n_draws, axis=0) for ids in encode_chorales(pieces)]
-    return [hide(frames, np.zeros(frames.shape[:2], bool), generator) for frames in rows]
+    return [draw_mask(hide, frames, np.zeros(frames.shape[:2], bool), generator) for frames in rows]
 
 
 def evaluate_infilling(

@@ -20,7 +20,15 @@ from torch.nn import functional
 
 from mini_musessl.batches import FrameBatch
 from mini_musessl.checks import check_generator, check_range, whole_number
-from mini_musessl.masking import MASKERS, Masker, Weigher, copy_next_door, may_mask_all, orderless_weights, weigher_of
+from mini_musessl.masking import (
+    MASKERS,
+    Masker,
+    Weigher,
+    copy_next_door,
+    draw_mask,
+    orderless_weights,
+    weigher_of,
+)
 from mini_musessl.network.transformer import evaluation_mode, to_device_of
 
 # --- Batches whose windows are not shown whole
@@ -107,32 +115,9 @@ def mask_batch(
             f"{type(batch).__name__}. For one piece: cut_frame_windows([ids], n_steps)."
         )
     weigh = weigher_of(hide) if weigh is None else weigh
-    is_hidden = hide(batch.frames, batch.is_padding, generator)
-    _check_hiding(is_hidden, batch, must_show=weigh is not orderless_weights and not may_mask_all(hide))
+    is_hidden = draw_mask(hide, batch.frames, batch.is_padding, generator, may_hide_all=weigh is orderless_weights)
     weights = weigh(is_hidden, batch.is_padding)
     return MaskedBatch(batch.frames, is_hidden, batch.is_padding, batch.start_step, weights)
-
-
-def _check_hiding(is_hidden: object, batch: FrameBatch, must_show: bool) -> None:
-    """Refuse a hider that answers with something else, hides nothing in a window, or all of one that must show some."""
-    if not isinstance(is_hidden, np.ndarray) or is_hidden.dtype != np.bool_ or is_hidden.shape != batch.frames.shape:
-        raise TypeError(
-            f"A hider must return a bool array of the shape of the frames, {batch.frames.shape}, True where a cell is "
-            f"hidden; found {getattr(is_hidden, 'dtype', type(is_hidden).__name__)} {np.shape(is_hidden)}."
-        )
-    is_music = np.broadcast_to(~batch.is_padding[..., None], is_hidden.shape)
-    hides_some = (is_hidden & is_music).any(axis=(1, 2))
-    if not hides_some.all():
-        raise ValueError(
-            f"Something must be hidden in each window, or nothing is asked of it; in window {int(hides_some.argmin())} "
-            "nothing is. Hide a larger share, or is the array upside down (True is hidden)?"
-        )
-    shows_some = (~is_hidden & is_music).any(axis=(1, 2))
-    if must_show and not shows_some.all():
-        raise ValueError(
-            f"Something must stay visible in each window; in window {int(shows_some.argmin())} every cell is hidden. "
-            "Hide less, or train an orderless likelihood: hide_orderless, or weigh=orderless_weights."
-        )
 
 
 # --- The surprise at what was hidden
