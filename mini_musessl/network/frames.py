@@ -343,8 +343,8 @@ class FrameTransformer(Network):
         n_all, n_room = cache.n_read + history.step.shape[1], self.config.context_length
         if n_all > n_room:
             raise ValueError(
-                f"A cache has room for context_length = {n_room} positions, the begin symbol among them; found {n_all}. "
-                "Start a new cache with the latest frames."
+                f"A cache has room for context_length = {n_room} positions, one of them the begin symbol's; found "
+                f"{n_all}. Start a new cache with the latest frames."
             )
         check_ids("frames", history.latest, self.config.begin_id + 1, ("batch", "n_new", self.config.n_voices))
         features = self.read(history, cache.layers)
