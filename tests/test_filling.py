@@ -252,8 +252,8 @@ def test_tokens_that_hold_keep_given_notes_beside_hidden_cells():
 def test_hidden_cells_of_a_piece_that_are_said_wrongly_are_refused(chorale_model):
     piece, is_hidden = voices.from_pitches(np.full((6, 4), 60)), np.ones((6, 4), bool)
     for wrong, error, sentence in (
-        (is_hidden[:5], ValueError, r"one thing of each cell, \(6, 4\); found \(5, 4\)"),
-        (is_hidden.astype(int), TypeError, "is_hidden must be True where a cell is hidden"),
+        (is_hidden[:5], ValueError, r"is_hidden must have the shape \(6, 4\); found \(5, 4\)"),
+        (is_hidden.astype(int), TypeError, "is_hidden must be True or False"),
         (None, ValueError, "is_hidden must be an array of True and False"),
         (~is_hidden, ValueError, "At least one cell must be hidden"),
     ):
@@ -291,8 +291,8 @@ TWO_FREE = np.where(np.arange(3) == 1, -1, FRAMES)
         (FRAMES, None, {}, ValueError, "At least one cell must be hidden"),
         (TWO_FREE, np.arange(3) == 0 * FRAMES, {}, ValueError, "voice 1 at step 0 is neither"),
         (TWO_FREE, HIDDEN, {}, ValueError, "must not be both given and hidden; voice 0 at step 0 is"),
-        (FRAMES, HIDDEN.astype(int), {}, TypeError, "is_hidden must be True where a cell is hidden"),
-        (FRAMES, HIDDEN[:5], {}, ValueError, r"is_hidden must say one thing of each cell, \(6, 3\); found \(5, 3\)"),
+        (FRAMES, HIDDEN.astype(int), {}, TypeError, "is_hidden must be True or False"),
+        (FRAMES, HIDDEN[:5], {}, ValueError, r"is_hidden must have the shape \(6, 3\); found \(5, 3\)"),
         (FRAMES, HIDDEN[None], {}, ValueError, r"found \(1, 6, 3\)"),
         (FRAMES, "all", {}, ValueError, "is_hidden must be an array of True and False"),
         (FRAMES + 5, HIDDEN, {}, ValueError, r"frames must be whole numbers in -1\.\.6; found .* 11"),
