@@ -266,6 +266,17 @@ def check_frames(config: object, frames: Tensor, first_step: Tensor | None) -> N
         check_ids("first_step", first_step, 1 << 31, (len(frames),))
 
 
+def check_next(config: FrameConfig, n_read: int, history: FrameHistory) -> None:
+    """Refuse frames that do not fit a cache: nothing new, ids of no symbol, or more than the context has room for."""
+    check_ids("frames", history.latest, config.begin_id + 1, ("batch", "n_new", config.n_voices))
+    n_all, n_room = n_read + history.step.shape[1], config.context_length
+    if n_all > n_room:
+        raise ValueError(
+            f"A cache has room for context_length = {n_room} positions, one of them the begin symbol's; found {n_all}. "
+            "Start a new cache with the latest frames."
+        )
+
+
 class FrameTransformer(Network):
     """A causal Transformer over frames: position t sees the frames before t and predicts the voices of frame t in turn.
 
@@ -340,13 +351,7 @@ class FrameTransformer(Network):
         history = advance(cache.history, frames)
         if cache.n_read == 0:
             history = cache.history.then(history)
-        n_all, n_room = cache.n_read + history.step.shape[1], self.config.context_length
-        if n_all > n_room:
-            raise ValueError(
-                f"A cache has room for context_length = {n_room} positions, one of them the begin symbol's; found "
-                f"{n_all}. Start a new cache with the latest frames."
-            )
-        check_ids("frames", history.latest, self.config.begin_id + 1, ("batch", "n_new", self.config.n_voices))
+        check_next(self.config, cache.n_read, history)
         features = self.read(history, cache.layers)
         cache.history = FrameHistory(*(known[:, -1:] for known in history))
         return features[:, -1:], cache.history
@@ -355,12 +360,12 @@ class FrameTransformer(Network):
         self, history: FrameHistory, layers: list[KVCache] | None = None
     ) -> Float[Tensor, "batch n_steps d_model"]:
         """Return what the stack makes of each step's history; ``layers`` hold the keys and values of earlier steps."""
-        c, n_new, n_read = self.config, history.step.shape[1], 0 if layers is None else layers[0].n_read
+        n_new, n_read = history.step.shape[1], 0 if layers is None else layers[0].n_read
         features = self.dropout(self.embed(history))
         may_attend = join_masks(n_new, n_read + n_new, True, None, features.device)
-        angles = position_angles(n_read, n_new, c.d_model // c.n_heads, features.device)
-        for index, block in enumerate(self.blocks):
-            features = block(features, may_attend, angles, None if layers is None else layers[index])
+        angles = position_angles(n_read, n_new, self.config.d_model // self.config.n_heads, features.device)
+        for block, layer in zip(self.blocks, layers or [None] * len(self.blocks), strict=True):
+            features = block(features, may_attend, angles, layer)
         return self.norm(features)
 
     def embed(self, history: FrameHistory) -> Float[Tensor, "batch n_steps d_model"]:

@@ -246,8 +246,9 @@ class MusicTransformer(Network):
         first = seen.shape[1] - token_ids.shape[1]
         features, angles = self.dropout(self.embed(seen, first)), self.angles(seen, first)
         may_attend = join_masks(features.shape[1], seen.shape[1], self.config.is_causal, is_padding, seen.device)
-        for index, block in enumerate(self.blocks):
-            features = block(features, may_attend, angles, None if cache is None else cache.layers[index])
+        layers = [None] * len(self.blocks) if cache is None else cache.layers
+        for block, layer in zip(self.blocks, layers, strict=True):
+            features = block(features, may_attend, angles, layer)
         if cache is not None:
             cache.token_ids = seen
         return self.to_logits(self.norm(features))
@@ -277,8 +278,9 @@ class MusicTransformer(Network):
     def attention_maps(self, token_ids: Int[Tensor, "batch time"]) -> list[Float[Tensor, "batch head time time"]]:
         """Return how much each position looks at each other, block by block: what a figure of attention shows."""
         self._check(token_ids)
-        n, features, angles, maps = token_ids.shape[1], self.embed(token_ids), self.angles(token_ids), []
-        may_attend = join_masks(n, n, self.config.is_causal, None, token_ids.device)
+        n_tokens, maps = token_ids.shape[1], []
+        features, angles = self.embed(token_ids), self.angles(token_ids)
+        may_attend = join_masks(n_tokens, n_tokens, self.config.is_causal, None, token_ids.device)
         for block in self.blocks:
             maps.append(block.attention(block.attention_norm(features), may_attend, angles)[1])
             features = block(features, may_attend, angles)
