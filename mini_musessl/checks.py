@@ -45,10 +45,11 @@ def whole_numbers(name: str, numbers: ArrayLike, advice: str = SECONDS) -> np.nd
         raise TypeError(f"{name} must be rows of equal length; found lists of unequal length. {advice}") from None
     if array.size and array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be whole numbers; found {array.dtype}. {advice}")
-    is_whole = (np.abs(array) < 2**62) & (array == np.rint(array)) if array.size else np.array(True)
-    if not is_whole.all():
-        index = int(np.argmin(is_whole))
-        raise TypeError(f"{name} must be whole numbers; found {array.flat[index]} at place {index}. {advice}")
+    if array.dtype.kind == "f" or array.dtype == np.uint64:
+        is_whole = (array == np.rint(array)) & (np.abs(array) < 2**62)
+        if not is_whole.all():
+            index = int(np.argmin(is_whole))
+            raise TypeError(f"{name} must be whole numbers; found {array.flat[index]} at place {index}. {advice}")
     return array.astype(np.int64, copy=False)
 
 

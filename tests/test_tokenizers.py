@@ -128,8 +128,6 @@ def test_four_tokenizers_agree_on_what_they_all_hold():
         (dict(lowest_pitch=30.5), TypeError, "lowest_pitch must be a whole number; found 30.5"),
         (dict(highest_pitch=128), ValueError, r"highest_pitch must lie in 0\.\.127; found 128"),
         (dict(lowest_pitch=61, highest_pitch=60), ValueError, "found 61 and 60"),
-        (dict(parts=music.Part()), TypeError, "parts must be a list; found Part"),
-        (dict(parts=("piano",)), TypeError, "parts must hold music.Part; found str"),
     ],
 )
 def test_options_of_another_kind_are_refused(kind, options, error, sentence):
@@ -148,7 +146,7 @@ def test_options_of_another_kind_are_refused(kind, options, error, sentence):
         (lambda: Remi(meters=("4/4",)), TypeError, "pair of whole numbers.*found '4/4'"),
         (lambda: CompoundWords(meters=(4, 4)), TypeError, "pair of whole numbers.*found 4"),
         (lambda: Remi(meters=((4, 4), (4, 4))), ValueError, "Each meter of a tokenizer must stand once"),
-        (lambda: Remi(tempos=(float("nan"),)), ValueError, "above 0 quarters a minute; found nan"),
+        (lambda: Remi(tempos=(float("nan"),)), ValueError, "a finite number above 0; found nan"),
         (lambda: VoiceGridTokens(steps_per_quarter=0), ValueError, "steps_per_quarter must be at least 1"),
         (lambda: VoiceGridTokens(voice_names="satb"), TypeError, "must be a list of names.*found 'satb'"),
         (lambda: VoiceGridTokens(lowest_pitch=36.5), TypeError, "lowest_pitch must be a whole number; found 36.5"),
@@ -174,5 +172,5 @@ def test_what_cannot_be_compared_is_refused():
         compare_grids(grid, finer)
     with pytest.raises(TypeError, match="must be a music.Piece here; found VoiceGrid"):
         compare_pieces(voices.to_piece(grid), grid)
-    with pytest.raises(TypeError, match="array of music.NOTE_DTYPE; found list"):
+    with pytest.raises(TypeError, match="array of music.NOTE_DTYPE, .*; found list"):
         compare_notes([60], [60])

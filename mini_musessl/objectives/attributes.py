@@ -29,7 +29,7 @@ from torch.nn import functional
 from mini_musessl import harmony, voices
 from mini_musessl.batches import random_frame_batches
 from mini_musessl.checks import check_some, whole_number
-from mini_musessl.harmony import Sounding, label_spans
+from mini_musessl.harmony import label_spans
 from mini_musessl.network.encoder import CellHead, EncoderConfig, FrameEncoder
 from mini_musessl.network.transformer import evaluation_mode, to_device_of
 from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
@@ -695,4 +695,4 @@ def _chord_so_far(grid: voices.VoiceGrid) -> np.ndarray:
     start_step, _ = beat_starts(grid)
     step = np.arange(grid.n_steps)
     began = start_step[np.searchsorted(start_step, step, side="right") - 1]
-    return harmony.chord_classes(label_spans(Sounding.of(grid), began, step + 1))
+    return harmony.chord_classes(label_spans(grid, began, step + 1))

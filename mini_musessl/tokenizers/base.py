@@ -679,7 +679,7 @@ class PieceTokenizer(ABC):
         checks.check_grid(self.steps_per_quarter)
         check_pitch_range(self.lowest_pitch, self.highest_pitch)
         checks.whole_number("n_velocities", self.n_velocities, 0, 127, "0 leaves velocity out.")
-        object.__setattr__(self, "parts", music.tuple_of(music.Part, "parts", self.parts))
+        object.__setattr__(self, "parts", tuple(self.parts))
         if not self.parts:
             raise ValueError("A tokenizer of pieces needs at least one part; found none. The default is one part.")
 
