@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -44,7 +44,7 @@ from mini_musessl.evaluation.probe_tasks import EXCERPTS, ask
 from mini_musessl.evaluation.probing import Classifier, labelled_batches
 from mini_musessl.generation.gibbs import infill
 from mini_musessl.generation.pieces import continue_piece, harmonise, harmonise_by_infilling, infill_piece
-from mini_musessl.generation.sampling import sample, sample_frames
+from mini_musessl.generation.sampling import Sampling, sample, sample_frames
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, MaskedTransformer, pool
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
@@ -383,30 +383,30 @@ def drawn_tokens() -> Iterator[tuple[str, torch.Tensor]]:
     for index, rules in enumerate(({}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8}), start=1):
         yield (
             f"tokens, {rules}",
-            sample(trained(token_network()), random_ids(0, 2, 4), 16, torch_chance(index), **rules),
+            sample(trained(token_network()), random_ids(0, 2, 4), 16, torch_chance(index), Sampling(**rules)),
         )
     small = trained(token_network(cycle_lengths=(4,), positions="relative"))
-    yield "tokens, beyond the context", sample(small, nothing, 60, torch_chance(5), 0.9, 0.95, 20)
+    yield "tokens, beyond the context", sample(small, nothing, 60, torch_chance(5), Sampling(0.9, 20, 0.95))
     clamp = np.full((12, 4), -1)
     clamp[:, 0] = 30 + np.arange(12) // 3
     frames = nothing.reshape(2, 0, 4)
     given = partial(sample_frames, small, frames, 12, clamp=clamp)
     yield "tokens, given voice", given(torch_chance(6))
-    yield "tokens, given voice, several candidates", given(torch_chance(7), n_candidates=4)
+    yield "tokens, given voice, several candidates", given(torch_chance(7), n_particles=4)
 
 
 def drawn_frames() -> Iterator[tuple[str, torch.Tensor]]:
     """Draw frames, within the context and beyond it, some of them given."""
     network, prompt = trained(frame_network()), random_ids(0, 2, 6, 4)
     for index, rules in enumerate(({}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8}), start=1):
-        yield f"frames, {rules}", sample_frames(network, prompt, 10, torch_chance(index), **rules)
-    yield "frames, beyond the context", sample_frames(network, prompt, 50, torch_chance(5), 0.8, first_step=3)
+        yield f"frames, {rules}", sample_frames(network, prompt, 10, torch_chance(index), Sampling(**rules))
+    yield "frames, beyond the context", sample_frames(network, prompt, 50, torch_chance(5), Sampling(0.8), first_step=3)
     clamp = np.full((2, 30, 4), -1)
     clamp[0, :, 0] = 30 + np.arange(30) // 4
     clamp[1, ::2, 2] = 14
     given = partial(sample_frames, network, prompt, 30, clamp=clamp)
     yield "frames, given cells", given(torch_chance(6))
-    yield "frames, given cells, several candidates", given(torch_chance(7), n_candidates=5, top_p=0.9)
+    yield "frames, given cells, several candidates", given(torch_chance(7), n_particles=5, sampling=Sampling(top_p=0.9))
 
 
 def drawn_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
@@ -414,12 +414,18 @@ def drawn_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
     model, opening = shipped("chorale-frame"), some("test", 1, 24)[0]
     small = trained(token_network(context_length=64, cycle_lengths=(4, 16)))
     soprano = some("test", 2, 28)[1]
-    yield "continued", continue_piece(model, opening, 24, torch_chance(0), 0.9, 0.95)
-    yield "continued, cold", continue_piece(model, opening, 12, torch_chance(1), 0.3, top_k=3)
+    yield "continued", continue_piece(model, opening, 24, torch_chance(0), Sampling(0.9, top_p=0.95))
+    yield "continued, cold", continue_piece(model, opening, 12, torch_chance(1), Sampling(0.3, top_k=3))
     yield "continued by tokens", continue_piece(small, voices.cut(opening, 0, 8), 16, torch_chance(2))
-    yield "harmonised", harmonise(model, soprano, torch_chance(3), 0.8)
-    yield "harmonised, several candidates", harmonise(model, soprano, torch_chance(4), 0.8, 0.95, n_candidates=3)
-    yield "harmonised from pitches", harmonise(model, [67, 67, 69, 69, 71, 71, 72, 72], torch_chance(5), top_k=4)
+    yield "harmonised", harmonise(model, soprano, torch_chance(3), Sampling(0.8))
+    yield (
+        "harmonised, several candidates",
+        harmonise(model, soprano, torch_chance(4), Sampling(0.8, top_p=0.95), n_particles=3),
+    )
+    yield (
+        "harmonised from pitches",
+        harmonise(model, [67, 67, 69, 69, 71, 71, 72, 72], torch_chance(5), Sampling(top_k=4)),
+    )
 
 
 def filled_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
@@ -429,7 +435,7 @@ def filled_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
     is_hidden[8:20, 1:] = True
     (ids,) = frames_of([piece])
     yield "filled", infill_piece(model, piece, is_hidden, torch_chance(0), n_sweeps=6)
-    yield "filled, cold", infill_piece(model, piece, is_hidden, torch_chance(1), 4, 0.5, 0.9, 5)
+    yield "filled, cold", infill_piece(model, piece, is_hidden, torch_chance(1), 4, Sampling(0.5, 5, 0.9))
     yield "harmonised by filling", harmonise_by_infilling(model, piece, torch_chance(2), n_sweeps=8)
     yield (
         "filled frames",
@@ -458,7 +464,7 @@ def learn(
 
 def describe_history(history: training.History) -> Answer:
     """Return a history without its seconds."""
-    said = json.loads(history.to_json())
+    said = asdict(history)
     lines = ("train_nats", "valid_nats", "learning_rate")
     return {"update": said["update"], "n_targets": said["n_targets"]} | {
         name: [number(each) for each in said[name]] for name in lines

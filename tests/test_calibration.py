@@ -8,7 +8,7 @@ import torch
 from calibration import find_temperature
 
 from mini_musessl.evaluation.likelihood import evaluate_likelihood
-from mini_musessl.generation.sampling import sample_frames
+from mini_musessl.generation.sampling import Sampling, sample_frames
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 
 
@@ -25,7 +25,7 @@ def make_model():
 def write(model, temperature: float) -> list[np.ndarray]:
     """Return pieces that the network writes at a temperature, as pitches."""
     start, generator = np.zeros((24, 0, 4), np.int64), torch.Generator().manual_seed(2)
-    ids = sample_frames(model, start, 48, generator, temperature=temperature)
+    ids = sample_frames(model, start, 48, generator, Sampling(temperature))
     return [np.where(piece == 0, -1, piece + 35) for piece in np.asarray(ids)]
 
 

@@ -1,7 +1,5 @@
 """Tiny chorales of one chord a beat, and random features with random answers, for the tests of probes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mini_musessl import voices

@@ -16,7 +16,12 @@ from line_kinds import Definition, docstring_of, line_kinds, span
 #: A docstring of so many lines is short, however short its function is.
 SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
-DOORS: tuple[str, ...] = ()
+DOORS: tuple[str, ...] = (
+    "generation.gibbs.infill",
+    "generation.pieces.harmonise",
+    "generation.pieces.infill_piece",
+    "generation.sampling.sample",
+)
 MAX_DOORS = 45
 CHAPTER = r"(?m)^Chapter:(.*)$"
 
