@@ -17,6 +17,9 @@ from line_kinds import Definition, docstring_of, line_kinds, span
 SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = (
+    "batches.cut_windows",
+    "batches.random_batches",
+    "batches.random_frame_batches",
     "evaluation.causality.check_causality",
     "evaluation.infilling.evaluate_infilling",
     "evaluation.likelihood.compare",
@@ -29,6 +32,7 @@ DOORS: tuple[str, ...] = (
     "harmony.chord_labels",
     "harmony.chroma",
     "harmony.find_key",
+    "masking.mask_notes",
     "voices.from_pitches",
 )
 MAX_DOORS = 45
