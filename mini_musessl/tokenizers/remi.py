@@ -63,7 +63,7 @@ class Remi(BarTokenizer):
         super().__post_init__()
         object.__setattr__(self, "tempos", tuple(self.tempos))
         for tempo in self.tempos:
-            music.Tempo(0, tempo)  # refuses what is no tempo
+            music.Tempo(0, tempo)  # refuses a tempo that is not above 0
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -141,14 +141,10 @@ N_SYMBOLS = TOKENS.vocabulary.size
 
 
 def encode_chorales(pieces: Sequence[voices.VoiceGrid | ArrayLike]) -> list[Int[np.ndarray, "_ 4"]]:
-    """Turn chorales into ids, one int64 array (n_steps, 4) for each piece.
+    """Turn VoiceGrids of four voices, or MIDI pitches (n_steps, 4) with -1 for a rest, into int64 ids of that shape.
 
-    Args:
-        pieces: at least one; each a VoiceGrid of four voices, or MIDI pitches (n_steps, 4) with -1 for a rest.
-
-    Example:
-        >>> encode_chorales([[[72, 67, 64, -1]]])[0].tolist()
-        [[37, 32, 29, 0]]
+    >>> encode_chorales([[[72, 67, 64, -1]]])[0].tolist()
+    [[37, 32, 29, 0]]
     """
     checks.check_list("Chorales", pieces, voices.VoiceGrid, "Is the split empty?")
     grids = [piece if isinstance(piece, voices.VoiceGrid) else voices.from_pitches(piece) for piece in pieces]
