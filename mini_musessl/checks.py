@@ -243,17 +243,3 @@ def check_trained_length(model: object, n_steps: int) -> None:
             f"{n_steps}. What steps further apart mean to each other it never learned: read shorter excerpts, or allow "
             "it with model.trained_steps = None."
         )
-
-
-# --- Goes when nothing calls it any more: check_pieces and check_truth do the same
-
-
-def check_types(targets, is_padding) -> None:
-    """Refuse what PyTorch would take for indices or weights."""
-    if "int" not in str(targets.dtype):
-        raise TypeError(f"targets must be token ids, whole numbers; found {targets.dtype}. Are they probabilities?")
-    if is_padding is not None and "bool" not in str(is_padding.dtype):
-        raise TypeError(
-            f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
-            "weights == 0."
-        )
