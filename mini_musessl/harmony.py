@@ -6,7 +6,7 @@ and with human analysts stands in the docstring of each function.
 
 Conventions:
     chroma: float (12,), how much of the sounding time each pitch class has; sums to 1, or to 0 where nothing sounds.
-    chords: structured array of ``CHORD_DTYPE``, one row a beat; a beat is a quarter counted from the bar line.
+    chords: structured array of ``CHORD_DTYPE``, one row per beat; a beat is a quarter counted from the bar line.
     fifths: position of a key signature, sharps positive: G major and E minor have 1.
 
 Chapter: 3a (pitch, rhythm and harmony as arrays).
@@ -25,10 +25,8 @@ from mini_musessl.checks import check_choice, whole_number
 
 
 def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
-    """Spell a pitch class, 0..11, as is usual under a key signature, -7..7.
-
-    The twelve names are the scale of the major key, the lowered seventh degree, and the sharpened ones that its
-    relative minor and its secondary dominants use: from 2 fifths below the place of the signature to 9 above.
+    """Spell a pitch class, 0..11, as is usual under a key signature, -7..7: by the scale of its major key, the
+    lowered seventh degree, and the sharpened ones that its relative minor and its secondary dominants use.
 
     Example:
         >>> pitch_class_name(8), pitch_class_name(8, fifths=-3)
@@ -117,7 +115,7 @@ N_CHORD_CLASSES = 1 + 12 * len(QUALITIES)
 
 CHORD_DTYPE = np.dtype([("step", np.int32), ("root", np.int8), ("quality", np.int8), ("bass", np.int8)])
 
-# One row for each of the 108 chords, 12 roots for each quality; one column a pitch class.
+# One row for each of the 108 chords, 12 roots for each quality; one column per pitch class.
 _TONES = np.array(
     [[(pitch - root) % 12 in tones for pitch in range(12)] for tones in CHORD_TONES.values() for root in range(12)],
     float,
@@ -165,7 +163,7 @@ def chord_labels(grid: voices.VoiceGrid) -> np.ndarray:
     were chosen on these 18 chorales, so expect a little less elsewhere.
 
     Returns:
-        structured array of ``CHORD_DTYPE``, one row a beat: ``step`` where it begins, ``root`` and ``bass`` as pitch
+        structured array of ``CHORD_DTYPE``, one row per beat: ``step`` where it begins, ``root`` and ``bass`` as pitch
         classes 0..11 or -1, ``quality`` as an index into ``QUALITIES`` or -1. The bass is the lowest note at the
         beginning of the beat, chord tone or not.
 
@@ -229,10 +227,7 @@ def chord_names(chords: np.ndarray, fifths: int = 0) -> list[str]:
 
 
 def chord_classes(chords: np.ndarray) -> Int[np.ndarray, " n_chords"]:
-    """Number chords for a classifier: 0 is none, then ``1 + 12 * quality + root``; the bass is left out.
-
-    The qualities count in the order of ``QUALITIES``: 1..12 are the major triads from C to B, 13..24 the minor ones,
-    and the last, 108, is the diminished seventh on B. The numbering is fixed.
+    """Number chords for a classifier, in a fixed order: 0 is none, then ``1 + 12 * quality + root``.
 
     Example:
         >>> chord_classes(np.array([(0, 0, 0, 0), (4, 9, 1, 9), (8, -1, -1, 0)], CHORD_DTYPE)).tolist()
@@ -303,7 +298,8 @@ def key_correlations(chroma: Float[np.ndarray, " 12"]) -> Float[np.ndarray, " 24
     centred = KEY_PROFILES - KEY_PROFILES.mean(axis=1, keepdims=True)
     deviation = chroma - chroma.mean()
     spread = np.sqrt((centred**2).sum(axis=1) * (deviation**2).sum())
-    return (centred @ deviation / spread).round(12)  # so that rounding does not decide between equal keys
+    # Rounded, so that the order of summation does not decide between equal keys.
+    return (centred @ deviation / spread).round(12)
 
 
 def find_key(chroma: ArrayLike) -> Key:
@@ -349,7 +345,7 @@ def _checked_chroma(chroma: ArrayLike) -> Float[np.ndarray, " 12"]:
     amount = np.asarray(chroma)
     if amount.shape != (12,) or amount.dtype.kind not in "iuf" or not (np.isfinite(amount) & (amount >= 0)).all():
         raise ValueError(
-            f"A chroma must hold 12 finite amounts of 0 or more, one a pitch class; found {amount.dtype} of shape "
+            f"A chroma must hold 12 finite amounts of 0 or more, one per pitch class; found {amount.dtype} of shape "
             f"{amount.shape}. Make one with harmony.chroma."
         )
     if np.ptp(amount) <= 1e-9 * amount.max():  # what rounding leaves is no difference

@@ -5,7 +5,7 @@ thirty-second notes exactly, 4 is the grid of sixteenth notes on which the Bach 
 numbers of steps; seconds appear only where sound or a MIDI file is made.
 
 Conventions:
-    notes: structured array with one row a note, ordered by onset (fields in ``NOTE_DTYPE``).
+    notes: structured array with one row per note, ordered by onset (fields in ``NOTE_DTYPE``).
     pitch: MIDI number, 0..127; 60 is middle C, one more is a semitone higher.
     velocity: MIDI loudness of the attack, 1..127.
     part: index into ``Piece.parts``.
@@ -23,7 +23,7 @@ from mini_musessl.checks import check_grid, check_positive, check_some, whole_nu
 
 LARGEST_STEP = 2**31 - 1  # times are kept in 32 bits
 
-#: 24 steps a quarter hold sixteenths (6), triplet eighths (8), thirty-seconds (3) and sextuplets (4) exactly.
+#: 24 steps per quarter hold sixteenths (6), triplet eighths (8), thirty-seconds (3) and sextuplets (4) exactly.
 DEFAULT_STEPS_PER_QUARTER = 24
 
 # --- Meters and tempos: what holds from a step on
@@ -34,7 +34,7 @@ class Meter:
     """A time signature, and the step of a bar line from which its bars are counted.
 
     For the first meter of a piece ``step`` may be negative: a piece in 4/4 that begins with an upbeat of one quarter,
-    at 4 steps a quarter, has ``Meter(-12, 4, 4)``: step 0 is the last quarter of a bar.
+    at 4 steps per quarter, has ``Meter(-12, 4, 4)``: step 0 is the last quarter of a bar.
     """
 
     step: int
@@ -56,7 +56,7 @@ class Meter:
         if remainder:
             raise ValueError(
                 f"A bar must be a whole number of steps; {self.numerator}/{self.denominator} at {steps_per_quarter} "
-                "steps a quarter is not. Use a finer grid, such as 24 steps a quarter."
+                "steps per quarter is not. Use a finer grid, such as 24 steps per quarter."
             )
         return length
 
@@ -104,7 +104,7 @@ def make_notes(
     lengths = {column.size for column in columns.values()} - {1}
     if len(lengths) > 1 or any(column.ndim > 1 for column in columns.values()):
         shapes = {name: column.shape for name, column in columns.items()}
-        raise ValueError(f"Every column of notes must be one row, one entry a note; found the shapes {shapes}.")
+        raise ValueError(f"Every column of notes must be one row, one entry per note; found the shapes {shapes}.")
     _check_ranges(columns)  # before they are put into 32 bits
     notes = np.empty(max(lengths, default=1), NOTE_DTYPE)
     for name, column in columns.items():
@@ -417,7 +417,7 @@ def join(pieces: Iterable[Piece]) -> Piece:
         if piece.steps_per_quarter != first.steps_per_quarter or piece.parts != first.parts:
             raise ValueError(
                 f"Pieces to be joined must share their grid and their parts; piece {index} has "
-                f"{piece.steps_per_quarter} steps a quarter and {len(piece.parts)} parts, the first "
+                f"{piece.steps_per_quarter} steps per quarter and {len(piece.parts)} parts, the first "
                 f"{first.steps_per_quarter} and {len(first.parts)}. Use music.change_grid for the grid, and "
                 "dataclasses.replace for the parts."
             )
@@ -509,6 +509,6 @@ def _check_fits(piece: Piece, steps_per_quarter: int) -> None:
     if is_off.any() or off:
         found = f"{is_off.sum()} of {len(is_off)} notes do not" if is_off.any() else f"{off[0]} does not"
         raise ValueError(
-            f"Notes and meters must fit the new grid of {steps_per_quarter} steps a quarter; {found}. "
+            f"Notes and meters must fit the new grid of {steps_per_quarter} steps per quarter; {found}. "
             "Use a finer grid, or may_round=True to move them to the nearest step."
         )

@@ -1,6 +1,6 @@
 """Step-by-voice grids: the form in which four-part chorales are held.
 
-A grid has one row a step (a sixteenth note by default) and one column a voice. Each cell says which pitch sounds in
+A grid has one row per step (a sixteenth note by default) and one column per voice. Each cell says which pitch sounds in
 that voice; a second grid of the same shape says where notes begin, so that a held half note and four repeated eighths
 differ.
 
@@ -51,7 +51,7 @@ class VoiceGrid:
     mode: str | None = None  # "major", "minor" or None where unknown
     name: str = ""  # short identifier, such as "bwv269"
     title: str = ""  # what people call it
-    voice_names: tuple[str, ...] = SATB  # one a voice, highest first
+    voice_names: tuple[str, ...] = SATB  # one per voice, highest first
 
     def __post_init__(self) -> None:
         checked = _checked_arrays(self) | _checked_facts(self)
@@ -116,7 +116,7 @@ def _checked_arrays(grid: VoiceGrid) -> dict[str, np.ndarray]:
     position = checks.whole_numbers("Bar positions", grid.bar_position_step, "They count steps since the bar line.")
     if pitch.ndim != 2 or pitch.shape[1] != len(grid.voice_names):
         raise ValueError(
-            f"pitch must have one row a step and one column for each of {len(grid.voice_names)} voices; found shape "
+            f"pitch must have one row per step and one column for each of {len(grid.voice_names)} voices; found shape "
             f"{pitch.shape}. Pass voice_names if the music has another number of voices."
         )
     arrays = {"is_onset": np.array(grid.is_onset), "is_fermata": np.array(grid.is_fermata)}
@@ -194,7 +194,7 @@ def notes_of_voice(
 
 
 def to_piece(grid: VoiceGrid) -> music.Piece:
-    """Turn a grid into notes, one part a voice.
+    """Turn a grid into notes, one part per voice.
 
     Fermatas and the key are not part of a ``Piece`` and are left behind. A grid knows its first meter only: where its
     bars get shorter or longer, that meter begins anew at each of their lines.
@@ -244,7 +244,7 @@ def from_piece(piece: music.Piece, steps_per_quarter: int = 4, n_voices: int = 4
     """Turn a piece into a grid, on which its notes must fit exactly.
 
     Args:
-        piece: one part a voice, highest voice first; each part plays one note at a time.
+        piece: one part per voice, highest voice first; each part plays one note at a time.
     """
     on_grid = music.change_grid(piece, steps_per_quarter)
     if len(piece.parts) != checks.whole_number("n_voices", n_voices, 1):

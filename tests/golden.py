@@ -177,8 +177,8 @@ FRAME_SIZES = dict(context_length=24, d_model=24, n_layers=2, n_heads=2, d_feedf
 ENCODER_SIZES = dict(context_length=96, d_model=16, n_layers=2, n_heads=2, d_feedforward=24, d_voice=20)
 FRAME_SWITCHES = {
     "default": {},
-    "without holds": {"hears_holds": False},
-    "without intervals": {"hears_intervals": False},
+    "without holds": {"uses_holds": False},
+    "without intervals": {"uses_intervals": False},
     "without hidden share": {"hidden_share": 0.0},
     "without dropout": {"dropout": 0.0},
     "cycle of 4": {"cycle_length": 4},

@@ -17,10 +17,19 @@ from line_kinds import Definition, docstring_of, line_kinds, span
 SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = (
+    "batches.cut_windows",
+    "batches.random_batches",
+    "batches.random_frame_batches",
     "generation.gibbs.infill",
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",
     "generation.sampling.sample",
+    "harmony.cadences",
+    "harmony.chord_labels",
+    "harmony.chroma",
+    "harmony.find_key",
+    "masking.mask_notes",
+    "voices.from_pitches",
 )
 MAX_DOORS = 45
 CHAPTER = r"(?m)^Chapter:(.*)$"

@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from mini_musessl.batches import N_VOICES, FrameBatch, allowed_intervals, random_frame_batches
 from mini_musessl.checks import check_generator, whole_number
-from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, init_encoder_weights, pool
-from mini_musessl.network.transformer import evaluation_mode, to_device_of
+from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, pool
+from mini_musessl.network.transformer import evaluation_mode, init_weights, to_device_of
 
 # --- Views: the same stretch of music seen twice, each time with something taken away
 
@@ -488,7 +488,7 @@ class ContrastiveModel(nn.Module):
             layers = nn.Linear(config.d_model, config.d_model), nn.GELU(), nn.Linear(config.d_model, d_projection)
         self.head = nn.Sequential(*layers)
         # Not the seed of the encoder, which would give the head the same first numbers.
-        init_encoder_weights(self.head, 1, torch.Generator().manual_seed(-1 - seed))
+        init_weights(self.head, 1, -1 - seed)
 
     def forward(
         self,

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from mini_musessl.batches import random_frame_batches
 from mini_musessl.checks import check_generator, whole_number
-from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, init_encoder_weights, pool
-from mini_musessl.network.transformer import evaluation_mode, to_device_of
+from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, pool
+from mini_musessl.network.transformer import evaluation_mode, init_weights, to_device_of
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class OrderModel(nn.Module):
             layers = nn.Linear(2 * config.d_model, config.d_model), nn.GELU(), nn.Linear(config.d_model, 1)
         self.head = nn.Sequential(*layers)
         # Not the seed of the encoder, which would give the head the same first numbers.
-        init_encoder_weights(self.head, 1, torch.Generator().manual_seed(-1 - seed))
+        init_weights(self.head, 1, -1 - seed)
 
     def forward(
         self, left: Int[Tensor, "batch n_steps n_voices"], right: Int[Tensor, "batch n_steps n_voices"]
