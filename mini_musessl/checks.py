@@ -242,22 +242,3 @@ def check_types(targets, is_padding) -> None:
             f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
             "weights == 0."
         )
-
-
-def check_rows(pieces: Sequence[ArrayLike], vocabulary_size: int) -> list[np.ndarray]:
-    """Return the pieces as arrays, or refuse an empty corpus and ids outside the vocabulary."""
-    arrays = [np.asarray(piece) for piece in pieces]
-    if sum(ids.size for ids in arrays) == 0:
-        raise ValueError("Likelihood needs at least one token; found none. Is the split empty?")
-    for index, ids in enumerate(arrays):
-        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-            raise ValueError(
-                f"A piece must be one row of whole token ids; piece {index} has shape {ids.shape} and type "
-                f"{ids.dtype}. Encode the music with a tokenizer first, and put a single piece into a list."
-            )
-        if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
-            raise ValueError(
-                f"Token ids must lie in 0..{vocabulary_size - 1}; piece {index} has {ids.min()}..{ids.max()}. "
-                "Was the music encoded with another vocabulary?"
-            )
-    return arrays

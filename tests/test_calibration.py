@@ -1,7 +1,5 @@
 """The temperature that makes a network as sure as it may be."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -45,9 +43,3 @@ def test_the_temperature_found_is_better_than_its_neighbours(model):
         model.set_temperature(temperature)
         nats.append(evaluate_likelihood(model, pieces).nats_per_token)
     assert nats[1] < min(nats[0], nats[2])
-
-
-@pytest.mark.parametrize("settings", [{"highest": 1.0}, {"tolerance": 0.0}])
-def test_a_search_without_room_is_refused(model, settings):
-    with pytest.raises(ValueError, match="highest temperature above 1"):
-        find_temperature(model, [np.full((8, 4), 60)], **settings)

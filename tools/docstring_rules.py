@@ -20,6 +20,13 @@ DOORS: tuple[str, ...] = (
     "batches.cut_windows",
     "batches.random_batches",
     "batches.random_frame_batches",
+    "corpora.load_chorales",
+    "corpora.melody_groups",
+    "corpora.rebuilt_split",
+    "evaluation.causality.check_causality",
+    "evaluation.infilling.evaluate_infilling",
+    "evaluation.likelihood.compare",
+    "evaluation.voice_leading.parallels",
     "generation.gibbs.infill",
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",
@@ -29,6 +36,9 @@ DOORS: tuple[str, ...] = (
     "harmony.chroma",
     "harmony.find_key",
     "masking.mask_notes",
+    "midi.read_midi",
+    "midi.write_midi",
+    "tunes.load_tunes",
     "voices.from_pitches",
 )
 MAX_DOORS = 45
