@@ -158,14 +158,14 @@ def _pack_chorales(written: list[WrittenChorale]) -> dict[str, np.ndarray]:
     """Return all chorales as a few arrays: one after the other, with their lengths."""
     arrays = {name: np.concatenate([getattr(chorale.grid, name) for chorale in written]) for name in _CELLS}
     arrays |= {name: np.concatenate([getattr(chorale, name) for chorale in written]) for name in _SPANS}
-    facts = [{name: getattr(each.grid, name) for name in METADATA} | {"is_clean": each.is_clean} for each in written]
+    metadata = [{name: getattr(each.grid, name) for name in METADATA} | {"is_clean": each.is_clean} for each in written]
     return arrays | {
         "pitch": arrays["pitch"].astype(np.int8),
         "is_onset": np.packbits(arrays["is_onset"]),
         "is_fermata": np.packbits(arrays["is_fermata"]),
         "n_steps": np.array([chorale.grid.n_steps for chorale in written], np.int32),
         "n_played": np.array([len(chorale.played_step) for chorale in written], np.int32),
-        "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
+        "facts": np.frombuffer(json.dumps(metadata).encode(), np.uint8),
     }
 
 
@@ -177,9 +177,9 @@ def _unpack_chorales(arrays: dict[str, np.ndarray]) -> list[WrittenChorale]:
     cells = [np.split(arrays[name], np.cumsum(arrays["n_steps"])[:-1]) for name in _CELLS]
     spans = [np.split(arrays[name], np.cumsum(arrays["n_played"])[:-1]) for name in _SPANS]
     written = []
-    for facts, played, tied, *columns in zip(json.loads(arrays["facts"].tobytes()), *spans, *cells, strict=True):
-        is_clean = facts.pop("is_clean")
-        grid = voices.VoiceGrid(*columns, **facts | {"meter": tuple(facts["meter"])})
+    for metadata, played, tied, *columns in zip(json.loads(arrays["facts"].tobytes()), *spans, *cells, strict=True):
+        is_clean = metadata.pop("is_clean")
+        grid = voices.VoiceGrid(*columns, **metadata | {"meter": tuple(metadata["meter"])})
         written.append(WrittenChorale(grid, played, tied, is_clean))
     return written
 
@@ -285,14 +285,11 @@ def melody_groups(chorales: Sequence[voices.VoiceGrid]) -> Int[np.ndarray, " n_c
 
 
 def duplicates(chorales: Sequence[voices.VoiceGrid]) -> list[tuple[str, str, float]]:
-    """Find pairs of chorales that are the same music, in any key.
-
-    A run is a beat and the next: the eight pitches as pitch classes, counted from the soprano's first. So a bass that
-    is written an octave lower does not matter, nor does what happens between the beats.
+    """Find pairs of chorales that are the same music, in any key, with the bass in any octave.
 
     Returns:
-        For each pair its two names, in the order given, and the share of the shorter piece's runs that occur in the
-        other, at least ``SAME_MUSIC``; the most alike first.
+        For each pair its two names, in the order given, and the share of the shorter piece's ``harmony_runs`` that
+        occur in the other, at least ``SAME_MUSIC``; the most alike first.
     """
     share = shared_runs([harmony_runs(grid) for grid in chorales])
     pairs = np.argwhere(np.triu(share >= SAME_MUSIC, 1))
@@ -323,7 +320,7 @@ REBUILT_NAME = "Bach-16 (rebuilt)"
 STANDARD_SIZES = {"train": 229, "valid": 76, "test": 77}
 
 
-def split_map() -> dict[str, list]:
+def _split_map() -> dict[str, list]:
     """Return the table of JSB pieces, part by part: index, chorale, has repeats, first step, semitones, steps."""
     return json.loads(importlib.resources.files(__package__).joinpath("split_map.json").read_text())
 
@@ -351,7 +348,7 @@ def rebuilt_split(
     repeated = {grid.name: grid for grid in load_chorales(cache)}
     written = {grid.name: grid for grid in load_chorales(cache, expand_repeats=False)}
     wanted = set(repeated) if chorales is None else {grid.name for grid in chorales} & set(repeated)
-    table = split_map()
+    table = _split_map()
     return {
         split: [
             _as_in_jsb((repeated if has_repeats else written)[name], start_step, semitones, n_steps)

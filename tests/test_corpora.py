@@ -319,7 +319,7 @@ def test_only_the_chorales_given_are_in_the_rebuilt_split(chorales):
 
 @needs_jsb
 def test_961_in_a_thousand_cells_of_the_rebuilt_pieces_equal_jsb(rebuilt):
-    jsb, table = corpora.load_jsb(), corpora.split_map()
+    jsb, table = corpora.load_jsb(), corpora._split_map()
     n_equal = n_cells = 0
     for part, grids in rebuilt.items():
         for grid, (index, name, _, start_step, *_) in zip(grids, table[part], strict=True):

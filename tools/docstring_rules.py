@@ -20,6 +20,9 @@ DOORS: tuple[str, ...] = (
     "batches.cut_windows",
     "batches.random_batches",
     "batches.random_frame_batches",
+    "corpora.load_chorales",
+    "corpora.melody_groups",
+    "corpora.rebuilt_split",
     "evaluation.causality.check_causality",
     "evaluation.infilling.evaluate_infilling",
     "evaluation.likelihood.compare",
@@ -33,6 +36,9 @@ DOORS: tuple[str, ...] = (
     "harmony.chroma",
     "harmony.find_key",
     "masking.mask_notes",
+    "midi.read_midi",
+    "midi.write_midi",
+    "tunes.load_tunes",
     "voices.from_pitches",
 )
 MAX_DOORS = 45
