@@ -126,7 +126,7 @@ def score_cells(
     """
     model.eval()
     batch, n_steps = frames.shape[:2]
-    longest = min(n_steps, model.config.context_length, getattr(model, "trained_steps", None) or n_steps)
+    longest = min(n_steps, model.config.context_length, model.trained_steps or n_steps)
     starts = window_starts(n_steps, longest, max(1, longest // 2), is_spread=True)
     window = best_window(starts, longest, n_steps)
     place = torch.from_numpy(starts[:, None] + np.arange(longest))

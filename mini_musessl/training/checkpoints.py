@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mini_musessl.files import write_aside
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
-from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.network.transformer import MusicTransformer, Network, TransformerConfig
 
 FORMAT = "mini_musessl checkpoint 1"
 #: The models that a checkpoint can hold, each with its configuration.
@@ -70,9 +70,8 @@ def save_checkpoint(
     if MODELS.get(name, (None,))[0] is not type(model):
         raise ValueError(f"A checkpoint holds a model of this library, one of {', '.join(MODELS)}; found {name}.")
     about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": dict(card or {})}
-    trained_steps = getattr(model, "trained_steps", None)
-    if trained_steps is not None:
-        about["trained_steps"] = trained_steps
+    if model.trained_steps is not None:
+        about["trained_steps"] = model.trained_steps
     write_tensors(path, _rounded(model.state_dict(), dtype), about)
 
 
@@ -91,14 +90,10 @@ def load_checkpoint(path: str | os.PathLike[str], expected: Any = None) -> Check
 
 
 def note_trained_steps(model: nn.Module, n_steps: int | None) -> None:
-    """Note on each network in a model the longest window of its training; further apart it knows nothing."""
-    for network in networks_in(model) if n_steps else ():
-        network.trained_steps = max(n_steps, getattr(network, "trained_steps", None) or 0)
-
-
-def networks_in(model: nn.Module) -> Iterator[nn.Module]:
-    """Return the parts of a model that read windows, the model itself among them."""
-    return (part for part in model.modules() if hasattr(getattr(part, "config", None), "context_length"))
+    """Note on each network in a model the longest window of its training so far."""
+    for part in model.modules() if n_steps else ():
+        if isinstance(part, Network):
+            part.trained_steps = max(n_steps, part.trained_steps or 0)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict[str, Any]) -> None:
@@ -263,10 +258,9 @@ def describe(name: str, folder: str | os.PathLike[str] = FOLDER) -> str:
     size_kb = (Path(folder) / f"{name}.safetensors").stat().st_size / 1000
     n_weights = sum(weight.numel() for weight in model.parameters())
     rows = [("name", name), ("kind", type(model).__name__), ("size", f"{n_weights:,} weights, {size_kb:,.0f} kB")]
-    trained_steps = getattr(model, "trained_steps", None)
-    if trained_steps is not None:
+    if model.trained_steps is not None:
         unit = "tokens" if isinstance(model, MusicTransformer) else "steps"
-        rows.append(("windows", f"up to {trained_steps} {unit} in training"))
+        rows.append(("windows", f"up to {model.trained_steps} {unit} in training"))
     stated_otherwise = {"seed": "seeds", "cost": "seconds"}
     for field in (*CARD_FIELDS, *(field for field in card if field not in CARD_FIELDS)):
         if field in card or (field in _REQUIRED and stated_otherwise.get(field) not in card):
