@@ -1,9 +1,4 @@
-"""Several answers in place of one: the mean of the probabilities of several models, or of one model in several keys.
-
-Chapter: 8b (the chorale benchmark).
-"""
-
-from __future__ import annotations
+"""Several answers in place of one: the mean of the probabilities of several models, or of one model in several keys."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +9,7 @@ from mini_musessl.evaluation.likelihood import token_log_probs
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS
 from mini_musessl.voices import REST
 
-_LOWEST_ID, _LOWEST_PITCH = 1, 36
+LOWEST_ID, LOWEST_PITCH = 1, 36
 
 
 class Ensemble:
@@ -22,7 +17,7 @@ class Ensemble:
 
     It is scored like any model (``evaluate_likelihood``), and costs as much as all its answers together: it is no
     single model and stands in no ranking of single models. What it is worth tells how much of a model's loss is chance
-    of its training, and what a student can learn (``objectives.distillation``).
+    of its training, and what a student can learn (``distillation``).
 
     Asked in one key it is a model like its members. In several keys its number is not the likelihood of a causal model:
     which keys are asked depends on the range of the whole piece, so the answer at a step knows a little of the pitches
@@ -34,36 +29,16 @@ class Ensemble:
         semitones: the keys; a piece is asked in those that keep its pitches inside the vocabulary, 0 always among
             them. In another key a member may give some probability to pitches that lie beyond the vocabulary in the
             piece's own key; it counts as lost.
-
-    Raises:
-        ValueError: there is no model.
-
-    Example:
-        >>> from mini_musessl.evaluation.counting import Uniform
-        >>> round(float(Ensemble([Uniform()]).token_log_probs(np.ones((1, 4), int))[0, 0]), 4)
-        -3.8501
-
-    Chapter: 8b.
     """
 
     def __init__(self, models: Sequence[object], semitones: Iterable[int] = (0,)) -> None:
-        if not models:
-            raise ValueError("An ensemble needs at least one model; found none.")
         self.models, self.semitones = list(models), sorted({0, *semitones})
 
     def token_log_probs(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4"]:
-        """Return the natural logarithm of the mean probability of each symbol that came.
-
-        Args:
-            ids: the symbols of a piece, 0 for a rest, 1 to 46 for pitches 36 to 81.
-        """
+        """Return the natural logarithm of the mean probability of each symbol that came."""
         sounding = ids[ids > 0]
-        lowest, highest = (sounding.min(), sounding.max()) if sounding.size else (_LOWEST_ID, _LOWEST_ID)
-        keys = [key for key in self.semitones if lowest + key >= _LOWEST_ID and highest + key < N_SYMBOLS]
-        answers = [token_log_probs(model, _pitches(ids, key)) for model in self.models for key in keys]
+        lowest, highest = (sounding.min(), sounding.max()) if sounding.size else (LOWEST_ID, LOWEST_ID)
+        keys = [key for key in self.semitones if lowest + key >= LOWEST_ID and highest + key < N_SYMBOLS]
+        pitches = [np.where(ids > 0, ids - LOWEST_ID + LOWEST_PITCH + key, REST) for key in keys]
+        answers = [token_log_probs(model, moved) for model in self.models for moved in pitches]
         return np.logaddexp.reduce(answers, axis=0) - np.log(len(answers))
-
-
-def _pitches(ids: np.ndarray, semitones: int) -> np.ndarray:
-    """Return ids as MIDI pitches in another key."""
-    return np.where(ids > 0, ids - _LOWEST_ID + _LOWEST_PITCH + semitones, REST)

@@ -186,7 +186,7 @@ def reference_rows(folder: Path) -> list[dict[str, Any]]:
         ]
 
     def by_counting() -> list[dict[str, Any]]:
-        models = {"counts of neighbours": count_neighbours(), "uniform": infilling.UniformCells()}
+        models = {"counts of neighbours": count_neighbours(), "uniform": counting.Uniform()}
         return [
             {"model": name, "group": "counting", "infilling": measure_infilling(model)}
             for name, model in models.items()

@@ -55,7 +55,3 @@ class TokenGru(nn.Module):
         tokens = torch.from_numpy(np.ascontiguousarray(ids)).long().flatten()
         inputs = torch.cat((torch.tensor([self.config.vocabulary_size]), tokens[:-1]))
         return self(inputs[None])[0].double().log_softmax(dim=-1).numpy().reshape(*ids.shape, -1)
-
-    def token_log_probs(self, ids: np.ndarray) -> np.ndarray:
-        """Return the log probability of every token of a piece (n_steps, 4), in its shape."""
-        return np.take_along_axis(self.symbol_log_probs(ids), ids[..., None], axis=-1)[..., 0]

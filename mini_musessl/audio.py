@@ -1,18 +1,18 @@
-"""Sound from notes, with NumPy alone, and the two file formats in which a page can carry it.
+"""Sound from notes, with NumPy alone, and MP3, in which a page can carry it.
 
 A note is a sum of sine waves at whole multiples of its frequency, under an envelope that opens and closes softly. That
-is enough for a chorale to be heard as one, costs no sound library, and gives the same samples on every run.
+is enough for a chorale to be heard as one, needs no sound library, and gives the same samples on every run.
+
+Reference: Julius O. Smith, Spectral Audio Signal Processing, 2011, "Additive synthesis".
 
 Chapter: 00 (the road in five minutes).
 """
-
-from __future__ import annotations
 
 import io
 
 import numpy as np
 
-from mini_musessl.checks import whole_number
+from mini_musessl import checks
 from mini_musessl.music import Piece, ends_step, is_drum_note, steps_to_sec
 from mini_musessl.voices import VoiceGrid, as_piece
 
@@ -38,31 +38,15 @@ def synthesize(music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE) -> np.n
     """Turn music into sound by adding sine waves.
 
     Every pitched part has the same organ-like tone; a drum part is bursts of noise, the same on every run. Fermatas are
-    not held, so that time runs evenly. A note whose frequency lies above half the sample rate cannot be represented and
-    is left out, as is each harmonic above it. Loudness grows with the square of the velocity, as in General MIDI. The
-    sounding part has a root mean square of about ``LOUDNESS``, and no sample goes beyond ``PEAK``.
-
-    Args:
-        music: what to play.
-        sample_rate: samples a second, 8000 or more.
+    not held, so that time runs evenly. Harmonics above half the sample rate are left out. Loudness grows with the
+    square of the velocity, as in General MIDI.
 
     Returns:
         float32 (n_samples,), mono, within -0.9..0.9; it ends 0.3 s after the music, in silence.
 
-    Raises:
-        TypeError: ``music`` is neither a Piece nor a VoiceGrid.
-        ValueError: there is no note to play, or the music lasts more than ten minutes.
-
-    Example:
-        >>> from mini_musessl import voices
-        >>> grid = voices.from_pitches([[60]] * 4, voice_names=("melody",), quarters_per_minute=60)
-        >>> synthesize(grid).shape
-        (28665,)
-
-    References:
-        Julius O. Smith, Spectral Audio Signal Processing, 2011, "Additive synthesis".
-
-    Chapter: 00.
+    >>> from mini_musessl import voices
+    >>> synthesize(voices.from_pitches([[60]] * 4, voice_names=("melody",), quarters_per_minute=60)).shape
+    (28665,)
     """
     piece = as_piece(music)
     _check_playable(piece, sample_rate)
@@ -85,26 +69,12 @@ def normalize(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray
     Loudness is the root mean square over those blocks of 50 ms that sound, so that rests do not count. Samples up to
     0.6 stay in proportion; louder ones approach ``PEAK``.
 
-    Args:
-        samples: (n_samples,), any level.
-        sample_rate: samples a second.
-
-    Returns:
-        float32 (n_samples,).
-
-    Raises:
-        TypeError: the samples are not numbers, or the sample rate is not whole.
-        ValueError: the samples are not one row of finite numbers, or are all zero; or the sample rate is below 1.
-
-    Example:
-        >>> tone = np.sin(np.arange(22050) / 10)
-        >>> round(float(np.sqrt(np.mean(normalize(tone) ** 2))), 2)
-        0.12
-
-    Chapter: 00.
+    >>> tone = np.sin(np.arange(22050) / 10)
+    >>> round(float(np.sqrt(np.mean(normalize(tone) ** 2))), 2)
+    0.12
     """
     samples = _checked(samples)
-    whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
+    checks.whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
     peak = np.abs(samples).max()
     if peak and not 1e-100 < peak < 1e100:  # squares of such numbers would not fit
         samples = samples / peak
@@ -125,21 +95,8 @@ def normalize(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray
 def fade_out(samples: np.ndarray, fade_sec: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """Return the sound with its last ``fade_sec`` seconds brought softly to zero.
 
-    Args:
-        samples: (n_samples,).
-        fade_sec: how long the fade lasts; a shorter sound fades from its beginning.
-        sample_rate: samples a second.
-
-    Returns:
-        float32 (n_samples,).
-
-    Raises:
-        TypeError: the samples are not numbers.
-        ValueError: they are not one row of finite numbers, or the fade is negative or no number.
-
-    Example:
-        >>> fade_out(np.ones(5), fade_sec=1, sample_rate=3).round(2).tolist()
-        [1.0, 1.0, 1.0, 0.5, 0.0]
+    >>> fade_out(np.ones(5), fade_sec=1, sample_rate=3).round(2).tolist()
+    [1.0, 1.0, 1.0, 0.5, 0.0]
     """
     if not 0 <= fade_sec < float("inf"):
         raise ValueError(f"A fade must last 0 seconds or more; found {fade_sec}.")
@@ -150,52 +107,26 @@ def fade_out(samples: np.ndarray, fade_sec: float, sample_rate: int = SAMPLE_RAT
 
 
 def to_mp3(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
-    """Encode mono sound as MP3, small enough for a page: about 40 KB for 15 s of a chorale.
+    """Encode mono sound within -1..1 as MP3: about 40 KB for 15 s of a chorale, the same bytes on every run."""
+    import soundfile
 
-    Args:
-        samples: (n_samples,), within -1..1.
-        sample_rate: samples a second, one of the nine that MP3 knows.
-
-    Returns:
-        The bytes of the file; the same on every run.
-
-    Raises:
-        ValueError: samples out of range, or a sample rate that MP3 does not know.
-
-    Chapter: 00.
-    """
-    if sample_rate not in _MP3_RATES:
+    checks.check_choice("The sample rate of an MP3", sample_rate, _MP3_RATES, "Use 22050.")
+    samples = _checked(samples)
+    if np.abs(samples).max() > 1:
         raise ValueError(
-            f"MP3 knows only the sample rates {', '.join(map(str, _MP3_RATES))}; found {sample_rate}. "
-            "Use 22050, or to_wav."
+            f"Samples must lie in -1..1 to be written; found {np.abs(samples).max():.3g}. Use audio.normalize first."
         )
-    return _encoded(
-        samples, sample_rate, format="MP3", subtype="MPEG_LAYER_III", compression_level=0.9, bitrate_mode="VARIABLE"
-    )
-
-
-def to_wav(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
-    """Encode mono sound as a WAV file of 16 bits, without loss beyond the rounding.
-
-    Args:
-        samples: (n_samples,), within -1..1.
-        sample_rate: samples a second, 1 or more.
-
-    Raises:
-        TypeError: the sample rate is not a whole number.
-        ValueError: samples out of range, not finite, or not one row; or the sample rate is below 1.
-
-    Example:
-        >>> to_wav(np.zeros(10))[:4]
-        b'RIFF'
-    """
-    whole_number("sample_rate", sample_rate, 1, advice="22050 is the default.")
-    return _encoded(samples, sample_rate, format="WAV", subtype="PCM_16")
+    buffer = io.BytesIO()
+    # Whole numbers: rounding hides the last-bit differences between processors, so the bytes agree more widely.
+    whole = np.rint(samples * 32767).astype(np.int16)
+    options = {"subtype": "MPEG_LAYER_III", "compression_level": 0.9, "bitrate_mode": "VARIABLE"}
+    soundfile.write(buffer, whole, sample_rate, format="MP3", **options)
+    return buffer.getvalue()
 
 
 def _check_playable(piece: Piece, sample_rate: int) -> None:
     """Refuse a sample rate that is too low, music without notes, and music that would fill the memory."""
-    whole_number("sample_rate", sample_rate, 8000, advice="22050 is the default.")
+    checks.whole_number("sample_rate", sample_rate, 8000, advice="22050 is the default.")
     if len(piece.notes) == 0:
         raise ValueError("Music must have at least one note to be played; found none. Is the cut all rests?")
     if _length_sec(piece) > _LONGEST_SEC:
@@ -292,18 +223,3 @@ def _checked(samples: np.ndarray) -> np.ndarray:
             f"{'' if np.isfinite(samples).all() else ' with NaN or infinity'}. Take the mean over channels for stereo."
         )
     return samples
-
-
-def _encoded(samples: np.ndarray, sample_rate: int, **options: object) -> bytes:
-    """Write samples into a sound file in memory."""
-    import soundfile
-
-    samples = _checked(samples)
-    if np.abs(samples).max() > 1:
-        raise ValueError(
-            f"Samples must lie in -1..1 to be written; found {np.abs(samples).max():.3g}. Use audio.normalize first."
-        )
-    buffer = io.BytesIO()
-    # Whole numbers: rounding hides the last-bit differences between processors, so the bytes agree more widely.
-    soundfile.write(buffer, np.rint(samples * 32767).astype(np.int16), sample_rate, **options)
-    return buffer.getvalue()

@@ -43,18 +43,13 @@ N_VOICES = 4
 
 
 def window_starts(n_steps: int, length: int, stride: int, is_spread: bool = False) -> Int[np.ndarray, " n_windows"]:
-    """Return where windows of one length begin that cover a piece from its first step to its last.
+    """Return where windows of one length begin that cover a piece of ``n_steps`` steps or tokens.
 
-    Args:
-        n_steps: length of the piece, in steps or tokens.
-        length: of a window; the last one may reach beyond the piece, and so may the only one.
-        stride: from one window to the next.
-        is_spread: spread the windows evenly, at most a stride apart, so that the last ends with the piece. Otherwise
-            they begin at multiples of the stride, and no start depends on where the piece ends.
+    They begin at multiples of the stride, so that no start depends on where the piece ends; or, spread, evenly and at
+    most a stride apart, so that the last ends with the piece.
 
-    Example:
-        >>> window_starts(200, 128, 64).tolist(), window_starts(200, 128, 64, is_spread=True).tolist()
-        ([0, 64, 128], [0, 36, 72])
+    >>> window_starts(200, 128, 64).tolist(), window_starts(200, 128, 64, is_spread=True).tolist()
+    ([0, 64, 128], [0, 36, 72])
     """
     beyond = max(0, n_steps - length)
     n_windows = 1 + -(-beyond // stride)
@@ -66,18 +61,11 @@ def window_starts(n_steps: int, length: int, stride: int, is_spread: bool = Fals
 def windows_with_history(n_steps: int, length: int, stride: int | None = None) -> list[tuple[int, int, int]]:
     """Cut a piece for a causal network: each window as ``(start, first step scored, stop)``, every step scored once.
 
-    A step is scored in the first window that holds it, where most history stands before it.
+    A step is scored in the first window that holds it, where most history stands before it; a window brings ``stride``
+    new steps, half a context by default.
 
-    Args:
-        n_steps: length of the piece.
-        length: most steps that the network reads at once.
-        stride: new steps per window; half a context by default. The rest of each window is history.
-
-    Example:
-        >>> windows_with_history(100, 128)
-        [(0, 0, 100)]
-        >>> windows_with_history(9, 8)
-        [(0, 0, 8), (4, 8, 9)]
+    >>> windows_with_history(9, 8)
+    [(0, 0, 8), (4, 8, 9)]
     """
     stride = length // 2 if stride is None else stride
     if n_steps <= length:
@@ -92,14 +80,10 @@ def windows_with_history(n_steps: int, length: int, stride: int | None = None) -
 def best_window(starts: Int[np.ndarray, " n_windows"], length: int, n_steps: int) -> Int[np.ndarray, " n_steps"]:
     """Say which window answers for each step when a network looks both ways: the first of those farthest from a cut.
 
-    Args:
-        starts: where the windows begin.
-        length: of a window.
-        n_steps: length of the piece. Its ends are no cuts.
+    The ends of the piece are not cuts.
 
-    Example:
-        >>> best_window(np.array([0, 2, 4]), 4, 8).tolist()
-        [0, 0, 0, 1, 1, 2, 2, 2]
+    >>> best_window(np.array([0, 2, 4]), 4, 8).tolist()
+    [0, 0, 0, 1, 1, 2, 2, 2]
     """
     starts, steps = starts[:, None], np.arange(n_steps)
     # Where a window ends with the piece nothing is cut off, however near the end a step may be.
@@ -136,13 +120,10 @@ def allowed_intervals(
 ) -> Int[np.ndarray, " n_intervals"]:
     """List the transpositions, in semitones and 0 among them, that keep every pitch of a piece inside the vocabulary.
 
-    Args:
-        pitch_ids: ids that stand for consecutive pitches; other ids are not pitches and do not move.
-        semitones: intervals to consider.
+    Ids outside ``pitch_ids``, a range of consecutive pitches, do not move.
 
-    Example:
-        >>> allowed_intervals([0, 3, 44], pitch_ids=range(1, 47)).tolist()
-        [-2, -1, 0, 1, 2]
+    >>> allowed_intervals([0, 3, 44], pitch_ids=range(1, 47)).tolist()
+    [-2, -1, 0, 1, 2]
     """
     ids = np.asarray(token_ids)
     pitches = ids[(ids >= pitch_ids.start) & (ids < pitch_ids.stop)]

@@ -45,10 +45,11 @@ def whole_numbers(name: str, numbers: ArrayLike, advice: str = SECONDS) -> np.nd
         raise TypeError(f"{name} must be rows of equal length; found lists of unequal length. {advice}") from None
     if array.size and array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be whole numbers; found {array.dtype}. {advice}")
-    is_whole = (np.abs(array) < 2**62) & (array == np.rint(array)) if array.size else np.array(True)
-    if not is_whole.all():
-        index = int(np.argmin(is_whole))
-        raise TypeError(f"{name} must be whole numbers; found {array.flat[index]} at place {index}. {advice}")
+    if array.dtype.kind == "f" or array.dtype == np.uint64:
+        is_whole = (array == np.rint(array)) & (np.abs(array) < 2**62)
+        if not is_whole.all():
+            index = int(np.argmin(is_whole))
+            raise TypeError(f"{name} must be whole numbers; found {array.flat[index]} at place {index}. {advice}")
     return array.astype(np.int64, copy=False)
 
 
@@ -154,6 +155,21 @@ def check_range(smallest: int, largest: int, n_ids: int, name: str = "Targets", 
         raise ValueError(f"{name} must lie in {lowest}..{n_ids - 1}; found {smallest}..{largest}. {VOCABULARY}")
 
 
+def check_logits(shape: Sequence[int], targets: np.ndarray) -> None:
+    """Refuse scores that do not belong to the targets, and targets that are not among the symbols that are scored.
+
+    Args:
+        shape: of the logits, the vocabulary last.
+        targets: ids as an array: to look at numbers on a GPU would wait for all that it has still to do.
+    """
+    if tuple(shape[:-1]) != targets.shape:
+        raise ValueError(
+            f"A model must score every target, so that its logits have the shape ({', '.join(map(str, targets.shape))},"
+            f" vocabulary); found {tuple(shape)}. Are axes swapped?"
+        )
+    check_range(int(targets.min()), int(targets.max()), shape[-1])
+
+
 def check_truth(name: str, values: Any, shape: Sequence[int], advice: str = "Compare first, as in x == 0.") -> None:
     """Refuse an array or a tensor that does not say True or False at every place of a shape."""
     if not str(values.dtype).endswith("bool"):
@@ -227,36 +243,3 @@ def check_trained_length(model: object, n_steps: int) -> None:
             f"{n_steps}. What steps further apart mean to each other it never learned: read shorter excerpts, or allow "
             "it with model.trained_steps = None."
         )
-
-
-# --- Goes when nothing calls it any more: check_pieces and check_truth do the same
-
-
-def check_types(targets, is_padding) -> None:
-    """Refuse what PyTorch would take for indices or weights."""
-    if "int" not in str(targets.dtype):
-        raise TypeError(f"targets must be token ids, whole numbers; found {targets.dtype}. Are they probabilities?")
-    if is_padding is not None and "bool" not in str(is_padding.dtype):
-        raise TypeError(
-            f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
-            "weights == 0."
-        )
-
-
-def check_rows(pieces: Sequence[ArrayLike], vocabulary_size: int) -> list[np.ndarray]:
-    """Return the pieces as arrays, or refuse an empty corpus and ids outside the vocabulary."""
-    arrays = [np.asarray(piece) for piece in pieces]
-    if sum(ids.size for ids in arrays) == 0:
-        raise ValueError("Likelihood needs at least one token; found none. Is the split empty?")
-    for index, ids in enumerate(arrays):
-        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-            raise ValueError(
-                f"A piece must be one row of whole token ids; piece {index} has shape {ids.shape} and type "
-                f"{ids.dtype}. Encode the music with a tokenizer first, and put a single piece into a list."
-            )
-        if ids.size and (ids.min() < 0 or ids.max() >= vocabulary_size):
-            raise ValueError(
-                f"Token ids must lie in 0..{vocabulary_size - 1}; piece {index} has {ids.min()}..{ids.max()}. "
-                "Was the music encoded with another vocabulary?"
-            )
-    return arrays

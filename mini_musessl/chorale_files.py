@@ -7,8 +7,6 @@ measures are played when repeats are taken.
 Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
-from __future__ import annotations
-
 import io
 import re
 import zipfile
@@ -16,127 +14,43 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mini_musessl import voices
 
 STEPS_PER_QUARTER = 4
+#: The fields of a grid that are not arrays.
+METADATA = ("steps_per_quarter", "meter", "quarters_per_minute", "fifths", "mode", "name", "title")
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True)
 class WrittenChorale:
-    """A chorale as it is written, and the order in which its measures are played.
+    """A chorale as it is written, and the order in which its measures are played."""
 
-    Attributes:
-        grid: the written score, each measure once.
-        played_step: int32 (n_spans, 2), start and stop in ``grid`` of each run of measures, in the order of playing.
-        is_tied_on: bool (n_spans, 4), True where a tie leads out of the run's last note of a voice.
-        is_clean: True if the file holds exactly four voices, no grace notes, and every note lies on the grid.
-    """
-
-    grid: voices.VoiceGrid
-    played_step: np.ndarray
-    is_tied_on: np.ndarray
-    is_clean: bool
+    grid: voices.VoiceGrid  # the written score, each measure once
+    played_step: np.ndarray  # int32 (n_spans, 2): start and stop of each run of measures, in the order of playing
+    is_tied_on: np.ndarray  # bool (n_spans, 4): True where a tie leads out of the run's last note of a voice
+    is_clean: bool  # the file holds exactly four voices, no grace notes, and every note lies on the grid
 
 
 @dataclass
 class _Voice:
-    """What one part holds, times counted in the file's divisions; a note is [start, end, pitch, has_fermata]."""
+    """What one part holds, times counted in the file's divisions of a quarter."""
 
-    notes: list[list] = field(default_factory=list)
+    divisions: int
+    notes: list[list] = field(default_factory=list)  # [start, end, pitch, has_fermata]
     measure_start: list[int] = field(default_factory=list)
     end: int = 0
-    divisions: int = 1
     n_grace: int = 0
     tie_end: set[int] = field(default_factory=set)
 
-    def step(self, time: ArrayLike) -> np.ndarray:
-        """Return the first step that begins at or after each time."""
-        return -(-np.asarray(time, np.int64) * STEPS_PER_QUARTER // self.divisions)
+    def step(self, time: int) -> int:
+        """Return the first step that begins at or after a time."""
+        return -(-time * STEPS_PER_QUARTER // self.divisions)
 
     def is_on_grid(self) -> bool:
         """Return whether every note starts and ends on the grid."""
-        times = np.array([note[:2] for note in self.notes], np.int64)
-        return not (times * STEPS_PER_QUARTER % self.divisions).any()
-
-
-def read_chorale(data: bytes, name: str = "", title: str = "") -> WrittenChorale | None:
-    """Read a chorale from the bytes of a .mxl or .xml file.
-
-    Soprano, alto, tenor and bass are the first part each whose name begins so; instruments and a second soprano are
-    left out. Notes off the grid of sixteenths are sampled: a step holds the pitch that sounds as it begins. Ties are
-    merged and grace notes left out.
-
-    Args:
-        data: the file's bytes.
-        name: name of the grid.
-        title: title of the grid.
-
-    Returns:
-        The score, or None if the file has no four such voices.
-
-    Raises:
-        ValueError: the bytes are not MusicXML.
-
-    Chapter: 3a.
-    """
-    root = _parse(data, name)
-    parts = _choose_voices(root)
-    if parts is None:
-        return None
-    read = [_read_voice(part) for part in parts]
-    soprano = parts[0].findall("measure")
-    n_steps = max(int(voice.step(voice.end)) for voice in read)
-    edges = [*read[0].step(read[0].measure_start).tolist(), n_steps]
-    pitch, is_onset, is_fermata = _sample(read, n_steps)
-    meter, position = _bar_positions(soprano, edges)
-    grid = voices.VoiceGrid(
-        pitch=pitch,
-        is_onset=is_onset,
-        is_fermata=is_fermata,
-        bar_position_step=position,
-        steps_per_quarter=STEPS_PER_QUARTER,
-        meter=meter,
-        name=name,
-        title=title,
-        **_key_and_tempo(root, parts[0]),
-    )
-    is_clean = (
-        len(root.findall("part")) == 4
-        and not any(voice.n_grace for voice in read)
-        and all(voice.is_on_grid() for voice in read)
-    )
-    played_step = _played_steps(soprano, edges)
-    tied_step = [set(voice.step(sorted(voice.tie_end)).tolist()) for voice in read]
-    is_tied_on = np.array([[stop in steps for steps in tied_step] for _, stop in played_step.tolist()])
-    return WrittenChorale(grid, played_step, is_tied_on, is_clean)
-
-
-def expand(score: WrittenChorale) -> voices.VoiceGrid:
-    """Return the grid with its repeats played out.
-
-    At the place of a jump every note is struck, unless a tie leads to it: bwv8.6 ties a note into both of its endings.
-
-    Chapter: 3a.
-    """
-    spans = score.played_step.tolist()
-    if spans == [[0, score.grid.n_steps]]:
-        return score.grid
-    grids = [voices.cut(score.grid, start, stop) for start, stop in spans]
-    for before, after, is_tied in zip(grids[:-1], grids[1:], score.is_tied_on[:-1], strict=True):
-        after.is_onset[0] &= ~(is_tied & (before.pitch[-1] == after.pitch[0]))
-    arrays = {
-        name: np.concatenate([getattr(grid, name) for grid in grids])
-        for name in ("pitch", "is_onset", "is_fermata", "bar_position_step")
-    }
-    facts = {name: getattr(score.grid, name) for name in FACTS}
-    return voices.VoiceGrid(**arrays, **facts)
-
-
-#: The fields of a grid that are not arrays.
-FACTS = ("steps_per_quarter", "meter", "quarters_per_minute", "fifths", "mode", "name", "title")
+        return not any(time * STEPS_PER_QUARTER % self.divisions for note in self.notes for time in note[:2])
 
 
 def _parse(data: bytes, name: str) -> ElementTree.Element:
@@ -160,21 +74,15 @@ def _parse(data: bytes, name: str) -> ElementTree.Element:
 def _choose_voices(root: ElementTree.Element) -> list[ElementTree.Element] | None:
     """Return the parts of soprano, alto, tenor and bass, or None."""
     names = {item.get("id"): (item.findtext("part-name") or "").strip().lower() for item in root.iter("score-part")}
-    chosen = []
-    for voice in voices.SATB:
-        # "Soprano Oboe 1" is the soprano; "Bass Continuo" the bass.
-        found = [part for part in root.findall("part") if names[part.get("id")].startswith(voice)]
-        if not found:
-            return None
-        chosen.append(found[0])
-    return chosen
+    # "Soprano Oboe 1" is the soprano; "Bass Continuo" the bass.
+    found = [[p for p in root.findall("part") if names[p.get("id")].startswith(voice)] for voice in voices.SATB]
+    return [parts[0] for parts in found] if all(found) else None
 
 
 def _read_voice(part: ElementTree.Element) -> _Voice:
     """Walk through a part, measure by measure, and collect its notes."""
     # Files count in one unit from beginning to end.
-    voice, now = _Voice(divisions=int(part.findtext("measure/attributes/divisions"))), 0
-    written: list[tuple[int, int, ElementTree.Element]] = []
+    voice, now, written = _Voice(int(part.findtext("measure/attributes/divisions"))), 0, []
     for measure in part.iter("measure"):
         furthest = now
         voice.measure_start.append(now)
@@ -223,14 +131,12 @@ def _sample(read: list[_Voice], n_steps: int) -> tuple[np.ndarray, np.ndarray, n
     is_onset = np.zeros(pitch.shape, bool)
     is_fermata = np.zeros(n_steps, bool)
     for column, voice in enumerate(read):
-        table = np.array(voice.notes, np.int64).reshape(-1, 4)
-        first, stop = voice.step(table[:, :2]).T
-        is_heard = first < stop  # else the note lies between the beginnings of two steps
-        table, first, length = table[is_heard], first[is_heard], (stop - first)[is_heard]
-        cells = np.repeat(first, length) + np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
-        pitch[cells, column] = np.repeat(table[:, 2], length)
-        is_onset[first, column] = True
-        is_fermata[cells] |= np.repeat(table[:, 3], length).astype(bool)
+        for start, end, sounding, has_fermata in voice.notes:
+            first, stop = voice.step(start), voice.step(end)
+            if first < stop:  # else the note lies between the beginnings of two steps
+                pitch[first:stop, column] = sounding
+                is_onset[first, column] = True
+                is_fermata[first:stop] |= has_fermata
     return pitch, is_onset, is_fermata
 
 
@@ -251,10 +157,8 @@ def _bar_positions(measures: list[ElementTree.Element], edges: list[int]) -> tup
             first_meter = first_meter or meter
         bar = meter[0] * 4 * STEPS_PER_QUARTER // meter[1]
         length = edges[index + 1] - edges[index]
-        if is_new:
-            begin = max(bar - length, 0)
-        else:
-            begin = reached if reached + length <= bar else 0
+        fits = reached + length <= bar
+        begin = max(bar - length, 0) if is_new else reached * fits
         position[edges[index] : edges[index + 1]] = (begin + np.arange(length)) % bar
         reached = (begin + length) % bar
     return first_meter or meter, position
@@ -264,10 +168,10 @@ def _key_and_tempo(root: ElementTree.Element, part: ElementTree.Element) -> dict
     """Return the first key signature, its mode and the first tempo, as fields of a grid."""
     key = part.find("measure/attributes/key")
     sound = root.find("part/measure/sound[@tempo]")
-    facts: dict = {} if sound is None else {"quarters_per_minute": float(sound.get("tempo"))}
+    found: dict = {} if sound is None else {"quarters_per_minute": float(sound.get("tempo"))}
     if key is not None:
-        facts |= {"fifths": int(key.findtext("fifths")), "mode": key.findtext("mode")}
-    return facts
+        found |= {"fifths": int(key.findtext("fifths")), "mode": key.findtext("mode")}
+    return found
 
 
 def _played_steps(measures: list[ElementTree.Element], edges: list[int]) -> np.ndarray:
@@ -283,14 +187,61 @@ def _played_steps(measures: list[ElementTree.Element], edges: list[int]) -> np.n
             order += [again for again in range(begin, index + 1) if not _is_first_ending(measures[again])]
             begin = index + 1
     spans: list[list[int]] = []
-    for index in order:
-        if spans and spans[-1][1] == edges[index]:
-            spans[-1][1] = edges[index + 1]
+    for start, stop in ((edges[index], edges[index + 1]) for index in order):
+        if spans and spans[-1][1] == start:
+            spans[-1][1] = stop
         else:
-            spans.append([edges[index], edges[index + 1]])
+            spans.append([start, stop])
     return np.array(spans, np.int32)
 
 
 def _is_first_ending(measure: ElementTree.Element) -> bool:
     """Return whether a measure stands under the bracket of the first ending (the only volta holds one measure)."""
     return any(ending.get("number") == "1" for ending in measure.iter("ending"))
+
+
+def read_chorale(data: bytes, name: str = "", title: str = "") -> WrittenChorale | None:
+    """Read a chorale from the bytes of a .mxl or .xml file; None if it has no soprano, alto, tenor and bass.
+
+    The four are the first part each whose name begins so; instruments and a second soprano are left out. Notes off the
+    grid of sixteenths are sampled: a step holds the pitch that sounds as it begins. Ties are merged and grace notes
+    left out.
+
+    Args:
+        data: the file's bytes.
+        name: name of the grid, also for messages.
+        title: title of the grid.
+    """
+    root = _parse(data, name)
+    parts = _choose_voices(root)
+    if parts is None:
+        return None
+    read = [_read_voice(part) for part in parts]
+    soprano = parts[0].findall("measure")
+    n_steps = max(voice.step(voice.end) for voice in read)
+    edges = [*map(read[0].step, read[0].measure_start), n_steps]
+    meter, position = _bar_positions(soprano, edges)
+    cells = (*_sample(read, n_steps), position)
+    grid = voices.VoiceGrid(*cells, STEPS_PER_QUARTER, meter, name=name, title=title, **_key_and_tempo(root, parts[0]))
+    played_step = _played_steps(soprano, edges)
+    tied_step = [set(map(voice.step, voice.tie_end)) for voice in read]
+    is_tied_on = np.array([[stop in steps for steps in tied_step] for _, stop in played_step.tolist()])
+    has_four_parts = len(root.findall("part")) == 4
+    is_clean = has_four_parts and all(voice.is_on_grid() and not voice.n_grace for voice in read)
+    return WrittenChorale(grid, played_step, is_tied_on, is_clean)
+
+
+def expand(chorale: WrittenChorale) -> voices.VoiceGrid:
+    """Return the grid with its repeats played out.
+
+    At the place of a jump every note is struck, unless a tie leads to it: bwv8.6 ties a note into both of its endings.
+    """
+    spans = chorale.played_step.tolist()
+    if spans == [[0, chorale.grid.n_steps]]:
+        return chorale.grid
+    grids = [voices.cut(chorale.grid, start, stop) for start, stop in spans]
+    for before, after, is_tied in zip(grids[:-1], grids[1:], chorale.is_tied_on[:-1], strict=True):
+        after.is_onset[0] &= ~(is_tied & (before.pitch[-1] == after.pitch[0]))
+    cells = ("pitch", "is_onset", "is_fermata", "bar_position_step")
+    arrays = {name: np.concatenate([getattr(grid, name) for grid in grids]) for name in cells}
+    return voices.VoiceGrid(**arrays, **{name: getattr(chorale.grid, name) for name in METADATA})

@@ -2,7 +2,7 @@
 
 Every masker is a function ``mask(frames, is_padding, generator, **settings)`` that returns ``is_hidden``. They differ
 in what stays visible beside a hidden cell, and so in what must be known to name it. Settings are fixed with
-``functools.partial``. ``draw_mask`` is the door: it calls a masker and refuses what is no mask.
+``functools.partial``. ``draw_mask`` is the door: it calls a masker and checks what it hides.
 
 Conventions:
     frames: int (n_windows, n_steps, n_voices), the ids of every step, highest voice first.
@@ -51,11 +51,6 @@ def mask_cells(frames: Frames, is_padding: IsPadding, generator: np.random.Gener
     """Hide the same share of the cells of every window, rounded to whole cells, each cell equally likely.
 
     Most cells can be named by copying the held note next door: see ``copy_next_door``.
-
-    Example:
-        >>> frames, is_padding = np.zeros((2, 6, 4), int), np.zeros((2, 6), bool)
-        >>> mask_cells(frames, is_padding, np.random.default_rng(0)).sum(axis=(1, 2)).tolist()
-        [6, 6]
     """
     n_cells = (~is_padding).sum(axis=1) * frames.shape[2]
     n_hidden = np.clip(np.rint(share * n_cells), 1, n_cells - 1).astype(int)
@@ -70,11 +65,6 @@ def mask_orderless(frames: Frames, is_padding: IsPadding, generator: np.random.G
     These are the states of music that is written cell by cell in a random order: before the first, all are hidden,
     before the last, one. With ``orderless_weights`` the expected loss is the mean, over all orders, of the nats per
     cell of writing the window in that order.
-
-    Example:
-        >>> frames, is_padding = np.zeros((5, 6, 4), int), np.zeros((5, 6), bool)
-        >>> mask_orderless(frames, is_padding, np.random.default_rng(0)).sum(axis=(1, 2)).tolist()
-        [21, 16, 13, 7, 8]
     """
     n_cells = (~is_padding).sum(axis=1) * frames.shape[2]
     n_hidden = generator.integers(1, n_cells + 1)
@@ -93,12 +83,6 @@ def mask_spans(
 
     No two stretches overlap; two may touch and make a longer one. Their number is rounded up or down at random, so that
     the mean share is right wherever so many fit; at least one is hidden, and something stays.
-
-    Example:
-        >>> frames, is_padding = np.zeros((1, 6, 2), int), np.zeros((1, 6), bool)
-        >>> mask_spans(frames, is_padding, np.random.default_rng(1), span_steps=3)[0].T.astype(int)
-        array([[0, 1, 1, 1, 0, 0],
-               [0, 0, 0, 0, 0, 0]])
     """
     n_music, n_voices = (~is_padding).sum(axis=1), frames.shape[2]
     n_starts = np.clip(n_music - span_steps + 1, 1, span_steps)
@@ -117,17 +101,11 @@ def mask_bars(
 ) -> IsHidden:
     """Hide whole bars in all voices at once: only what comes before and after may be seen.
 
+    Their number is rounded up or down at random; at least one is hidden, and at least one step stays.
+
     Args:
-        share: the number of bars is rounded up or down at random; at least one is hidden, and at least one step stays.
-        bar_steps: length of a bar; 16 is four quarters of four steps.
         bar_line_step: a step of each window at which a bar begins. None where the music does not say: then stretches as
             long as a bar are hidden, from a place drawn for each window.
-
-    Example:
-        >>> frames, is_padding = np.zeros((1, 12, 4), int), np.zeros((1, 12), bool)
-        >>> hidden = mask_bars(frames, is_padding, np.random.default_rng(0), bar_steps=4, bar_line_step=np.array([3]))
-        >>> np.flatnonzero(hidden[0, :, 2]).tolist()
-        [7, 8, 9, 10]
     """
     n_music = (~is_padding).sum(axis=1)
     if bar_line_step is None:
@@ -146,17 +124,9 @@ def mask_voices(
     n_hidden: int = 1,
     among: Sequence[int] | None = None,
 ) -> IsHidden:
-    """Hide whole voices of each window.
+    """Hide whole voices of each window, drawn among all or among some, 0 the highest.
 
     To ask for a harmony of the soprano: ``n_hidden=3, among=(1, 2, 3)``.
-
-    Args:
-        among: voices to draw from, 0 the highest; None for all.
-
-    Example:
-        >>> frames, is_padding = np.zeros((3, 2, 4), int), np.zeros((3, 2), bool)
-        >>> mask_voices(frames, is_padding, np.random.default_rng(0), among=(1, 2))[:, 0].astype(int).tolist()
-        [[0, 0, 1, 0], [0, 0, 1, 0], [0, 1, 0, 0]]
     """
     named = list(range(frames.shape[2]) if among is None else among)
     keys = np.full((len(frames), frames.shape[2]), np.inf)
@@ -198,14 +168,12 @@ def hide_blocks(
 
 
 def number_notes(frames: Frames, is_padding: IsPadding) -> tuple[Frames, Int[np.ndarray, " n_windows"]]:
-    """Number the notes of each window from 0, voice after voice; a note is a longest stretch of one symbol.
+    """Number the notes of each window from 0, voice after voice; return the numbers, and how many each window has.
 
-    Returns:
-        The number of the note that each cell belongs to, and how many each window has. All padding has that number.
+    A note is a longest stretch of one symbol. All padding has the number after the last.
 
-    Example:
-        >>> number_notes(np.array([[[30, 9], [30, 9], [32, 9]]]), np.zeros((1, 3), bool))[0].tolist()
-        [[[0, 2], [0, 2], [1, 2]]]
+    >>> number_notes(np.array([[[30, 9], [30, 9], [32, 9]]]), np.zeros((1, 3), bool))[0].tolist()
+    [[[0, 2], [0, 2], [1, 2]]]
     """
     is_new = np.ones(frames.shape, bool)
     is_new[:, 1:] = frames[:, 1:] != frames[:, :-1]
@@ -256,25 +224,16 @@ def mask_notes(frames: Frames, is_padding: IsPadding, generator: np.random.Gener
 def copy_next_door(frames: Frames, is_hidden: IsHidden, is_padding: IsPadding) -> Frames:
     """Guess each hidden cell from the nearest cell of its voice that can be seen, the earlier of two as near.
 
-    How often the guess is right says how much of a kind of masking can be solved by knowing that notes are held.
-
-    Returns:
-        The frames with guesses in place of what is hidden; 0 where the whole voice is.
-
-    Example:
-        >>> frames = np.array([[[30], [30], [30], [32], [32]]])
-        >>> is_hidden = np.array([[[False], [True], [True], [True], [False]]])
-        >>> copy_next_door(frames, is_hidden, np.zeros((1, 5), bool))[..., 0].tolist()
-        [[30, 30, 30, 32, 32]]
+    How often the guess is right says how much of a kind of masking can be solved by knowing that notes are held. Where
+    a whole voice is hidden the guess is 0.
     """
-    is_seen = ~is_hidden & ~is_padding[..., None]
-    n_steps = frames.shape[1]
-    step = np.arange(n_steps)[:, None]
-    before = np.maximum.accumulate(np.where(is_seen, step, -2 * n_steps), axis=1)
-    after = np.minimum.accumulate(np.where(is_seen, step, 3 * n_steps)[:, ::-1], axis=1)[:, ::-1]
-    nearest = np.where(step - before <= after - step, before, after)
-    guess = np.take_along_axis(frames, np.clip(nearest, 0, n_steps - 1), axis=1)
-    return np.where(is_hidden, guess * is_seen.any(axis=1, keepdims=True), frames)
+    guess = np.where(is_hidden, 0, frames)
+    for window, step, voice in np.argwhere(is_hidden):
+        seen = np.flatnonzero(~is_hidden[window, :, voice] & ~is_padding[window])
+        if len(seen):
+            nearest = seen[np.abs(seen - step).argmin()]
+            guess[window, step, voice] = frames[window, nearest, voice]
+    return guess
 
 
 # --- How much each hidden cell counts in the loss
@@ -290,11 +249,6 @@ def orderless_weights(is_hidden: IsHidden, is_padding: IsPadding) -> Weights:
 
     A hidden cell of a window with :math:`D` cells of music, :math:`h` of them hidden, weighs :math:`D/h`. Without it
     the states with nearly all hidden, in which little can be known, would count most.
-
-    Example:
-        >>> is_hidden = np.array([[[True, False, False, False]], [[True, True, False, False]]])
-        >>> orderless_weights(is_hidden, np.zeros((2, 1), bool)).tolist()
-        [[[4.0, 0.0, 0.0, 0.0]], [[2.0, 2.0, 0.0, 0.0]]]
     """
     once = equal_weights(is_hidden, is_padding)
     n_cells = (~is_padding).sum(axis=1) * is_hidden.shape[2]
@@ -324,13 +278,7 @@ def mask_mixed(
     """Hide in each window by one of several kinds, each equally likely.
 
     All hidden cells weigh the same (``weigher_of``), in the windows of ``mask_orderless`` too where it is among the
-    kinds: windows with more hidden count more, and the loss is no orderless likelihood.
-
-    Example:
-        >>> frames, is_padding = np.zeros((2, 32, 4), int), np.zeros((2, 32), bool)
-        >>> is_hidden = mask_mixed(frames, is_padding, np.random.default_rng(2), [mask_bars, mask_voices])
-        >>> is_hidden.sum(axis=(1, 2)).tolist()
-        [32, 64]
+    kinds: windows with more hidden count more, and the loss is not an orderless likelihood.
     """
     drawn = generator.integers(len(kinds), size=len(frames))
     is_hidden = np.zeros(frames.shape, bool)
@@ -379,6 +327,12 @@ def draw_mask(
             "hidden nothing is asked, and with all hidden there is nothing to answer from."
         )
     is_hidden = mask(frames, is_padding, generator)
+    _check_mask(is_hidden, frames, is_padding, may_hide_all or may_mask_all(mask))
+    return is_hidden
+
+
+def _check_mask(is_hidden: object, frames: np.ndarray, is_padding: np.ndarray, may_hide_all: bool) -> None:
+    """Refuse what a masker returned, if nothing of a window is hidden, or nothing is left."""
     if getattr(is_hidden, "dtype", None) != np.bool_ or is_hidden.shape != frames.shape:
         raise TypeError(
             f"A masker must return a bool array of the shape of the frames, {frames.shape}, True where a cell is "
@@ -391,9 +345,8 @@ def draw_mask(
             f"Something must be hidden in each window, or nothing is asked of it; in window {int(asks.argmin())} "
             "nothing is. Cut longer windows, hide a larger share, or is the array upside down (True is hidden)?"
         )
-    if not (shows.all() or may_hide_all or may_mask_all(mask)):
+    if not (may_hide_all or shows.all()):
         raise ValueError(
             f"Something must stay visible in each window; in window {int(shows.argmin())} every cell is hidden. Hide "
             "less, or train an orderless likelihood: mask_orderless, or weigh=orderless_weights."
         )
-    return is_hidden

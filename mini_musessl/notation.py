@@ -3,15 +3,13 @@
 A score says in symbols what a grid says in steps. So each note must be written as one of the values that notation has,
 or as several tied ones, and each pitch needs a name: 61 is C sharp in D major and D flat in A flat major.
 
+Reference: David Huron, The Humdrum Toolkit: Reference Manual, 1994, "kern".
+
 Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
-from __future__ import annotations
-
 from fractions import Fraction
 
-from mini_musessl.checks import check_grid, whole_number
-from mini_musessl.music import as_meter
 from mini_musessl.voices import REST, VoiceGrid
 
 _CLEFS = {"soprano": "*clefG2", "alto": "*clefG2", "tenor": "*clefGv2", "bass": "*clefF4"}
@@ -42,40 +40,22 @@ def to_kern(grid: VoiceGrid) -> str:
 
     Notes are split at bar lines, and inside a bar where the beat would be hidden otherwise; the pieces are tied.
     Pitches are named by the key signature (C major where it is unknown). A fermata stands on the last note of each
-    voice under it.
+    voice under it. The last line asks verovio for beams.
 
-    Args:
-        grid: what to write; its steps a quarter are a power of two, or three times one.
-
-    Returns:
-        The text, with a line that asks verovio for beams.
-
-    Raises:
-        TypeError: ``grid`` is not a VoiceGrid.
-        ValueError: the grid is empty, or its steps have no note value.
-
-    Example:
-        >>> from mini_musessl import voices
-        >>> print(to_kern(voices.from_pitches([[62]] * 4, voice_names=("alto",), fifths=2, mode="major")))
-        **kern
-        *I"alto
-        *clefG2
-        *k[f#c#]
-        *D:
-        *M4/4
-        =1-
-        4d
-        ==
-        *-
-        !!!filter: autobeam
-
-    References:
-        David Huron, The Humdrum Toolkit: Reference Manual, 1994, "kern".
-
-    Chapter: 3a.
+    >>> from mini_musessl import voices
+    >>> print(to_kern(voices.from_pitches([[62]] * 4, voice_names=("alto",), fifths=2, mode="major")))
+    **kern
+    *I"alto
+    *clefG2
+    *k[f#c#]
+    *D:
+    *M4/4
+    =1-
+    4d
+    ==
+    *-
+    !!!filter: autobeam
     """
-    if not isinstance(grid, VoiceGrid):
-        raise TypeError(f"A score needs a voices.VoiceGrid; found {type(grid).__name__}. Use voices.from_piece first.")
     _check_writable(grid)
     spines = [_spine(grid, voice) for voice in reversed(range(grid.n_voices))]
     heads = [_head(grid, voice) for voice in reversed(range(grid.n_voices))]
@@ -92,20 +72,7 @@ def to_kern(grid: VoiceGrid) -> str:
 
 
 def to_svg(music: VoiceGrid | str) -> str:
-    """Engrave a grid, or ``**kern`` text, as a score.
-
-    Args:
-        music: a grid, or the text that ``to_kern`` wrote.
-
-    Returns:
-        The text of an SVG picture, the same on every run.
-
-    Raises:
-        ImportError: verovio is not installed.
-        ValueError: verovio cannot read the text, or the score is longer than about 100 systems.
-
-    Chapter: 3a.
-    """
+    """Engrave a grid, or ``**kern`` text, as an SVG picture, the same on every run."""
     try:
         import verovio
     except ImportError as error:
@@ -127,30 +94,11 @@ def note_values(start_step: int, stop_step: int, meter: tuple[int, int], steps_p
     """Split a note inside one bar into lengths that notation has, so that beats stay visible.
 
     A note that starts on a beat keeps the longest value that fits. One that starts off the beat stops at the next beat,
-    except the common syncopation of one beat's length.
+    except the common syncopation of one beat's length. Places and lengths are in steps after the bar line.
 
-    Args:
-        start_step: where it starts, in steps after the bar line.
-        stop_step: where it ends, in steps after the same bar line.
-        meter: (numerator, denominator).
-        steps_per_quarter: steps in a quarter.
-
-    Returns:
-        Lengths in steps, in order; their sum is the note's.
-
-    Raises:
-        TypeError: a step is not a whole number, or the meter not a pair of them.
-        ValueError: the note does not last at least one step, or a step has no note value.
-
-    Example:
-        >>> note_values(0, 10, (4, 4), 4), note_values(2, 8, (4, 4), 4), note_values(2, 6, (4, 4), 4)
-        ([8, 2], [2, 4], [4])
-
-    Chapter: 3a.
+    >>> note_values(0, 10, (4, 4), 4), note_values(2, 8, (4, 4), 4), note_values(2, 6, (4, 4), 4)
+    ([8, 2], [2, 4], [4])
     """
-    stop_step = whole_number("stop_step", stop_step, whole_number("start_step", start_step, 0) + 1)
-    as_meter(meter)
-    _check_step(steps_per_quarter)
     beat, position, values = _beat(meter, steps_per_quarter), start_step, []
     while position < stop_step:
         length = stop_step - position
@@ -167,18 +115,15 @@ def note_values(start_step: int, stop_step: int, meter: tuple[int, int], steps_p
 
 
 def _check_writable(grid: VoiceGrid) -> None:
-    """Refuse an empty grid, and one whose single step is no note value."""
+    """Refuse what is no grid, an empty one, and one whose single step is no note value."""
+    if not isinstance(grid, VoiceGrid):
+        raise TypeError(f"A score needs a voices.VoiceGrid; found {type(grid).__name__}. Use voices.from_piece first.")
     if grid.n_steps == 0:
         raise ValueError("A score needs at least one step; found none. Is the cut empty?")
-    _check_step(grid.steps_per_quarter)
-
-
-def _check_step(steps_per_quarter: int) -> None:
-    """Refuse a grid on which a single step is no note value: some notes could then not be split into any."""
-    if _value(1, check_grid(steps_per_quarter)) is None:
+    if _value(1, grid.steps_per_quarter) is None:
         raise ValueError(
-            "A score needs a power of two of steps a quarter, or three times one; found "
-            f"{steps_per_quarter}. Use music.change_grid."
+            "A score needs a power of two of steps per quarter, or three times one; found "
+            f"{grid.steps_per_quarter}. Use music.change_grid."
         )
 
 

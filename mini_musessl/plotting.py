@@ -6,8 +6,6 @@ mode. Voices have the same colours, and pitches the same axis, in all chapters.
 Chapter: 00 (the road in five minutes).
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Iterator, Sequence
@@ -18,11 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mini_musessl.checks import whole_number
+from mini_musessl.checks import check_choice, whole_number
 from mini_musessl.music import Piece, bar_lines_step, ends_step, steps_to_sec
 from mini_musessl.voices import VoiceGrid, as_piece
 
-# --- What all pictures of the book share: colours, the pitch axis, names of pitches
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# --- what all pictures share: colours, the pitch axis, names of pitches
 
 #: Vermilion, purple, green, blue, orange, sky, black: Okabe and Ito's palette without its yellow, which white swallows.
 #: The four that come first are dark enough for a voice, and keep apart for colour-blind readers.
@@ -38,52 +39,25 @@ NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 def pitch_name(pitch: int) -> str:
     """Return the name of a MIDI pitch, with sharps; middle C is C4.
 
-    Args:
-        pitch: 0 or more.
-
-    Raises:
-        TypeError: it is not a whole number.
-        ValueError: it is below 0.
-
-    Example:
-        >>> pitch_name(60), pitch_name(58)
-        ('C4', 'A#3')
+    >>> pitch_name(60), pitch_name(58)
+    ('C4', 'A#3')
     """
     pitch = whole_number("A pitch", pitch, 0)
     return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def check_pitch_range(lowest: int, highest: int) -> None:
-    """Refuse ends of a pitch axis between which there is no pitch.
-
-    Args:
-        lowest: lowest MIDI pitch of the axis.
-        highest: highest one.
-
-    Raises:
-        TypeError: an end is not a whole number.
-        ValueError: not 0 <= lowest < highest <= 127.
-    """
+    """Refuse ends of a pitch axis between which there is no pitch."""
     whole_number("The lowest pitch of an axis", lowest, 0, 126)
     whole_number("The highest pitch of an axis", highest, lowest + 1, 127)
 
 
 def part_colours(piece: Piece) -> list[str]:
-    """Return the colour of each part of a piece: drums grey, the others in the order of ``COLOURS``.
-
-    Example:
-        >>> from mini_musessl import music
-        >>> parts = (music.Part("melody"), music.Part("kit", is_drum=True))
-        >>> part_colours(music.Piece(music.make_notes([], [], []), parts=parts))
-        ['#D55E00', '#777777']
-    """
+    """Return the colour of each part of a piece: drums grey, the others in the order of ``COLOURS``."""
     return [DRUM_COLOUR if part.is_drum else COLOURS[i % len(COLOURS)] for i, part in enumerate(piece.parts)]
 
 
-# --- Pictures with the words that stand for them, and figures of measurements
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+# --- pictures with the words that stand for them, and figures of measurements
 
 #: Widest that a picture is drawn, in CSS pixels.
 WIDTH = 600
@@ -106,18 +80,12 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Picture:
-    """Something to be shown in a notebook: HTML where it can be drawn, words where it cannot.
+    """Something to be shown in a notebook: HTML where it can be drawn, words where it cannot."""
 
-    Attributes:
-        html: the picture, with its alternative text inside.
-        says: what it shows, in words.
-    """
-
-    html: str
-    says: str
+    html: str  # with the alternative text inside
+    says: str  # what is shown, in words
 
     def _repr_html_(self) -> str:
-        """Return the HTML for a notebook."""
         return self.html
 
     def __repr__(self) -> str:
@@ -125,17 +93,7 @@ class Picture:
 
 
 def image(data: bytes, media_type: str, says: str, width: int = WIDTH) -> str:
-    """Return an ``<img>`` that carries its data and its alternative text.
-
-    Args:
-        data: the bytes of the picture.
-        media_type: such as "image/png".
-        says: what the picture shows, in words; not empty.
-        width: widest that it is drawn, in CSS pixels; narrow screens shrink it.
-
-    Raises:
-        ValueError: ``says`` is empty.
-    """
+    """Return an ``<img>`` that carries its data and its alternative text, at most ``width`` CSS pixels wide."""
     says = _said(says)
     return (
         f'<img alt="{escape(says)}" src="data:{media_type};base64,{base64.b64encode(data).decode()}" width="{width}" '
@@ -146,33 +104,18 @@ def image(data: bytes, media_type: str, says: str, width: int = WIDTH) -> str:
 @contextmanager
 def figure(
     says: str, title: str, x_label: str, y_label: str, n_panels: int = 1, height: float = 3.3
-) -> Iterator[Axes | list[Axes]]:
+) -> "Iterator[Axes | list[Axes]]":
     """Open a figure to draw in; it is shown when the block ends.
 
-    Without words that stand for the picture nothing is drawn. Say what a reader would learn from looking, with the
-    numbers that matter, not "a plot of the loss".
-
     Args:
-        says: the alternative text, at least three words.
-        title: what is seen.
-        x_label: name and unit of the horizontal axis.
-        y_label: name and unit of the vertical axis.
-        n_panels: how many pictures stand side by side with one vertical axis.
+        says: the alternative text: what a reader would learn from looking, with the numbers that matter.
+        x_label: name and unit, as ``y_label``.
+        n_panels: pictures side by side with one vertical axis; more than one yields a list of axes.
         height: in inches; the width is 5.4.
 
-    Yields:
-        The axes, or a list of them for more than one panel.
-
-    Raises:
-        TypeError: the number of panels is not whole.
-        ValueError: a text is missing, a size is not above 0, or nothing was drawn.
-
-    Example:
-        >>> with figure("A line that rises from 0 to 1.", "Rise", "time (s)", "level") as axes:
-        ...     _ = axes.plot([0, 1])
-        A line that rises from 0 to 1.
-
-    Chapter: 00.
+    >>> with figure("A line that rises from 0 to 1.", "Rise", "time (s)", "level") as axes:
+    ...     _ = axes.plot([0, 1])
+    A line that rises from 0 to 1.
     """
     for name, text in (("title", title), ("x_label", x_label), ("y_label", y_label)):
         if not isinstance(text, str) or not text.strip():
@@ -213,20 +156,11 @@ def plot_heatmap(
     y_label: str,
     unit: str,
 ) -> None:
-    """Show a table of numbers as colours, darker for more.
+    """Show a table of numbers as colours, darker for more; row 0 is drawn at the bottom.
 
     Args:
-        values: (n_rows, n_columns); row 0 is drawn at the bottom.
-        x_names: one name a column.
-        y_names: one name a row.
-        says: the alternative text.
-        title: what is seen.
-        x_label: what the columns are.
-        y_label: what the rows are.
+        values: (n_rows, n_columns), a name in ``y_names`` per row and in ``x_names`` per column.
         unit: what a colour means; written beside the colour scale.
-
-    Raises:
-        ValueError: the names do not fit the table, or a text is missing.
     """
     values = np.asarray(values, float)
     if values.shape != (len(y_names), len(x_names)):
@@ -242,20 +176,9 @@ def plot_heatmap(
         axes.figure.colorbar(drawn, label=unit)
 
 
-def pitch_axis(axes: Axes, lowest: int = PITCH_RANGE[0], highest: int = PITCH_RANGE[1], axis: str = "y") -> None:
-    """Give one axis of a figure the book's pitch scale: a tick at each C, C2 to C6 unless the music needs more.
-
-    Args:
-        axes: what ``figure`` opened.
-        lowest: lowest MIDI pitch shown.
-        highest: highest MIDI pitch shown.
-        axis: "y" or "x".
-
-    Raises:
-        ValueError: another axis, or pitches that are not 0 <= lowest < highest <= 127.
-    """
-    if axis not in ("x", "y"):
-        raise ValueError(f'axis must be "x" or "y"; found {axis!r}.')
+def pitch_axis(axes: "Axes", lowest: int = PITCH_RANGE[0], highest: int = PITCH_RANGE[1], axis: str = "y") -> None:
+    """Give the "x" or "y" axis of a figure the book's pitch scale: a tick at each C."""
+    check_choice("axis", axis, ("x", "y"))
     check_pitch_range(lowest, highest)
     ticks = [pitch for pitch in range(lowest, highest + 1) if pitch % 12 == 0]
     set_ticks, set_limits = (axes.set_yticks, axes.set_ylim) if axis == "y" else (axes.set_xticks, axes.set_xlim)
@@ -293,7 +216,7 @@ def _png(canvas: object) -> bytes:
     return small.getvalue()
 
 
-# --- Piano rolls: time to the right, pitch upwards, one colour a part
+# --- piano rolls
 
 _LEFT, _RIGHT, _SEMITONE, _FONT = 46, 590, 5, 17
 #: Time runs between these two fractions of a piano roll's width.
@@ -303,28 +226,11 @@ ROLL_LEFT, ROLL_RIGHT = round(_LEFT / WIDTH, 4), round(_RIGHT / WIDTH, 4)
 def piano_roll_svg(music: Piece | VoiceGrid, title: str = "", pitch_range: tuple[int, int] | None = None) -> str:
     """Draw music as a piano roll: time to the right, pitch upwards, one colour a part.
 
-    Time is even in seconds, and the bar lines stand where the tempo puts them. Where two parts share a pitch, the later
-    one is drawn as a thinner bar on the earlier.
+    Time is even in seconds and runs from ``ROLL_LEFT`` to ``ROLL_RIGHT`` of the width. Where two parts share a pitch,
+    the later one is drawn as a thinner bar on the earlier.
 
     Args:
-        music: what to draw.
-        title: a line above the roll.
         pitch_range: lowest and highest pitch of the axis; by default C2 to C6, stretched by octaves where needed.
-
-    Returns:
-        The text of an SVG picture; time runs from ``ROLL_LEFT`` to ``ROLL_RIGHT`` of its width.
-
-    Raises:
-        TypeError: ``music`` is neither a Piece nor a VoiceGrid.
-        ValueError: the music has no steps, ``pitch_range`` is no range, or a note lies outside it.
-
-    Example:
-        >>> from mini_musessl import voices
-        >>> svg = piano_roll_svg(voices.from_pitches([[60, 48]], voice_names=("high", "low")))
-        >>> svg.startswith("<svg"), "high" in svg
-        (True, True)
-
-    Chapter: 00.
     """
     piece = as_piece(music)
     if piece.n_steps == 0:

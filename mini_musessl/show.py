@@ -3,8 +3,6 @@
 Chapter: 00 (the road in five minutes).
 """
 
-from __future__ import annotations
-
 import base64
 from dataclasses import dataclass
 from html import escape
@@ -44,24 +42,13 @@ def show(
     the description says so. The bytes are the same on every run.
 
     Args:
-        music: what to show.
         says: a sentence of your own; it becomes the caption, and the description follows it in the alternative text.
         score: True adds the music in staff notation (a VoiceGrid, and verovio installed).
-        max_sec: longest clip in seconds, above 0 and up to 60.
+        max_sec: longest clip in seconds, at most 60.
         title: a line above the piano roll.
 
-    Returns:
-        An object that a notebook displays when it ends a cell, or through ``IPython.display.display``.
-
-    Raises:
-        TypeError: ``music`` is neither a Piece nor a VoiceGrid, a score is asked of a Piece, or ``says`` is no text.
-        ValueError: there is no note to play, or ``max_sec`` is out of range.
-
-    Example:
-        >>> show(voices.from_pitches([[67, 64, 60, 48]] * 16), says="A chord of C.")
-        A chord of C. Four voices, 1 bar of 4/4, 3 seconds, C3 to G4.
-
-    Chapter: 00.
+    >>> show(voices.from_pitches([[67, 64, 60, 48]] * 16), says="A chord of C.")
+    A chord of C. Four voices, 1 bar of 4/4, 3 seconds, C3 to G4.
     """
     _check_request(music, score, max_sec)
     clip = _cut(music, max_sec)
@@ -77,22 +64,11 @@ def show(
 def show_audio(
     samples: np.ndarray, sample_rate: int = SAMPLE_RATE, says: str = "", is_normalized: bool = True
 ) -> Shown:
-    """Show sound as a player and the words that stand for it.
+    """Show sound of at most 60 s as a player and the words that stand for it.
 
     Args:
-        samples: (n_samples,), at most 60 s.
-        sample_rate: samples a second, one that MP3 knows.
         says: what is heard; required.
         is_normalized: True brings the sound to the book's loudness; False plays it as it is.
-
-    Raises:
-        ValueError: ``says`` is empty, the sound is silent, too long or not one row, or the rate is unknown to MP3.
-
-    Example:
-        >>> show_audio(np.sin(np.arange(8000) / 3), 8000, says="A sine wave of 424 Hz for one second.")
-        A sine wave of 424 Hz for one second.
-
-    Chapter: 3a.
     """
     if not isinstance(says, str) or not says.strip():
         raise ValueError(f"Sound needs words that stand for it; found {says!r}. Say what a listener would hear.")
@@ -109,14 +85,8 @@ def show_audio(
 def describe(music: Piece | VoiceGrid) -> str:
     """Describe music in one sentence: name, parts, length, key or meter, range.
 
-    Args:
-        music: what to describe.
-
-    Example:
-        >>> describe(voices.from_pitches([[67, 64, 60, 48]] * 16, fifths=0, mode="major", name="demo"))
-        'demo: four voices, 1 bar of 4/4 in C major, 3 seconds, C3 to G4.'
-
-    Chapter: 00.
+    >>> describe(voices.from_pitches([[67, 64, 60, 48]] * 16, fifths=0, mode="major", name="demo"))
+    'demo: four voices, 1 bar of 4/4 in C major, 3 seconds, C3 to G4.'
     """
     piece = as_piece(music)
     name = music.title or music.name if isinstance(music, VoiceGrid) else music.title

@@ -1,4 +1,4 @@
-"""Read a tune in ABC notation, the letters in which folk tunes are passed on.
+"""Folk tunes, and the ABC notation in which they are passed on: letters for notes.
 
 ``G2`` is a G of two units, ``g`` the one above, ``^`` a sharp until the bar line, ``>`` gives the note before it half
 of the note behind it, ``(3`` opens a triplet. The reader takes one melody: a tune with chords or several voices is
@@ -8,25 +8,20 @@ music21 reads ABC too, slowly, and agrees on plain tunes. It departs from the st
 keeps to it: music21 lets an accidental end with its note, loses or alters some notes beside an ornament, a dot or a bow
 mark, takes ``-`` between two pitches for a tie, and passes over ``>`` beside a bracket.
 
+Reference: Walshaw et al., The ABC music standard 2.1 (2011).
+
 Chapter: 3c (data sets).
 """
 
-from __future__ import annotations
-
-import json
+import contextlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
-from mini_musessl import files as cache_files
-from mini_musessl import music
-from mini_musessl.corpora import corpus_is_empty, music21_corpus_folder
-
-# --- Read a tune in ABC notation, the letters in which folk tunes are passed on
+from mini_musessl import files, music
+from mini_musessl.checks import check_choice
+from mini_musessl.corpora import PIECE_ARRAYS, music21_files, pack_pieces, state_of, unpack_pieces
 
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _TONIC_FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
@@ -52,77 +47,23 @@ _TOKEN = re.compile(
 
 @dataclass
 class _Tune:
-    """What has been read so far; times in quarters, a note is [onset, duration, pitch]."""
+    """What has been read so far; times in quarters."""
 
     title: str = ""
     unit: Fraction | None = None
     meter: tuple[int, int] = (4, 4)
     quarters_per_minute: float = 120.0
-    key: dict[str, int] | None = None
-    notes: list[list] = field(default_factory=list)
+    key: dict[str, int] | None = None  # how far each letter is altered
+    notes: list[list] = field(default_factory=list)  # [onset, duration, pitch]
     now: Fraction = Fraction(0)
     meters: list[tuple[Fraction, tuple[int, int]]] = field(default_factory=list)
-    first_bar: Fraction | None = None
-    in_bar: dict[str, int] = field(default_factory=dict)
+    first_bar: Fraction | None = None  # where it ends
+    in_bar: dict[str, int] = field(default_factory=dict)  # accidentals that hold to the bar line
     last_duration: Fraction = Fraction(0)
     last_is_note: bool = False
     is_tied: bool = False
-    next_factor: Fraction = Fraction(1)
-    tuplet: tuple[int, Fraction] = (0, Fraction(1))
-
-
-def read_abc(text: str) -> music.Piece:
-    r"""Read one tune.
-
-    Accidentals hold to the end of their bar, for their octave. Ties are merged; grace notes, ornaments and chord names
-    are left out.
-
-    Args:
-        text: the tune from ``X:`` to its last bar.
-
-    Returns:
-        A piece of one part at 24 steps a quarter. A first bar that is too short is an upbeat.
-
-    Raises:
-        ValueError: the tune has chords or several voices, an unknown key, no notes, or a note off the grid.
-
-    Example:
-        >>> read_abc("X:1\nT:Scale\nL:1/8\nK:G\nG>A B2|").notes[["onset_step", "duration_step", "pitch"]].tolist()
-        [(0, 18, 67), (18, 6, 69), (24, 24, 71)]
-
-    References:
-        Walshaw et al., The ABC music standard 2.1 (2011).
-
-    Chapter: 3c.
-    """
-    tune, body = _Tune(), []
-    for line in text.splitlines():
-        line = line.split("%")[0].rstrip()
-        header = re.match(r"([A-Za-z]):(?![|:])(.*)", line)
-        if header is None:
-            body.append(line)
-        elif tune.key is None:
-            _read_field(tune, header[1], header[2].strip())
-        else:
-            body.append(f"[{header[1]}:{header[2].replace(']', ' ')}]")  # a field between two lines of music
-    if tune.key is None:
-        raise ValueError(f"A tune needs its key, a line such as K:G; {tune.title or 'this one'} has none.")
-    tune.meters.append((Fraction(0), tune.meter))
-    for token in _TOKEN.finditer("\n".join(body)):
-        _read_token(tune, token)
-    return _to_piece(tune)
-
-
-def split_tunes(text: str) -> list[str]:
-    r"""Split a file of tunes at its ``X:`` lines.
-
-    Example:
-        >>> split_tunes("% a book\nX:1\nK:G\nG|\nX:2\nK:D\nD|")
-        ['X:1\nK:G\nG|', 'X:2\nK:D\nD|']
-
-    Chapter: 3c.
-    """
-    return [tune.strip() for tune in re.split(r"^(?=X:)", text, flags=re.MULTILINE) if tune.startswith("X:")]
+    next_factor: Fraction = Fraction(1)  # of a broken rhythm
+    tuplet: tuple[int, Fraction] = (0, Fraction(1))  # notes left in it, and what their lengths are multiplied by
 
 
 def _read_field(tune: _Tune, name: str, value: str) -> None:
@@ -235,17 +176,20 @@ def _break_rhythm(tune: _Tune, signs: str) -> None:
 
 def _to_piece(tune: _Tune) -> music.Piece:
     """Put what was read on the grid."""
-    name = tune.title or "this one"
+    name, grid = tune.title or "this one", music.DEFAULT_STEPS_PER_QUARTER
     if not tune.notes:
         raise ValueError(f"A tune needs at least one note; {name} has none.")
-    grid = music.DEFAULT_STEPS_PER_QUARTER
-    times = [(onset * grid, duration * grid) for onset, duration, _ in tune.notes]
-    if any(time.denominator != 1 for pair in times for time in pair):
+    rows = [(onset * grid, duration * grid, pitch) for onset, duration, pitch in tune.notes]
+    if any(onset.denominator != 1 or duration.denominator != 1 for onset, duration, _ in rows):
         raise ValueError(f"Every note must lie on the grid of {grid} steps a quarter; {name} has one that does not.")
-    onset_step, duration_step = (list(map(int, column)) for column in zip(*times, strict=True))
+    meters = []
+    for start, (numerator, denominator) in tune.meters:
+        bar = Fraction(numerator * 4, denominator)
+        is_upbeat = int(start * grid) == 0 and tune.first_bar is not None and tune.first_bar < bar
+        meters.append(music.Meter(int((tune.first_bar - bar if is_upbeat else start) * grid), numerator, denominator))
     return music.Piece(
-        notes=music.make_notes(onset_step, duration_step, [pitch for _, _, pitch in tune.notes]),
-        meters=tuple(_meters(tune, grid)),
+        music.make_notes(*([int(value) for value in column] for column in zip(*rows, strict=True))),
+        meters=tuple(meters),
         tempos=(music.Tempo(0, tune.quarters_per_minute),),
         parts=(music.Part(name="melody"),),
         n_steps=-int(-tune.now * grid // 1),
@@ -253,17 +197,45 @@ def _to_piece(tune: _Tune) -> music.Piece:
     )
 
 
-def _meters(tune: _Tune, grid: int) -> Iterator[music.Meter]:
-    """Yield the meters; the first begins before the tune if that has an upbeat."""
-    for start, (numerator, denominator) in tune.meters:
-        step = int(start * grid)
-        bar = Fraction(numerator * 4, denominator)
-        if step == 0 and tune.first_bar is not None and tune.first_bar < bar:
-            step = int((tune.first_bar - bar) * grid)
-        yield music.Meter(step, numerator, denominator)
+def read_abc(text: str) -> music.Piece:
+    r"""Read one tune, from ``X:`` to its last bar: one part at 24 steps a quarter; a short first bar is an upbeat.
+
+    Accidentals hold to the end of their bar, for their octave. Ties are merged; grace notes, ornaments and chord names
+    are left out. Refused is a tune with chords or several voices, an unknown key, no notes, or a note off the grid.
+
+    Example:
+        >>> read_abc("X:1\nT:Scale\nL:1/8\nK:G\nG>A B2|").notes[["onset_step", "duration_step", "pitch"]].tolist()
+        [(0, 18, 67), (18, 6, 69), (24, 24, 71)]
+    """
+    tune, body = _Tune(), []
+    for line in text.splitlines():
+        line = line.split("%")[0].rstrip()
+        header = re.match(r"([A-Za-z]):(?![|:])(.*)", line)
+        if header is None:
+            body.append(line)
+        elif tune.key is None:
+            _read_field(tune, header[1], header[2].strip())
+        else:
+            body.append(f"[{header[1]}:{header[2].replace(']', ' ')}]")  # a field between two lines of music
+    if tune.key is None:
+        raise ValueError(f"A tune needs its key, a line such as K:G; {tune.title or 'this one'} has none.")
+    tune.meters.append((Fraction(0), tune.meter))
+    for token in _TOKEN.finditer("\n".join(body)):
+        _read_token(tune, token)
+    return _to_piece(tune)
 
 
-# --- Folk tunes from the reader's own music21
+def split_tunes(text: str) -> list[str]:
+    r"""Split a file of tunes at its ``X:`` lines.
+
+    Example:
+        >>> split_tunes("% a book\nX:1\nK:G\nG|\nX:2\nK:D\nD|")
+        ['X:1\nK:G\nG|', 'X:2\nK:D\nD|']
+    """
+    return [tune.strip() for tune in re.split(r"^(?=X:)", text, flags=re.MULTILINE) if tune.startswith("X:")]
+
+
+# Folk tunes from the reader's own music21.
 
 #: The collections that ``load_tunes`` reads, and what their files say about rights.
 TUNE_COLLECTIONS = {
@@ -278,128 +250,39 @@ TUNE_COLLECTIONS = {
 READER_VERSION = 1
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """A tune that was not read: the file, the number of the tune in it, and why."""
-
-    file_name: str
-    index: int
-    reason: str
-
-
 def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:
-    """Load the tunes of one collection as melodies.
+    """Load the tunes of one collection as melodies, in the order of the files.
 
-    They are read by ``abc_notation.read_abc``: repeats are not played. Tunes with chords, several voices or notes off
-    the grid are left out; ``tunes_left_out`` names them. music21 also holds the Essen folk songs; they may be used
-    for non-commercial ends only, so this book does not read them.
+    They are read by ``read_abc``, and those that it refuses are left out (40 of 1,180 of "airdsAirs" in music21
+    10.5.1). music21 also holds the Essen folk songs; they may be used for non-commercial ends only, so this book does
+    not read them.
 
     Args:
         collection: a name in ``TUNE_COLLECTIONS``, whose value says what the files say about rights.
-        cache: keep the notes in ``cache_folder()`` and read them from there the next time.
-
-    Returns:
-        Pieces of one part at 24 steps a quarter, with titles, in the order of the files.
-
-    Raises:
-        ValueError: the collection is unknown.
-        ModuleNotFoundError: music21 is not installed.
-        FileNotFoundError: it is installed without its corpus.
+        cache: keep the notes in ``files.cache_folder()`` and read them from there the next time.
 
     Example:
         >>> load_tunes("airdsAirs")[0].title
         'The Ranting Highlandman.'
-
-    Chapter: 3c.
     """
-    folder, key = _find(collection)
-    path = cache_files.cache_folder() / f"tunes-{collection}-{key}.npz"
-    stored = cache_files.read_arrays(path, _ARRAYS) if cache else None
+    check_choice("A collection of tunes", collection, TUNE_COLLECTIONS, "tunes.TUNE_COLLECTIONS says what each is.")
+    paths = music21_files(collection, ".abc")
+    key = files.digest(str(READER_VERSION), str(paths[0].parent), state_of(paths))
+    kept = files.cache_folder() / f"tunes-{collection}-{key}.npz"
+    stored = files.read_arrays(kept, PIECE_ARRAYS) if cache else None
     if stored is not None:
-        return _unpack(stored)
-    tunes, _ = _read_collection(folder)
+        return unpack_pieces(stored)
+    tunes = _read_collection(paths)
     if cache:
-        cache_files.write_arrays(path, _pack(tunes))
+        files.write_arrays(kept, pack_pieces(tunes))
     return tunes
 
 
-def tunes_left_out(collection: str = "airdsAirs") -> list[LeftOut]:
-    """Name the tunes of a collection that ``load_tunes`` leaves out, with the reason.
-
-    Raises:
-        ValueError: the collection is unknown.
-
-    Chapter: 3c.
-    """
-    return _read_collection(_find(collection)[0])[1]
-
-
-def _find(collection: str) -> tuple[Path, str]:
-    """Return the folder of a collection and the digest of the state of its files."""
-    if collection not in TUNE_COLLECTIONS:
-        raise ValueError(
-            f"A collection of tunes must be one of {', '.join(TUNE_COLLECTIONS)}; found {collection!r}. "
-            "corpora.TUNE_COLLECTIONS says what each is."
-        )
-    folder = music21_corpus_folder() / collection
-    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder)]
-    return folder, cache_files.digest(str(READER_VERSION), str(folder), json.dumps(states))
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return the ABC files of a folder in the order of their names."""
-    files = sorted(folder.glob("*.abc"))
-    if not files:
-        raise corpus_is_empty(folder)
-    return files
-
-
-def _read_collection(folder: Path) -> tuple[list[music.Piece], list[LeftOut]]:
-    """Read all tunes of a folder."""
-    tunes, left_out = [], []
-    for path in _files(folder):
-        text = path.read_bytes().decode("utf-8", errors="replace")
-        for index, tune in enumerate(split_tunes(text)):
-            try:
-                tunes.append(read_abc(tune))
-            except ValueError as error:
-                left_out.append(LeftOut(path.name, index, str(error)))
-    return tunes, left_out
-
-
-_ARRAYS = ("notes", "n_notes", "facts")
-
-
-def _pack(tunes: list[music.Piece]) -> dict[str, np.ndarray]:
-    """Return tunes as a few arrays."""
-    facts = [
-        {
-            "title": tune.title,
-            "n_steps": tune.n_steps,
-            "meters": [[m.step, m.numerator, m.denominator] for m in tune.meters],
-            "quarters_per_minute": tune.tempos[0].quarters_per_minute,
-        }
-        for tune in tunes
-    ]
-    columns = [np.stack([tune.notes[name] for name in ("onset_step", "duration_step", "pitch")]) for tune in tunes]
-    return {
-        "notes": np.concatenate([np.zeros((3, 0), np.int32), *columns], axis=1),
-        "n_notes": np.array([len(tune.notes) for tune in tunes], np.int32),
-        "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
-    }
-
-
-def _unpack(arrays: dict[str, np.ndarray]) -> list[music.Piece]:
-    """Undo ``_pack``."""
-    columns = np.split(arrays["notes"], np.cumsum(arrays["n_notes"])[:-1], axis=1)
-    return [
-        music.Piece(
-            notes=music.make_notes(*column),
-            meters=tuple(music.Meter(*entry) for entry in fact["meters"]),
-            tempos=(music.Tempo(0, fact["quarters_per_minute"]),),
-            parts=(music.Part(name="melody"),),
-            n_steps=fact["n_steps"],
-            title=fact["title"],
-        )
-        for column, fact in zip(columns, json.loads(arrays["facts"].tobytes()), strict=True)
-    ]
+def _read_collection(paths: list[Path]) -> list[music.Piece]:
+    """Read the tunes of some files, less those that ``read_abc`` refuses."""
+    tunes = []
+    for path in paths:
+        for text in split_tunes(path.read_bytes().decode("utf-8", errors="replace")):
+            with contextlib.suppress(ValueError):
+                tunes.append(read_abc(text))
+    return tunes

@@ -1,7 +1,5 @@
 """A small network over steps, for tests of whatever reads frames."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import torch

@@ -30,13 +30,13 @@ from typing import Any
 import calibration
 import numpy as np
 import torch
-from distillation import Distillation
+from distillation import distillation_loss
 from ensemble import Ensemble
 from random_music import make_random_piece
 
 from mini_musessl import audio, corpora, exercises, masking, midi, music, musicxml, notation, show, training, voices
 from mini_musessl import harmony as chords_and_keys
-from mini_musessl.batches import cut_windows, random_batches, random_frame_batches
+from mini_musessl.batches import cut_frame_windows, cut_windows, random_batches, random_frame_batches
 from mini_musessl.evaluation import counting, fine_tuning, infilling, likelihood, probing
 from mini_musessl.evaluation import voice_leading as leading
 from mini_musessl.evaluation.counting import NeighbourCounts
@@ -44,26 +44,26 @@ from mini_musessl.evaluation.fine_tuning import Classifier, labelled_batches
 from mini_musessl.evaluation.probe_tasks import EXCERPTS, ask
 from mini_musessl.generation.gibbs import infill
 from mini_musessl.generation.pieces import continue_piece, harmonise, harmonise_by_infilling, infill_piece
-from mini_musessl.generation.sampling import sample, sample_frames
+from mini_musessl.generation.sampling import Sampling, sample, sample_frames
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, MaskedTransformer, pool
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 from mini_musessl.objectives.attributes import (
     AttributeModel,
-    Attributes,
     attribute_batches,
+    attribute_loss,
     evaluate_attributes,
     label_attributes,
 )
 from mini_musessl.objectives.contrastive import (
-    Contrastive,
     ContrastiveModel,
     Views,
     contrastive_batches,
+    contrastive_loss,
     evaluate_contrastive,
     make_views,
 )
-from mini_musessl.objectives.masked import cut_frame_windows, evaluate_masked, masked_batches, masked_loss
+from mini_musessl.objectives.masked import evaluate_masked, masked_batches, masked_loss
 from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
 from mini_musessl.objectives.order import OrderModel, evaluate_order, order_batches, order_loss
 from mini_musessl.plotting import piano_roll_svg
@@ -112,9 +112,9 @@ def summary(values: Any) -> list[float | str]:
     return [len(flat), *(number(each) for each in (flat.mean(), flat.std(), *entries))]
 
 
-def digest_of_fields(record: Any) -> Answer:
+def digest_of_fields(record: Any, left_out: tuple[str, ...] = ()) -> Answer:
     """Return a digest for each array of a dataclass, by the field's name."""
-    return {field.name: digest(getattr(record, field.name)) for field in fields(record)}
+    return {field.name: digest(getattr(record, field.name)) for field in fields(record) if field.name not in left_out}
 
 
 def rename(found: Answer, now: str, once: str) -> Answer:
@@ -182,8 +182,8 @@ FRAME_SIZES = dict(context_length=24, d_model=24, n_layers=2, n_heads=2, d_feedf
 ENCODER_SIZES = dict(context_length=96, d_model=16, n_layers=2, n_heads=2, d_feedforward=24, d_voice=20)
 FRAME_SWITCHES = {
     "default": {},
-    "without holds": {"hears_holds": False},
-    "without intervals": {"hears_intervals": False},
+    "without holds": {"uses_holds": False},
+    "without intervals": {"uses_intervals": False},
     "without hidden share": {"hidden_share": 0.0},
     "without dropout": {"dropout": 0.0},
     "cycle of 4": {"cycle_length": 4},
@@ -388,30 +388,30 @@ def drawn_tokens() -> Iterator[tuple[str, torch.Tensor]]:
     for index, rules in enumerate(({}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8}), start=1):
         yield (
             f"tokens, {rules}",
-            sample(trained(token_network()), random_ids(0, 2, 4), 16, torch_chance(index), **rules),
+            sample(trained(token_network()), random_ids(0, 2, 4), 16, torch_chance(index), Sampling(**rules)),
         )
     small = trained(token_network(cycle_lengths=(4,), positions="relative"))
-    yield "tokens, beyond the context", sample(small, nothing, 60, torch_chance(5), 0.9, 0.95, 20)
+    yield "tokens, beyond the context", sample(small, nothing, 60, torch_chance(5), Sampling(0.9, 20, 0.95))
     clamp = np.full((12, 4), -1)
     clamp[:, 0] = 30 + np.arange(12) // 3
     frames = nothing.reshape(2, 0, 4)
     given = partial(sample_frames, small, frames, 12, clamp=clamp)
     yield "tokens, given voice", given(torch_chance(6))
-    yield "tokens, given voice, several candidates", given(torch_chance(7), n_candidates=4)
+    yield "tokens, given voice, several candidates", given(torch_chance(7), n_particles=4)
 
 
 def drawn_frames() -> Iterator[tuple[str, torch.Tensor]]:
     """Draw frames, within the context and beyond it, some of them given."""
     network, prompt = trained(frame_network()), random_ids(0, 2, 6, 4)
     for index, rules in enumerate(({}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8}), start=1):
-        yield f"frames, {rules}", sample_frames(network, prompt, 10, torch_chance(index), **rules)
-    yield "frames, beyond the context", sample_frames(network, prompt, 50, torch_chance(5), 0.8, first_step=3)
+        yield f"frames, {rules}", sample_frames(network, prompt, 10, torch_chance(index), Sampling(**rules))
+    yield "frames, beyond the context", sample_frames(network, prompt, 50, torch_chance(5), Sampling(0.8), first_step=3)
     clamp = np.full((2, 30, 4), -1)
     clamp[0, :, 0] = 30 + np.arange(30) // 4
     clamp[1, ::2, 2] = 14
     given = partial(sample_frames, network, prompt, 30, clamp=clamp)
     yield "frames, given cells", given(torch_chance(6))
-    yield "frames, given cells, several candidates", given(torch_chance(7), n_candidates=5, top_p=0.9)
+    yield "frames, given cells, several candidates", given(torch_chance(7), n_particles=5, sampling=Sampling(top_p=0.9))
 
 
 def drawn_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
@@ -419,12 +419,18 @@ def drawn_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
     model, opening = shipped("chorale-frame"), some("test", 1, 24)[0]
     small = trained(token_network(context_length=64, cycle_lengths=(4, 16)))
     soprano = some("test", 2, 28)[1]
-    yield "continued", continue_piece(model, opening, 24, torch_chance(0), 0.9, 0.95)
-    yield "continued, cold", continue_piece(model, opening, 12, torch_chance(1), 0.3, top_k=3)
+    yield "continued", continue_piece(model, opening, 24, torch_chance(0), Sampling(0.9, top_p=0.95))
+    yield "continued, cold", continue_piece(model, opening, 12, torch_chance(1), Sampling(0.3, top_k=3))
     yield "continued by tokens", continue_piece(small, voices.cut(opening, 0, 8), 16, torch_chance(2))
-    yield "harmonised", harmonise(model, soprano, torch_chance(3), 0.8)
-    yield "harmonised, several candidates", harmonise(model, soprano, torch_chance(4), 0.8, 0.95, n_candidates=3)
-    yield "harmonised from pitches", harmonise(model, [67, 67, 69, 69, 71, 71, 72, 72], torch_chance(5), top_k=4)
+    yield "harmonised", harmonise(model, soprano, torch_chance(3), Sampling(0.8))
+    yield (
+        "harmonised, several candidates",
+        harmonise(model, soprano, torch_chance(4), Sampling(0.8, top_p=0.95), n_particles=3),
+    )
+    yield (
+        "harmonised from pitches",
+        harmonise(model, [67, 67, 69, 69, 71, 71, 72, 72], torch_chance(5), Sampling(top_k=4)),
+    )
 
 
 def filled_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
@@ -434,7 +440,7 @@ def filled_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
     is_hidden[8:20, 1:] = True
     (ids,) = frames_of([piece])
     yield "filled", infill_piece(model, piece, is_hidden, torch_chance(0), n_sweeps=6)
-    yield "filled, cold", infill_piece(model, piece, is_hidden, torch_chance(1), 4, 0.5, 0.9, 5)
+    yield "filled, cold", infill_piece(model, piece, is_hidden, torch_chance(1), 4, Sampling(0.5, 5, 0.9))
     yield "harmonised by filling", harmonise_by_infilling(model, piece, torch_chance(2), n_sweeps=8)
     yield (
         "filled frames",
@@ -463,7 +469,7 @@ def learn(
 
 def describe_history(history: training.History) -> Answer:
     """Return a history without its seconds."""
-    said = json.loads(history.to_json())
+    said = asdict(history)
     lines = ("train_nats", "valid_nats", "learning_rate")
     return {"update": said["update"], "n_targets": said["n_targets"]} | {
         name: [number(each) for each in said[name]] for name in lines
@@ -522,11 +528,15 @@ def train_attributes() -> Answer:
     """Heads of pitch, rhythm and harmony, with equal and with other weights."""
     grids = some("train", 6, 60)
     found = {}
-    for name, objective in {"equal": Attributes(), "two heads": Attributes({"pitch": 1.0, "harmony": 0.3})}.items():
-        network = AttributeModel(encoder_config(is_causal=True), list(objective.weights), 1)
+    for name, weights in {
+        "equal": {"pitch": 1.0, "rhythm": 1.0, "harmony": 1.0},
+        "two heads": {"pitch": 1.0, "harmony": 0.3},
+    }.items():
+        network = AttributeModel(encoder_config(is_causal=True), list(weights), 1)
+        objective = partial(attribute_loss, weights=weights)
         found[name] = learn(network, attribute_batches(grids, 3, 24, chance(0)), objective, n_updates=5)
     network = AttributeModel(encoder_config(is_causal=True), seed=1)
-    learn(network, attribute_batches(grids, 3, 24, chance(0)), Attributes(), n_updates=5)
+    learn(network, attribute_batches(grids, 3, 24, chance(0)), attribute_loss, n_updates=5)
     measured = evaluate_attributes(network, some("valid", 3, 60))
     return found | {"measured": {name: number(each) for name, each in measured.items()}}
 
@@ -536,7 +546,10 @@ def train_contrast() -> Answer:
     grids = some("train", 12, 80)
     pieces, hymns, views = frames_of(grids), np.arange(12) // 2, Views(n_crop_steps=16)
     found = {}
-    for name, objective in {"fair": Contrastive(), "unfair": Contrastive(0.5, has_false_negatives=True)}.items():
+    for name, objective in {
+        "fair": contrastive_loss,
+        "unfair": partial(contrastive_loss, temperature=0.5, has_false_negatives=True),
+    }.items():
         network = ContrastiveModel(encoder_config(), 12, 1)
         batches = contrastive_batches(pieces, 6, 32, chance(0), views, hymns)
         found[name] = learn(network, batches, objective, n_updates=5)
@@ -564,7 +577,8 @@ def train_patiently() -> Answer:
 def train_student() -> Answer:
     """A student of two teachers."""
     teachers = [trained(frame_network(seed)) for seed in (2, 3)]
-    return learn(frame_network(dropout=0.0), frame_batches(), Distillation(teachers, 3), n_updates=5)
+    objective = partial(distillation_loss, teachers=teachers, widest_shift=3)
+    return learn(frame_network(dropout=0.0), frame_batches(), objective, n_updates=5)
 
 
 def train_twice() -> Answer:
@@ -685,7 +699,7 @@ def counting_models() -> Answer:
         seen, hidden = (infilling.draw_hidden(each, hide, chance(0)) for each in (known, asked))
         model = NeighbourCounts(known, seen)
         found[f"neighbours, {name}"] = describe_infilling(infilling.evaluate_infilling(model, asked, hidden))
-        uniform = infilling.evaluate_infilling(infilling.UniformCells(), asked, hidden)
+        uniform = infilling.evaluate_infilling(counting.Uniform(), asked, hidden)
         found[f"uniform cells, {name}"] = describe_infilling(uniform)
     rows = [TOKENS.encode(grid) for grid in (*known, *asked)]
     found["marks"] = [number(counting.uniform_nats(47)), number(counting.unigram_nats(rows[:40], rows[40:], 47))]
@@ -819,7 +833,8 @@ def batches() -> Answer:
         "order, gap": order_batches(frames, 6, 16, chance(9), range(1), 4),
     }
     for name, hide in hiders().items():
-        several[f"masked, {name}"] = masked_batches(frame_batches(n_steps=60), hide, chance(10))
+        drawn = islice(masked_batches(frame_batches(n_steps=60), hide, chance(10)), 3)
+        found[f"masked, {name}"] = [digest_of_fields(each, left_out=("piece_index",)) for each in drawn]
     found |= {name: [digest_of_fields(each) for each in islice(drawn, 3)] for name, drawn in several.items()}
     # What is called the row of an example was once the view of it.
     found["labelled"] = [rename(digest_of_fields(each), "row", "view") for each in islice(labelled("chord"), 3)]
@@ -960,7 +975,6 @@ def shown() -> Answer:
     return {
         "kern": {grid.name: digest(notation.to_kern(grid)) for grid in grids},
         "sound": [digest(np.round(sound.astype(np.float64), 4) + 0.0), *summary(sound)],
-        "wave": digest(audio.to_wav(sound)),
         "faded": summary(audio.fade_out(sound, 0.5)),
         "piano rolls": [
             digest(piano_roll_svg(grids[0])),
@@ -1011,8 +1025,9 @@ def notebook_outputs() -> Answer:
 
 
 def outputs_of(path: Path) -> list[str]:
-    """Return one entry an output: its digest, and how it begins."""
+    """Return one entry per output, its digest and beginning; cells whose output may differ (times) are left out."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = [cell for cell in cells if "nbval-ignore-output" not in cell["metadata"].get("tags", ())]
     return [each for cell in cells for output in cell.get("outputs", ()) for each in texts_of(output)]
 
 

@@ -1,7 +1,5 @@
 """Random pieces, grids and token ids for property tests."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import strategies as st
 

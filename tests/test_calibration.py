@@ -1,14 +1,12 @@
 """The temperature that makes a network as sure as it may be."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
 from calibration import find_temperature
 
 from mini_musessl.evaluation.likelihood import evaluate_likelihood
-from mini_musessl.generation.sampling import sample_frames
+from mini_musessl.generation.sampling import Sampling, sample_frames
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 
 
@@ -25,7 +23,7 @@ def make_model():
 def write(model, temperature: float) -> list[np.ndarray]:
     """Return pieces that the network writes at a temperature, as pitches."""
     start, generator = np.zeros((24, 0, 4), np.int64), torch.Generator().manual_seed(2)
-    ids = sample_frames(model, start, 48, generator, temperature=temperature)
+    ids = sample_frames(model, start, 48, generator, Sampling(temperature))
     return [np.where(piece == 0, -1, piece + 35) for piece in np.asarray(ids)]
 
 
@@ -45,9 +43,3 @@ def test_the_temperature_found_is_better_than_its_neighbours(model):
         model.set_temperature(temperature)
         nats.append(evaluate_likelihood(model, pieces).nats_per_token)
     assert nats[1] < min(nats[0], nats[2])
-
-
-@pytest.mark.parametrize("settings", [{"highest": 1.0}, {"tolerance": 0.0}])
-def test_a_search_without_room_is_refused(model, settings):
-    with pytest.raises(ValueError, match="highest temperature above 1"):
-        find_temperature(model, [np.full((8, 4), 60)], **settings)

@@ -1,115 +1,101 @@
-"""Checkpoints: what is saved comes back, and nothing else is opened."""
-
-from __future__ import annotations
+"""Checkpoints: what is saved comes back, and nothing else is opened; the shipped models are what their cards say."""
 
 import json
 import pickle
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from mini_musessl import corpora
+from mini_musessl.evaluation import infilling
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.results import load_result
+from mini_musessl.training import checkpoints
 from mini_musessl.training.checkpoints import load_checkpoint, save_checkpoint
 
-CONFIG = TransformerConfig(
+TOKENS = TransformerConfig(
     vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4, 8)
 )
-CARD = {"data": "Bach-16 (rebuilt)", "seed": 3, "valid_nats": 0.5, "copies": ["none found"]}
+FRAMES = FrameConfig(
+    vocabulary_size=13, context_length=20, d_model=20, n_layers=2, n_heads=5, d_feedforward=30, d_voice=24
+)
+MASKED = EncoderConfig(vocabulary_size=13, context_length=20, d_model=16, n_layers=1, n_heads=2, d_voice=10)
+CARD = {
+    "data": "chorales",
+    "licence": "CC BY 4.0",
+    "seeds": [1, 2, 3],
+    "command": "python experiments/jsb.py",
+    "seconds": 600.0,
+    "scores": {"valid": 0.34567, "test": 0.35},
+    "rounded to": "bfloat16",
+}
+FRAME_IDS = torch.arange(56).reshape(2, 7, 4) % 13
+KINDS = {
+    MusicTransformer: (TOKENS, (torch.arange(10).reshape(2, 5),)),
+    FrameTransformer: (FRAMES, (FRAME_IDS,)),
+    MaskedTransformer: (MASKED, (FRAME_IDS, FRAME_IDS % 3 == 0)),
+}
 
 
-@pytest.fixture
-def model():
-    model = MusicTransformer(CONFIG)
+def make(kind=MusicTransformer):
+    model = kind(KINDS[kind][0])
     for weight in model.parameters():
         weight.data.normal_(generator=torch.Generator().manual_seed(weight.numel()))
     return model.eval()
 
 
 @pytest.fixture
-def path(model, tmp_path):
+def path(tmp_path):
     path = tmp_path / "small.safetensors"
-    save_checkpoint(model, path, CARD)
+    save_checkpoint(make(), path, CARD)
     return path
 
 
-def test_model_configuration_and_card_come_back(model, path):
-    loaded, card = load_checkpoint(path, expected=CONFIG)
-    assert loaded.config == CONFIG
-    assert card == CARD
-    assert not loaded.training
-    ids = torch.arange(10).reshape(2, 5)
-    assert torch.equal(loaded(ids), model(ids))
+# What comes back
 
 
-def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_beside(model, path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_model_configuration_and_card_come_back(tmp_path, kind):
+    (config, inputs), model = KINDS[kind], make(kind)
+    save_checkpoint(model, tmp_path / "a.safetensors", CARD)
+    loaded, card = load_checkpoint(tmp_path / "a.safetensors", expected=config)
+    assert type(loaded) is kind and loaded.config == config and card == CARD and not loaded.training
+    assert torch.equal(loaded(*inputs), model(*inputs))
+
+
+def test_the_longest_window_of_training_comes_back_and_old_files_know_none(path, tmp_path):
+    assert load_checkpoint(path).model.trained_steps is None
+    model = make(MaskedTransformer)
+    model.trained_steps = 18
+    save_checkpoint(model, tmp_path / "trained.safetensors")
+    loaded = load_checkpoint(tmp_path / "trained.safetensors").model
+    assert loaded.trained_steps == loaded.encoder.trained_steps == 18
+    assert "windows  up to 18 steps in training" in checkpoints.describe("trained", tmp_path)
+
+
+def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_beside(path):
     before = path.read_bytes()
-    save_checkpoint(model, path, CARD)
+    save_checkpoint(make(), path, CARD)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
 
-FRAME_CONFIG = FrameConfig(
-    vocabulary_size=13, context_length=20, d_model=20, n_layers=2, n_heads=5, d_feedforward=30, d_voice=24
-)
-
-
-@pytest.fixture
-def frame_model():
-    model = FrameTransformer(FRAME_CONFIG)
-    for weight in model.parameters():
-        weight.data.normal_(generator=torch.Generator().manual_seed(weight.numel()))
-    return model.eval()
-
-
-def test_a_model_of_frames_comes_back(frame_model, tmp_path):
-    save_checkpoint(frame_model, tmp_path / "frames.safetensors", CARD)
-    loaded, card = load_checkpoint(tmp_path / "frames.safetensors", expected=FRAME_CONFIG)
-    assert type(loaded) is FrameTransformer and loaded.config == FRAME_CONFIG and card == CARD
-    frames = torch.arange(56).reshape(2, 7, 4) % 13
-    assert torch.equal(loaded(frames), frame_model(frames))
-
-
-def test_a_masked_model_comes_back_and_is_no_model_of_frames(tmp_path):
-    config = EncoderConfig(vocabulary_size=13, d_model=24, n_layers=2, n_heads=3, d_feedforward=30, d_voice=20)
-    model, path = MaskedTransformer(config, seed=5).eval(), tmp_path / "masked.safetensors"
-    save_checkpoint(model, path, CARD)
-    loaded, card = load_checkpoint(path, expected=config)
-    assert type(loaded) is MaskedTransformer and loaded.config == config and card == CARD
-    frames = torch.arange(56).reshape(2, 7, 4) % 13
-    is_hidden = frames % 3 == 0
-    assert torch.equal(loaded(frames, is_hidden), model(frames, is_hidden))
-    with pytest.raises(ValueError, match="a FrameConfig; masked.safetensors has a EncoderConfig"):
-        load_checkpoint(path, expected=FRAME_CONFIG)
-
-
-def test_a_model_of_frames_is_no_model_of_tokens(frame_model, path, tmp_path):
-    save_checkpoint(frame_model, tmp_path / "frames.safetensors")
-    with pytest.raises(ValueError, match=r"expected, a TransformerConfig; frames\.safetensors has a FrameConfig"):
-        load_checkpoint(tmp_path / "frames.safetensors", expected=CONFIG)
-    with pytest.raises(ValueError, match=r"expected, a FrameConfig; small\.safetensors has a TransformerConfig"):
-        load_checkpoint(path, expected=FRAME_CONFIG)
-
-
-def test_a_model_of_frames_of_another_vocabulary_is_refused(frame_model, tmp_path):
-    save_checkpoint(frame_model, tmp_path / "frames.safetensors")
-    with pytest.raises(ValueError, match=r"vocabulary_size=47; frames\.safetensors has vocabulary_size=13"):
-        load_checkpoint(tmp_path / "frames.safetensors", expected=replace(FRAME_CONFIG, vocabulary_size=47))
-
-
-def test_a_checkpoint_from_before_there_were_two_kinds_of_model_is_read(model, tmp_path):
-    about = {"format": "mini_musessl checkpoint 1", "config": asdict(CONFIG), "card": CARD}
-    save_file(dict(model.state_dict()), tmp_path / "old.safetensors", metadata={"mini_musessl": json.dumps(about)})
+def test_a_checkpoint_from_before_there_were_two_kinds_of_model_is_read(tmp_path):
+    about = {"format": "mini_musessl checkpoint 1", "config": asdict(TOKENS), "card": CARD}
+    save_file(dict(make().state_dict()), tmp_path / "old.safetensors", metadata={"mini_musessl": json.dumps(about)})
     loaded, card = load_checkpoint(tmp_path / "old.safetensors")
     assert type(loaded) is MusicTransformer and card == CARD
-    assert torch.equal(loaded.to_logits.weight, model.to_logits.weight)
+    assert torch.equal(loaded.to_logits.weight, make().to_logits.weight)
 
 
 @pytest.mark.parametrize("dtype, n_bits", [(torch.bfloat16, 8), (torch.float16, 11)])
-def test_half_of_the_digits_take_half_of_the_room_and_come_back_as_full_numbers(model, path, tmp_path, dtype, n_bits):
+def test_half_of_the_digits_take_half_of_the_room_and_come_back_as_full_numbers(path, tmp_path, dtype, n_bits):
+    model = make()
     save_checkpoint(model, tmp_path / "half.safetensors", CARD, dtype=dtype)
     loaded = load_checkpoint(tmp_path / "half.safetensors").model
     n_weights = sum(weight.numel() for weight in model.parameters())
@@ -121,63 +107,10 @@ def test_half_of_the_digits_take_half_of_the_room_and_come_back_as_full_numbers(
         assert torch.equal(stored, weight.to(dtype).float())
 
 
-def test_weights_that_half_precision_cannot_hold_are_refused(model, tmp_path):
-    model.norm.weight.data[3] = 1e5
-    with pytest.raises(ValueError, match=r"fit into torch\.float16; norm\.weight holds some that do not"):
-        save_checkpoint(model, tmp_path / "half.safetensors", dtype=torch.float16)
-    save_checkpoint(model, tmp_path / "half.safetensors", dtype=torch.bfloat16)
-    with pytest.raises(ValueError, match=r"dtype must be torch\.bfloat16, .* found torch\.int8"):
-        save_checkpoint(model, tmp_path / "small.safetensors", dtype=torch.int8)
-
-
-def test_a_model_that_the_library_does_not_know_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="one of MusicTransformer, FrameTransformer, MaskedTransformer; found Linear"):
-        save_checkpoint(torch.nn.Linear(2, 3), tmp_path / "linear.safetensors")
-
-
-def test_a_file_that_names_an_unknown_model_is_refused(model, tmp_path):
-    about = {"format": "mini_musessl checkpoint 1", "class": "Oracle", "config": asdict(CONFIG), "card": {}}
-    save_file(dict(model.state_dict()), tmp_path / "odd.safetensors", metadata={"mini_musessl": json.dumps(about)})
-    with pytest.raises(ValueError, match="its model is Oracle, and known are MusicTransformer, FrameTransformer"):
-        load_checkpoint(tmp_path / "odd.safetensors")
-
-
-def test_a_failed_write_leaves_the_older_file_and_no_half_written_one(model, path, monkeypatch):
-    before = path.read_bytes()
-
-    def fail(source, target):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match=r"and has room; .*small.safetensors was not written \(No space left on device\)"):
-        save_checkpoint(model, path, {})
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"must be an existing file; found none at .*no\.safetensors"):
-        load_checkpoint(tmp_path / "no.safetensors")
-
-
-@pytest.mark.parametrize("name", ["model.pt", "disguised.safetensors"])
-def test_a_pickle_is_never_opened_whatever_its_name(model, tmp_path, name):
-    torch.save(model.state_dict(), tmp_path / name)
-    with pytest.raises(ValueError, match="looks like a pickle .* so it is not opened"):
-        load_checkpoint(tmp_path / name)
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_plain_pickle_is_never_opened(tmp_path, protocol):
-    (tmp_path / "model.pkl").write_bytes(pickle.dumps({"weight": [1.0]}, protocol))
-    with pytest.raises(ValueError, match="looks like a pickle"):
-        load_checkpoint(tmp_path / "model.pkl")
-
-
-def test_a_header_whose_length_begins_like_a_pickle_is_read(tmp_path, model):
+def test_a_header_whose_length_begins_like_a_pickle_is_read(tmp_path):
     # A header of 128 + 256 n bytes begins with the byte 0x80, as a pickle does.
+    path, model = tmp_path / "long.safetensors", make()
     for extra in range(256):
-        path = tmp_path / "long.safetensors"
         save_checkpoint(model, path, {"note": "x" * extra})
         if path.read_bytes()[0] == 0x80:
             assert load_checkpoint(path).card == {"note": "x" * extra}
@@ -185,80 +118,201 @@ def test_a_header_whose_length_begins_like_a_pickle_is_read(tmp_path, model):
     pytest.fail("no header began with 0x80")
 
 
-@pytest.mark.parametrize("n_bytes", [0, 5, 200, 5000])
-def test_a_truncated_file_is_refused(path, n_bytes):
-    path.write_bytes(path.read_bytes()[:n_bytes])
-    with pytest.raises(
-        ValueError, match=f"whole safetensors file; small.safetensors with its {n_bytes} bytes is damaged"
-    ):
+def test_a_failed_write_leaves_the_older_file_and_no_half_written_one(path, monkeypatch):
+    before = path.read_bytes()
+
+    def fail(source, target):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match=r"and has room; .*small.safetensors was not written \(No space left on device\)"):
+        save_checkpoint(make(), path, {})
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+# What is not written
+
+
+def too_large():
+    model = make()
+    model.norm.weight.data[3] = 1e5
+    return model
+
+
+@pytest.mark.parametrize(
+    "sentence, name, model, words",
+    [
+        (r'must end in "\.safetensors"; found \'model\.pt\'', "model.pt", make(), {}),
+        ("folder of a checkpoint must exist", "nowhere/a.safetensors", make(), {}),
+        ("FrameTransformer, MaskedTransformer; found Linear", "a.safetensors", torch.nn.Linear(2, 3), {}),
+        ("A card must hold only what JSON can hold", "a.safetensors", make(), {"card": {"loss": float("nan")}}),
+        ("A card must hold only what JSON can hold", "a.safetensors", make(), {"card": {"model": object()}}),
+        (r"fit into torch\.float16; norm\.weight holds", "a.safetensors", too_large(), {"dtype": torch.float16}),
+        (r"dtype must be torch\.bfloat16, .* found torch\.int8", "a.safetensors", make(), {"dtype": torch.int8}),
+    ],
+)
+def test_what_no_checkpoint_can_hold_is_refused(tmp_path, sentence, name, model, words):
+    with pytest.raises(ValueError, match=sentence):
+        save_checkpoint(model, tmp_path / name, **words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path):
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(OSError, match=r"was not written \(.* is a folder"):
+        save_checkpoint(make(), tmp_path / "model.safetensors")
+
+
+# What is not opened
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"must be an existing file; found none at .*no\.safetensors"):
+        load_checkpoint(tmp_path / "no.safetensors")
+
+
+@pytest.mark.parametrize("protocol", [None, 2, 3, 4, 5])
+def test_a_pickle_is_never_opened_whatever_its_name(tmp_path, protocol):
+    path = tmp_path / "disguised.safetensors"
+    if protocol is None:
+        torch.save(make().state_dict(), path)
+    else:
+        path.write_bytes(pickle.dumps({"weight": [1.0]}, protocol))
+    with pytest.raises(ValueError, match="looks like a pickle .* so it is not opened"):
         load_checkpoint(path)
 
 
-def test_a_text_file_is_refused(tmp_path):
-    (tmp_path / "notes.safetensors").write_text("This is not a checkpoint, however long it may be.")
-    with pytest.raises(ValueError, match="must be a whole safetensors file"):
-        load_checkpoint(tmp_path / "notes.safetensors")
+@pytest.mark.parametrize("n_bytes", [0, 5, 200, 5000])
+def test_a_truncated_file_is_refused(path, n_bytes):
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    sentence = f"whole safetensors file; small.safetensors with its {n_bytes} bytes is damaged"
+    with pytest.raises(ValueError, match=sentence):
+        load_checkpoint(path)
 
 
-def test_a_checkpoint_of_another_size_is_refused_naming_what_differs(path):
-    with pytest.raises(
-        ValueError, match=r"vocabulary_size=47, d_model=24; small\.safetensors has vocabulary_size=11, d_model=12"
-    ):
-        load_checkpoint(path, expected=replace(CONFIG, vocabulary_size=47, d_model=24))
+def test_a_file_whose_numbers_have_changed_is_refused(path):
+    data = bytearray(path.read_bytes())
+    data[-101] ^= 0x40
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="those of small.safetensors have changed since. Copy or download it again"):
+        load_checkpoint(path)
 
 
-def test_safetensors_of_another_program_are_refused(tmp_path):
-    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"format is 'mini_musessl checkpoint 1'; other\.safetensors says None"):
-        load_checkpoint(tmp_path / "other.safetensors")
+@pytest.mark.parametrize(
+    "expected, sentence",
+    [
+        (replace(TOKENS, vocabulary_size=47, d_model=24), "vocabulary_size=47, d_model=24; small.safetensors has voca"),
+        (FRAMES, r"expected, a FrameConfig; small\.safetensors has a TransformerConfig"),
+    ],
+)
+def test_another_kind_or_size_than_expected_is_refused_naming_what_differs(path, expected, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load_checkpoint(path, expected)
 
 
-@pytest.mark.parametrize("config", ["{", '{"n_wings": 2}', "[]", '{"vocabulary_size": 0}', '{"vocabulary_size": 4.0}'])
-def test_an_unreadable_configuration_is_refused(tmp_path, config):
-    about = f'{{"format": "mini_musessl checkpoint 1", "config": {config}, "card": {{}}}}'
-    save_file({"weight": torch.zeros(3)}, tmp_path / "odd.safetensors", metadata={"mini_musessl": about})
-    with pytest.raises(ValueError, match="must hold a readable configuration and card; odd.safetensors does not"):
+@pytest.mark.parametrize(
+    "about, sentence",
+    [
+        ({"format": None}, "format is 'mini_musessl checkpoint 1'; odd.safetensors says None"),
+        ({"class": "Oracle"}, "its model is Oracle, and known are MusicTransformer, FrameTransformer"),
+        ({"config": []}, "must hold a readable configuration and card"),
+        ({"config": {"n_wings": 2}}, "must hold a readable configuration and card"),
+        ({"config": {"vocabulary_size": 0}}, "must hold a readable configuration and card"),
+        ({"config": asdict(replace(TOKENS, d_feedforward=10**9))}, "asks for a larger network than 3024 numbers fill"),
+        ({"config": asdict(replace(TOKENS, n_layers=10**6))}, "asks for a larger network than 3024 numbers fill"),
+        ({"card": None}, "must hold a readable configuration and card"),
+    ],
+)
+def test_an_unreadable_header_is_refused(tmp_path, about, sentence):
+    about = {"format": "mini_musessl checkpoint 1", "config": asdict(TOKENS), "card": {}} | about
+    save_file(dict(make().state_dict()), tmp_path / "odd.safetensors", metadata={"mini_musessl": json.dumps(about)})
+    with pytest.raises(ValueError, match=sentence):
         load_checkpoint(tmp_path / "odd.safetensors")
 
 
-@pytest.mark.parametrize("change", ["another shape", "one missing", "one too many"])
-def test_weights_that_do_not_fit_their_configuration_are_refused(model, tmp_path, change):
-    weights = dict(model.state_dict())
-    name = {"another shape": "norm.weight", "one missing": "to_logits.weight", "one too many": "wings"}[change]
-    if change == "one missing":
-        del weights[name]
-    else:
-        weights[name] = torch.zeros(99)
-    about = {"format": "mini_musessl checkpoint 1", "config": asdict(CONFIG), "card": {}}
+@pytest.mark.parametrize(
+    "name, weight", [("norm.weight", torch.zeros(99)), ("to_logits.weight", None), ("wings", torch.ones(9))]
+)
+def test_weights_that_do_not_fit_their_configuration_are_refused(tmp_path, name, weight):
+    weights = dict(make().state_dict()) | {name: weight}
+    about = {"format": "mini_musessl checkpoint 1", "config": asdict(TOKENS), "card": {}}
+    weights = {key: each for key, each in weights.items() if each is not None}
     save_file(weights, tmp_path / "odd.safetensors", metadata={"mini_musessl": json.dumps(about)})
     with pytest.raises(ValueError, match=f"must fit the configuration in the file: {name} should be"):
         load_checkpoint(tmp_path / "odd.safetensors")
 
 
-def test_another_ending_is_refused(model, tmp_path):
-    with pytest.raises(ValueError, match=r'must end in "\.safetensors"; found \'model\.pt\''):
-        save_checkpoint(model, tmp_path / "model.pt")
+# The models that come with the library
 
 
-def test_a_folder_that_does_not_exist_is_refused(model, tmp_path):
-    with pytest.raises(ValueError, match="folder of a checkpoint must exist"):
-        save_checkpoint(model, tmp_path / "nowhere" / "model.safetensors")
+@pytest.fixture
+def folder(tmp_path):
+    frame = FrameTransformer(FrameConfig(d_model=12, n_layers=1, n_heads=2, d_feedforward=20, d_voice=10), seed=3)
+    save_checkpoint(frame, tmp_path / "tiny-frame.safetensors", CARD, dtype=torch.bfloat16)
+    save_checkpoint(make(), tmp_path / "tiny-token.safetensors", {"data": "tunes"})
+    (tmp_path / "notes.txt").write_text("no model")
+    return tmp_path
 
 
-@pytest.mark.parametrize("card", [{"loss": float("nan")}, {"model": object()}])
-def test_a_card_that_json_cannot_hold_is_refused(model, tmp_path, card):
-    with pytest.raises(ValueError, match="A card must hold only what JSON can hold"):
-        save_checkpoint(model, tmp_path / "model.safetensors", card)
-    assert list(tmp_path.iterdir()) == []
+def test_models_are_loaded_by_the_names_in_their_folder(folder, tmp_path_factory):
+    assert checkpoints.names(folder) == ["tiny-frame", "tiny-token"]
+    assert checkpoints.load("tiny-frame", folder).card == CARD
+    assert isinstance(checkpoints.load("tiny-token", folder).model, MusicTransformer)
+    empty = tmp_path_factory.mktemp("empty")
+    for name, place, known in (
+        ("chorale", folder, "tiny-frame, tiny-token"),
+        ("../tiny-frame", folder, "tiny-frame, tiny-token"),
+        ("chorale", empty, "none, for the folder is empty"),
+    ):
+        with pytest.raises(ValueError, match=f"must be one of {known}; found '{name}'"):
+            checkpoints.describe(name, place)
 
 
-def test_a_folder_in_the_place_of_the_file_is_refused(model, tmp_path):
-    (tmp_path / "model.safetensors").mkdir()
-    with pytest.raises(OSError, match=r"was not written \(.* is a folder"):
-        save_checkpoint(model, tmp_path / "model.safetensors")
-    assert list((tmp_path / "model.safetensors").iterdir()) == []
+def test_the_card_is_shown_line_by_line(folder):
+    lines = dict(line.split("  ", 1) for line in checkpoints.describe("tiny-frame", folder).splitlines())
+    said = {field: value.strip() for field, value in lines.items()}
+    assert said["kind"] == "FrameTransformer"
+    assert (said["data"], said["licence"], said["seeds"]) == ("chorales", "CC BY 4.0", "1, 2, 3")
+    assert (said["seconds"], said["command"]) == ("600", "python experiments/jsb.py")
+    assert (said["scores, valid"], said["scores, test"]) == ("0.3457", "0.35")
+    assert said["rounded to"] == "bfloat16"
+    assert "seed" not in said and "cost" not in said
+    n_weights = sum(weight.numel() for weight in checkpoints.load("tiny-frame", folder).model.parameters())
+    assert said["size"].startswith(f"{n_weights:,} weights, ")
 
 
-def test_a_card_that_is_no_dictionary_is_refused(model, tmp_path):
-    with pytest.raises(ValueError, match="A card must be a dictionary.*; found list"):
-        save_checkpoint(model, tmp_path / "model.safetensors", ["chorales"])
+def test_what_a_card_leaves_out_is_said(folder):
+    text = checkpoints.describe("tiny-token", folder)
+    for field in ("licence", "seed", "command", "cost", "scores"):
+        assert any(line.split("  ")[0] == field and line.endswith("not stated") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("name, trained_steps", [("chorale-frame", 192), ("chorale-masked", 96)])
+def test_a_shipped_model_is_small_and_says_what_it_is(name, trained_steps):
+    assert (checkpoints.FOLDER / f"{name}.safetensors").stat().st_size < 10_000_000
+    assert "not stated" not in checkpoints.describe(name)
+    model = checkpoints.load(name).model
+    assert model.trained_steps == model.config.context_length == trained_steps
+
+
+def test_the_masked_model_does_not_see_what_is_hidden():
+    model, generator = checkpoints.load("chorale-masked").model, np.random.default_rng(7)
+    frames = torch.from_numpy(generator.integers(0, 47, (2, 40, 4)))
+    others = torch.from_numpy(generator.integers(0, 47, (2, 40, 4)))
+    is_hidden = torch.from_numpy(generator.random((2, 40, 4)) < 0.5)
+    with torch.inference_mode():
+        said = model(frames, is_hidden)
+        assert torch.equal(model(torch.where(is_hidden, others, frames), is_hidden), said)
+        assert not torch.allclose(model(torch.where(is_hidden, frames, others), is_hidden), said)
+
+
+def test_the_masked_model_fills_as_well_as_its_card_says_and_better_than_counting():
+    model, card = checkpoints.load("chorale-masked")
+    split = corpora.rebuilt_split()
+    found = infilling.evaluate_kinds(model, split["valid"], np.random.default_rng(0))
+    for kind, result in found.items():
+        assert result.nats_per_cell == pytest.approx(card["scores"][f"valid, nats a cell, {kind} hidden"], abs=2e-3)
+    counting = next(row for row in load_result("objectives")["rows"] if row["model"] == "counts of neighbours")
+    for kind, nats in counting["infilling"]["test"].items():
+        assert card["scores"][f"test, nats a cell, {kind} hidden"] < nats - 0.05

@@ -1,28 +1,33 @@
-"""Counting models: by hand, against a slow version, deaf to the key, and honest."""
+"""Counting models: by hand, against slow versions, the same in every key, and honest."""
 
-from __future__ import annotations
-
+import math
 import os
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini_musessl import corpora
 from mini_musessl.evaluation import counting, likelihood
 from mini_musessl.evaluation.causality import check_causality
 from mini_musessl.evaluation.counting import (
-    N_VIEWPOINT_VALUES,
+    N_VALUES,
+    NOTHING,
+    REST,
+    WIDEST,
     BackoffCounts,
     MusicalCounts,
+    NeighbourCounts,
     NGram,
     SameAgain,
     Uniform,
     Unigram,
     musical_viewpoints,
+    neighbour_viewpoints,
 )
+from mini_musessl.evaluation.infilling import KINDS, draw_hidden, evaluate_infilling
 from mini_musessl.tokenizers.voice_grid import encode_chorales
 
 MODELS = {
@@ -34,10 +39,10 @@ MODELS = {
 }
 
 
-def random_ids(n_steps, seed):
+def random_ids(n_steps, seed, lowest=0, highest=46):
     """Return ids (n_steps, 4) that hold now and then, rests among them."""
     rng = np.random.default_rng(seed)
-    ids = rng.choice(47, size=(n_steps, 4))
+    ids = rng.integers(lowest, highest + 1, size=(n_steps, 4))
     for step in range(1, n_steps):
         ids[step] = np.where(rng.random(4) < 0.5, ids[step - 1], ids[step])
     ids[rng.random(ids.shape) < 0.05] = 0
@@ -53,6 +58,33 @@ def chorales():
     return [pitches(random_ids(n, seed=n)) for n in (30, 21, 44)]
 
 
+def says(model, ids):
+    """Return the logarithm of the probability of every token of a piece."""
+    return likelihood.token_log_probs(model, pitches(ids))
+
+
+# --- Uniform and unigram
+
+
+def test_unigrams_of_two_voices_by_hand():
+    # Voice 0 sings 0, 0, 1; voice 1 sings 2, 2, 2. One is added to each of 3 counts.
+    probabilities = counting.unigram_probabilities([[0, 2, 0, 2, 1, 2]], vocabulary_size=3, n_voices=2)
+    np.testing.assert_allclose(probabilities, [[3 / 6, 2 / 6, 1 / 6], [1 / 6, 1 / 6, 4 / 6]])
+    nats = counting.unigram_nats([[0, 2, 0, 2, 1, 2]], [[0, 2], [2, 1]], vocabulary_size=3, n_voices=2)
+    assert nats == pytest.approx(-np.log([3 / 6, 4 / 6, 1 / 6, 1 / 6]).mean())
+
+
+def test_a_symbol_never_seen_costs_a_finite_number_of_nats():
+    assert math.isfinite(counting.unigram_nats([[0, 0]], [[1]], vocabulary_size=2, n_voices=1))
+
+
+@pytest.mark.parametrize("pieces", [[], [[]], [[1.5, 2.0]], [[2]], [0, 1]])
+def test_what_cannot_be_counted_is_refused(pieces):
+    for train, asked in (([[1]], pieces), (pieces, [[1]])):
+        with pytest.raises(ValueError, match="piece is needed; found none|piece 0 has"):
+            counting.unigram_nats(train, asked, vocabulary_size=2)
+
+
 def test_same_again_by_hand():
     # One voice of four moves at the second step: a quarter of the cells do not repeat.
     train = [np.array([[72, 67, 64, 48], [74, 67, 64, 48]])]
@@ -61,10 +93,10 @@ def test_same_again_by_hand():
     assert model.repeat_share == 0.75
     expected = np.log(table[np.arange(4), ids])
     expected[1] = np.log(0.25 * table[np.arange(4), ids[1]] + 0.75 * np.array([0, 1, 1, 1]))
-    np.testing.assert_allclose(model.token_log_probs(ids), expected)
+    np.testing.assert_allclose(says(model, ids), expected)
 
 
-def test_unigrams_score_what_the_mark_says(chorales):
+def test_unigrams_score_what_unigram_nats_says(chorales):
     train, held_out = chorales[:2], chorales[2:]
     rows = [[ids.reshape(-1) for ids in encode_chorales(part)] for part in (train, held_out)]
     found = likelihood.evaluate_likelihood(Unigram(train), held_out)
@@ -113,16 +145,14 @@ def test_an_n_gram_is_the_slow_version():
             seen = after[tuple(row[i - n_back : i])]
             p = (seen[row[i]] + len(seen) * p) / (seen.total() + len(seen)) if seen else p
         expected.append(np.log(p))
-    found = NGram([pitches(ids) for ids in train], order=3, semitones=range(1)).token_log_probs(music)
-    np.testing.assert_allclose(found.reshape(-1), expected)
+    found = says(NGram([pitches(ids) for ids in train], order=3, semitones=range(1)), music)
+    np.testing.assert_allclose(found.ravel(), expected)
 
 
 def test_a_shortened_n_gram_is_the_shorter_one(chorales):
     ids = random_ids(9, 4)
     short, long = (NGram(chorales, order=order, semitones=range(1)) for order in (2, 5))
-    np.testing.assert_array_equal(long.shorten(2).token_log_probs(ids), short.token_log_probs(ids))
-    with pytest.raises(ValueError, match=r"order must lie in 1\.\.5; found 6"):
-        long.shorten(6)
+    np.testing.assert_array_equal(says(long.shorten(2), ids), says(short, ids))
 
 
 def test_twelve_keys_are_the_same_music_moved():
@@ -131,11 +161,11 @@ def test_twelve_keys_are_the_same_music_moved():
     one = NGram([pitches(ids) for ids in train], order=3)
     other = NGram(moved, order=3, semitones=range(1))
     music = random_ids(6, 6)
-    np.testing.assert_allclose(one.token_log_probs(music), other.token_log_probs(music))
+    np.testing.assert_allclose(says(one, music), says(other, music))
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
-def test_every_counting_model_conforms(make, chorales):
+def test_no_counting_model_sees_the_future(make, chorales):
     check_causality(make(chorales), np.random.default_rng(1))
 
 
@@ -146,19 +176,22 @@ def test_all_symbols_are_possible_and_sum_to_one(make, chorales):
     np.testing.assert_allclose(np.exp(log_probs).sum(axis=-1), 1)
 
 
-def test_facts_by_hand():
+# --- Musical counts
+
+
+def test_musical_viewpoints_by_hand():
     # The alto steps from G to F and back while the others hold a chord of C, the bass an octave and a half below.
     ids = encode_chorales([[[72, 67, 64, 48], [72, 65, 64, 48], [72, 67, 64, 48]]])[0]
-    facts = musical_viewpoints(ids)
-    assert facts["moves_above"].tolist() == [[0, 1, 3, 7], [0, 0, 1, 2], [0, 0, 1, 2]]
-    assert facts["hold"][:, 0].tolist() == [0, 1, 2]
-    assert facts["hold"][:, 1].tolist() == [0, 1, 1]
-    assert facts["stillness"][:, 3].tolist() == [0, 1, 1]
-    none, same = 1, 46 + 2
-    assert facts["last_leap"][:, 1].tolist() == [none, none, same + 2]  # from F, the note before is 2 semitones up
-    assert facts["distance_above_1"][2].tolist() == [none, same + 7, same + 3, same + 16]  # alto: from F up to C
-    assert facts["above_1"][2].tolist() == [none, 2 + 7, 2 + 3, 2 + 4]
-    assert facts["distance_below_1"][2].tolist() == [same - 7, same - 1, same - 16, none]
+    found = musical_viewpoints(ids)
+    assert found["moves_above"].tolist() == [[0, 1, 3, 7], [0, 0, 1, 2], [0, 0, 1, 2]]
+    assert found["hold"][:, 0].tolist() == [0, 1, 2]
+    assert found["hold"][:, 1].tolist() == [0, 1, 1]
+    assert found["all_hold"][:, 3].tolist() == [0, 1, 1]
+    assert found["last_leap"][:, 1].tolist() == [NOTHING, NOTHING, WIDEST + 2]  # from F, the note before is 2 up
+    # The alto: from F up to C.
+    assert found["distance_above_1"][2].tolist() == [NOTHING, WIDEST + 7, WIDEST + 3, WIDEST + 16]
+    assert found["above_1"][2].tolist() == [13, 7, 3, 4]
+    assert found["distance_below_1"][2].tolist() == [WIDEST - 7, WIDEST - 1, WIDEST - 16, NOTHING]
 
 
 def test_the_scale_remembers_the_neighbours_heard_last():
@@ -170,46 +203,53 @@ def test_the_scale_remembers_the_neighbours_heard_last():
 
 
 @given(st.integers(0, 10**6), st.integers(-8, 8))
-def test_facts_are_deaf_to_the_key(seed, interval):
+def test_musical_viewpoints_are_the_same_in_every_key(seed, interval):
     ids = np.where((x := random_ids(20, seed)) == 0, 0, 10 + x // 2)
-    facts, moved = musical_viewpoints(ids), musical_viewpoints(np.where(ids == 0, 0, ids + interval))
-    assert all(np.array_equal(facts[name], moved[name]) for name in N_VIEWPOINT_VALUES)
-    assert all(facts[name].min() >= 0 and facts[name].max() < N_VIEWPOINT_VALUES[name] for name in N_VIEWPOINT_VALUES)
+    found, moved = musical_viewpoints(ids), musical_viewpoints(np.where(ids == 0, 0, ids + interval))
+    assert all(np.array_equal(found[name], moved[name]) for name in found)
+    assert all(values.min() >= 0 and values.max() < N_VALUES[name] for name, values in found.items())
 
 
 @given(st.integers(0, 10**6), st.integers(0, 79), st.integers(0, 46))
-def test_facts_know_the_past_alone(seed, place, symbol):
+def test_musical_viewpoints_know_the_past_alone(seed, place, symbol):
     ids = random_ids(20, seed)
     changed = ids.copy()
     changed.reshape(-1)[place] = symbol
-    facts, other = musical_viewpoints(ids), musical_viewpoints(changed)
-    for name in N_VIEWPOINT_VALUES:
-        before = facts[name].reshape(-1)[: place + 1], other[name].reshape(-1)[: place + 1]
+    found, other = musical_viewpoints(ids), musical_viewpoints(changed)
+    for name in found:
+        before = found[name].reshape(-1)[: place + 1], other[name].reshape(-1)[: place + 1]
         np.testing.assert_array_equal(*before, err_msg=name)
 
 
-def test_musical_counts_learn_one_piece_better_than_no_facts_do(chorales):
+def test_musical_counts_learn_one_piece_better_than_with_one_viewpoint(chorales):
     music = [np.repeat(chorales[0], 2, axis=0)] * 4
-    bare = MusicalCounts(music, move_facts=("voice",), pitch_facts=("voice",))
+    bare = MusicalCounts(music, move_viewpoints=("voice",), pitch_viewpoints=("voice",))
     nats = [likelihood.evaluate_likelihood(model, music).nats_per_token for model in (MusicalCounts(music), bare)]
     assert nats[0] < nats[1] - 0.3
 
 
-def test_an_unknown_fact_is_refused():
-    with pytest.raises(ValueError, match="Facts must be among voice, beat, .*; found 'mood'"):
-        MusicalCounts([[[60, 55, 52, 48]] * 2], move_facts=("voice", "mood"))
+CHORD = [[[60, 55, 52, 48]] * 2]
 
 
-@pytest.mark.parametrize("strength", [0, -1.0, float("nan")])
-def test_a_strength_that_is_not_above_0_is_refused(strength):
-    with pytest.raises(ValueError, match="strength must be above 0, or None for Witten and Bell's rule; found"):
-        MusicalCounts([[[60, 55, 52, 48]] * 2], strength=strength)
-
-
-@pytest.mark.parametrize("order", [0, 12])
-def test_an_order_out_of_range_is_refused(order):
-    with pytest.raises(ValueError, match=r"order must lie in 1\.\.11; found"):
-        NGram([[[60, 55, 52, 48]] * 2], order=order)
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: MusicalCounts(CHORD, ("voice", "mood")), "A viewpoint must be one of voice, .*; found 'mood'"),
+        (
+            lambda: MusicalCounts(CHORD, ("hold", "last_leap") * 9),
+            "in 64 bits; found 18 viewpoints with .*combinations",
+        ),
+        (lambda: MusicalCounts(CHORD, pitch_viewpoints=("last_leap",) * 10), "in 64 bits; found 10 viewpoints"),
+        (lambda: MusicalCounts(CHORD, strength=0), "strength must be a finite number above 0; found 0"),
+        (lambda: MusicalCounts(CHORD, strength=math.nan), "strength must be a finite number above 0; found nan"),
+        (lambda: NGram(CHORD, order=0), r"order must lie in 1\.\.11; found 0"),
+        (lambda: NGram(CHORD, order=12), r"order must lie in 1\.\.11; found 12"),
+        (lambda: NGram(CHORD, order=5).shorten(6), r"order must lie in 1\.\.5; found 6"),
+    ],
+)
+def test_what_a_model_cannot_count_by_is_refused(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
 
 
 @pytest.mark.skipif("MUSESSL_JSB" not in os.environ, reason="MUSESSL_JSB names no file")
@@ -222,16 +262,162 @@ def test_the_rows_of_the_protocol_on_the_jsb_chorales():
     assert musical.nats_per_token == pytest.approx(0.4805, abs=0.0005)  # the protocol's own count model: 0.490
 
 
-def test_more_facts_than_can_be_numbered_are_refused():
-    with pytest.raises(ValueError, match=r"numbered in 64 bits; found 19 facts with .*e\+26 combinations"):
-        MusicalCounts([[[60, 55, 52, 48]] * 2], move_facts=tuple(N_VIEWPOINT_VALUES))
-    with pytest.raises(ValueError, match="numbered in 64 bits; found 10 facts"):
-        MusicalCounts([[[60, 55, 52, 48]] * 2], pitch_facts=("distance_above_1",) * 10)
+# --- Neighbour counts
 
 
-@pytest.mark.parametrize("model", [SameAgain, MusicalCounts])
-def test_chorales_of_one_step_are_refused(model):
-    with pytest.raises(
-        ValueError, match="chorale must have two steps, to count what follows what; found one step at most"
-    ):
-        model([[[60, 55, 52, 48]]])
+@pytest.fixture(scope="module")
+def neighbours(chorales):
+    hidden = [draw_hidden(chorales, mask, rng(seed), 2) for seed, mask in enumerate(KINDS.values())]
+    return NeighbourCounts(chorales, [np.concatenate(each) for each in zip(*hidden, strict=True)])
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def use_one_chain(monkeypatch, *viewpoints, strength=20.0):
+    """Let every situation know the same viewpoints."""
+    monkeypatch.setattr(counting, "CHAINS", dict.fromkeys(counting.CHAINS, (viewpoints, strength)))
+
+
+@settings(max_examples=20)
+@given(n_steps=st.integers(1, 30), share=st.floats(0, 1), seed=st.integers(0, 999))
+def test_probabilities_of_the_counts_sum_to_one(neighbours, n_steps, share, seed):
+    ids = rng(seed).integers(47, size=(n_steps, 4))
+    is_hidden = rng(seed).random(ids.shape) < share
+    answer = neighbours.cell_log_probs(ids, is_hidden)
+    assert answer.shape == (n_steps, 4, 47)
+    np.testing.assert_allclose(np.exp(answer).sum(axis=-1), 1)
+
+
+def test_the_counts_do_not_look_at_what_is_hidden(neighbours):
+    ids, other = random_ids(30, seed=1), random_ids(30, seed=2)
+    is_hidden = rng().random(ids.shape) < 0.5
+    np.testing.assert_array_equal(
+        neighbours.cell_log_probs(ids, is_hidden), neighbours.cell_log_probs(np.where(is_hidden, other, ids), is_hidden)
+    )
+
+
+def test_without_viewpoints_the_counts_know_how_often_a_voice_sings_each_symbol(chorales, monkeypatch):
+    use_one_chain(monkeypatch)
+    hidden = draw_hidden(chorales, KINDS["cells"], rng())
+    answer = NeighbourCounts(chorales, hidden).cell_log_probs(encode_chorales(chorales)[0], hidden[0][0])
+    np.testing.assert_allclose(np.exp(answer), np.tile(Unigram(chorales).table, (len(answer), 1, 1)))
+
+
+def viewpoints_slowly(ids, is_hidden, step, voice):
+    """Return anchor and some viewpoints of one cell, by looking around it."""
+    n_steps = len(ids)
+    back = next((d for d in range(1, step + 1) if not is_hidden[step - d, voice]), 0)
+    ahead = next((d for d in range(1, n_steps - step) if not is_hidden[step + d, voice]), 0)
+    before = ids[step - back, voice] if back else -1
+    after = ids[step + ahead, voice] if ahead else -1
+    beside = {other: ids[step, other] for other in range(4) if not is_hidden[step, other]}
+    candidates = [(before, 1), (after, 2), *((beside.get(other, -1), 3 + other) for other in (0, 3, 1, 2))]
+    anchor, kind = next(((pitch, kind) for pitch, kind in candidates if pitch > 0), (-1, 0))
+
+    def relation(symbol):
+        return symbol - anchor + WIDEST if anchor > 0 and symbol > 0 else REST if symbol == 0 else NOTHING
+
+    def distance(gap):
+        return 0 if gap == 0 else 1 + sum(gap > limit for limit in (1, 2, 4, 8, 16))
+
+    found = {
+        "voice": voice,
+        "anchor": kind,
+        "after": relation(after),
+        "gap_before": distance(back),
+        "gap_after": distance(ahead),
+        "beat": step % 4,
+        "height": max(anchor, 0) // 4,
+    }
+    for other, name in enumerate(("soprano", "alto", "tenor", "bass")):
+        number = relation(beside.get(other, -1))
+        found[name] = number - REST + 12 if number >= REST else (number - WIDEST) % 12
+    return anchor, found
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "all"])
+def test_neighbour_viewpoints_are_what_a_look_around_finds(kind):
+    ids = random_ids(24, seed=3)
+    is_hidden = np.ones(ids.shape, bool) if kind == "all" else draw_hidden([pitches(ids)], KINDS[kind], rng(4))[0][0]
+    found, anchor = neighbour_viewpoints(ids, is_hidden)
+    for step, voice in np.argwhere(is_hidden):
+        slow_anchor, slow = viewpoints_slowly(ids, is_hidden, step, voice)
+        assert anchor[step, voice] == slow_anchor
+        assert {name: int(found[name][step, voice]) for name in slow} == slow
+    for name, values in found.items():
+        assert ((values >= 0) & (values < N_VALUES[name])).all(), name
+
+
+def test_the_scale_around_a_hidden_cell_by_hand():
+    # C major around a hidden C.
+    ids = np.array([[25 + interval, 0, 0, 0] for interval in (0, 2, 4, 5, 7, 9, 11, 0)])
+    is_hidden = np.zeros(ids.shape, bool)
+    is_hidden[7, 0] = True
+    ids[6, 0] = 25  # so that the anchor is a C
+    ids[0, 0] = 24  # and its leading tone is heard
+    found, anchor = neighbour_viewpoints(ids, is_hidden)
+    assert anchor[7, 0] == 25
+    # Semitone above more often than tone: no. Semitone below more than tone below: yes. Minor third more than major:
+    # no. Major third below more than minor: no (A is heard). Tritone: no.
+    assert found["scale"][7, 0] == 0b00010
+
+
+def test_neighbour_viewpoints_but_height_are_the_same_in_every_key():
+    ids = random_ids(40, seed=5, lowest=10, highest=35)
+    is_hidden = rng().random(ids.shape) < 0.4
+    here, _ = neighbour_viewpoints(ids, is_hidden)
+    there, _ = neighbour_viewpoints(np.where(ids == 0, 0, ids + 7), is_hidden)
+    for name in here:
+        if name != "height":
+            assert (here[name] == there[name])[is_hidden].all(), name
+
+
+def situation(viewpoints, cell):
+    """Return how near the nearest seen symbol of the voice is."""
+    gaps = [int(viewpoints[name][cell]) for name in ("gap_before", "gap_after") if viewpoints[name][cell]]
+    return "alone" if not gaps else "near" if min(gaps) <= 2 else "far"
+
+
+def test_neighbour_counts_are_the_slow_version(monkeypatch):
+    viewpoints, strength = ("anchor", "gap_before", "after"), 3.0
+    chorales = [pitches(random_ids(n, seed=n, lowest=20, highest=24)) for n in (30, 20)]
+    hidden = draw_hidden(chorales, KINDS["spans"], rng(), 2)
+    use_one_chain(monkeypatch, *viewpoints, strength=strength)
+    model = NeighbourCounts(chorales, hidden)
+    seen = []
+    for ids, draws in zip(encode_chorales(chorales), hidden, strict=True):
+        for is_hidden in draws:
+            known, anchor = neighbour_viewpoints(ids, is_hidden)
+            for cell in map(tuple, np.argwhere(is_hidden)):
+                move = ids[cell] - anchor[cell] if ids[cell] and anchor[cell] > 0 else ("rest or alone", ids[cell])
+                seen.append((situation(known, cell), tuple(int(known[name][cell]) for name in viewpoints), move))
+    ids = random_ids(12, seed=9, lowest=18, highest=26)
+    is_hidden = rng(1).random(ids.shape) < 0.5
+    known, anchor = neighbour_viewpoints(ids, is_hidden)
+    answer = model.cell_log_probs(ids, is_hidden)
+    for cell in map(tuple, np.argwhere(is_hidden)):
+        symbols = [s - anchor[cell] if s and anchor[cell] > 0 else ("rest or alone", s) for s in range(47)]
+        share = model.table[cell[1]].copy()
+        for level in range(1, 4):
+            asked = tuple(int(known[name][cell]) for name in viewpoints[:level])
+            where = situation(known, cell)
+            counts = Counter(move for place, context, move in seen if (place, context[:level]) == (where, asked))
+            n_seen = sum(counts.values())
+            if n_seen:
+                # Rests are one answer, whether there is an anchor or not.
+                found = np.array([counts[symbol] for symbol in symbols], float)
+                share = (found + strength * share) / (n_seen + strength)
+        np.testing.assert_allclose(np.exp(answer[cell]), share / share.sum(), rtol=1e-9)
+
+
+def test_neighbour_counts_learn_what_uniform_and_unigram_do_not_know(monkeypatch):
+    chorales = [pitches(random_ids(80, seed, lowest=20, highest=30)) for seed in range(12)]
+    train, asked = chorales[:10], chorales[10:]
+    hidden, asked_for = (draw_hidden(part, KINDS["cells"], rng(1), 4) for part in (train, asked))
+    nats = [evaluate_infilling(Uniform(), asked, asked_for).nats_per_cell]
+    nats.append(evaluate_infilling(NeighbourCounts(train, hidden), asked, asked_for).nats_per_cell)
+    use_one_chain(monkeypatch)
+    nats.append(evaluate_infilling(NeighbourCounts(train, hidden), asked, asked_for).nats_per_cell)
+    assert nats[1] < nats[2] - 0.2 < nats[0] - 1

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mini_musessl.evaluation.likelihood import Likelihood, compare, frame_windows
+from mini_musessl.batches import windows_with_history
+from mini_musessl.evaluation.likelihood import Likelihood, compare
 from mini_musessl.exercises import benchmark
 from mini_musessl.exercises.checking import EXERCISES
 
@@ -28,7 +29,7 @@ def test_nats_per_token_are_the_headline_and_the_mistakes_are_the_numbers_beside
 @pytest.mark.parametrize("context", [2, 4, 10, 128])
 @pytest.mark.parametrize("n_steps", [1, 4, 5, 12, 13, 130, 641])
 def test_scoring_windows_are_those_of_the_library(n_steps: int, context: int):
-    assert benchmark.scoring_windows(n_steps, context) == frame_windows(n_steps, context)
+    assert benchmark.scoring_windows(n_steps, context) == windows_with_history(n_steps, context)
 
 
 @pytest.mark.parametrize("n_steps", [1, 5, 12, 131])

@@ -27,10 +27,10 @@ def test_witten_bell_is_one_level_of_backing_off(symbols, weights):
 
 
 @given(VOICE)
-def test_steps_held_are_the_fact_of_the_library(voice):
+def test_steps_held_are_the_viewpoint_of_the_library(voice):
     held = chapter_2a.steps_held(voice)
-    facts = musical_viewpoints(np.repeat((voice - 35)[:, None], 4, axis=1))
-    np.testing.assert_array_equal(held.clip(max=16), facts["hold"][:, 2])
+    found = musical_viewpoints(np.repeat((voice - 35)[:, None], 4, axis=1))
+    np.testing.assert_array_equal(held.clip(max=16), found["hold"][:, 2])
 
 
 def test_an_n_gram_of_the_library_looks_at_the_context_of_the_exercise():
@@ -50,8 +50,8 @@ def test_same_again_is_a_mixture():
     ids = chorales[0] - 35
     model = counting.SameAgain(chorales)
     certain = (ids[1:] == ids[:-1]).reshape(-1).astype(float)
-    counted = np.exp(counting.Unigram(chorales).token_log_probs(ids))[1:].reshape(-1)
-    expected = -model.token_log_probs(ids)[1:].mean()
+    counted = np.exp(likelihood.token_log_probs(counting.Unigram(chorales), chorales[0]))[1:].reshape(-1)
+    expected = -likelihood.token_log_probs(model, chorales[0])[1:].mean()
     assert chapter_2a.mixture_nats(certain, counted, model.repeat_share) == pytest.approx(expected)
 
 

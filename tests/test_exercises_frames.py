@@ -16,7 +16,7 @@ PIECES = arrays(np.int64, st.tuples(st.integers(1, 30), st.just(4)), elements=st
 
 
 @given(PIECES)
-def test_the_past_is_that_of_look_back(frames):
+def test_what_is_known_is_the_history_of_the_library(frames):
     past = history_of(torch.from_numpy(frames)[None], None, begin_id=47)
     np.testing.assert_array_equal(chapter_5d.latest_frames(frames, 47), past.latest[0])
     held = np.stack([chapter_5d.held_steps(voice) for voice in frames.T], axis=1)

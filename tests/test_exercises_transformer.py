@@ -35,7 +35,7 @@ def test_the_rule_is_the_causal_rule(n_queries, n_past):
 def test_attention_is_the_librarys():
     queries, keys, values = draw(3, 4), draw(5, 4, seed=1), draw(5, 2, seed=2)
     may_attend = chapter_5a.may_attend(3, 5)
-    expected = attention.scaled_dot_product(*as_tensors(queries, keys, values, may_attend))
+    expected = attention.attention_weights(*as_tensors(queries, keys, may_attend)) @ torch.from_numpy(values)
     np.testing.assert_allclose(chapter_5a.attend(queries, keys, values, may_attend), expected)
 
 
@@ -102,10 +102,10 @@ def test_the_weights_of_a_block_are_counted(sizes):
 def test_a_forbidden_distance_gets_no_weight():
     features = torch.from_numpy(draw(1, 8, 12))
     rule = torch.from_numpy(chapter_5c.forbid(8, 3))
-    weights = attention.MultiHeadAttention(12, 3).double().weights(features, rule)[0, 0].detach().numpy()
+    weights = attention.MultiHeadAttention(12, 3).double()(features, rule)[1][0, 0].detach().numpy()
     assert chapter_5c.mean_weight(weights, 3) == 0
     assert sum(chapter_5c.mean_weight(weights, distance) > 0 for distance in range(8)) == 7
-    assert attention.check_rule(rule) is None
+    assert attention.check_mask(rule) is None
 
 
 def test_positions_read_are_those_of_the_calls():

@@ -1,7 +1,5 @@
 """Harmony: hand-checked chords and keys, labels that move with the music, and agreement with music21 and analysts."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -65,16 +63,6 @@ def test_an_empty_grid_has_no_blocks_and_no_beats():
     assert harmony.cadences(grid) == []
 
 
-def test_chroma_refuses_what_are_not_notes():
-    with pytest.raises(TypeError, match=r"Notes must be a NumPy array of music\.NOTE_DTYPE"):
-        harmony.chroma([60, 64, 67])
-
-
-def test_grid_chroma_refuses_an_empty_block():
-    with pytest.raises(ValueError, match="n_block_steps must be at least 1; found 0. A quarter is"):
-        harmony.grid_chroma(block([60]), 0)
-
-
 # --- spelling
 
 
@@ -92,11 +80,6 @@ def test_every_spelling_names_its_pitch_class_as_music21_reads_it():
         for pitch_class in range(12):
             name = harmony.pitch_class_name(pitch_class, fifths)
             assert pitch.Pitch(name[0] + name[1:].replace("b", "-")).pitchClass == pitch_class
-
-
-def test_a_pitch_is_not_a_pitch_class():
-    with pytest.raises(ValueError, match=r"A pitch class must lie in 0\.\.11; found 60"):
-        harmony.pitch_class_name(60)
 
 
 # --- chords
@@ -132,7 +115,7 @@ def test_a_passing_note_off_the_beat_does_not_change_the_chord():
     assert names(voices.from_pitches(pitch)) == ["C"]
 
 
-def test_a_seventh_struck_on_the_beat_is_part_of_the_chord_and_one_that_passes_is_not():
+def test_a_seventh_that_begins_on_the_beat_is_part_of_the_chord_and_one_that_passes_is_not():
     with_seventh, without = [65, 62, 59, 55], [67, 62, 59, 55]
     assert names(voices.from_pitches([with_seventh] * 2 + [without] * 2)) == ["G7"]
     assert names(voices.from_pitches([without] * 2 + [with_seventh] * 2)) == ["G"]
@@ -170,11 +153,6 @@ def test_chord_classes_count_every_chord_once_and_in_the_documented_order():
     assert harmony.chord_classes(chords).tolist() == list(range(1, harmony.N_CHORD_CLASSES))
     assert harmony.chord_class_names()[1:] == tuple(harmony.chord_names(chords))
     assert harmony.chord_class_names()[108] == "Bdim7"
-
-
-def test_chord_names_refuse_a_plain_array():
-    with pytest.raises(TypeError, match=r"Chords must be a NumPy array of harmony\.CHORD_DTYPE; found int64"):
-        harmony.chord_names(np.zeros(3, np.int64))
 
 
 # --- keys
@@ -223,33 +201,6 @@ def test_a_key_knows_its_signature():
     for fifths in range(-5, 7):
         assert harmony.key_from_signature(fifths, "major").fifths == fifths
         assert harmony.key_from_signature(fifths, "minor").fifths == fifths
-
-
-@pytest.mark.parametrize(
-    ("amount", "sentence"),
-    [
-        (
-            np.zeros(12),
-            "A key can be found only where pitch classes differ in weight; all 12 are 0. Is the music empty",
-        ),
-        (np.ones(11), r"A chroma must hold 12 amounts, one a pitch class; found shape \(11,\)"),
-        (np.arange(12) - 1, "The amounts of a chroma must be finite and 0 or more"),
-        (np.full(12, np.nan), "The amounts of a chroma must be finite and 0 or more"),
-    ],
-)
-def test_find_key_refuses_what_has_no_key(amount, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        harmony.find_key(amount)
-
-
-def test_a_key_refuses_another_mode():
-    with pytest.raises(ValueError, match='the mode "major" or "minor"; found \'dorian\''):
-        harmony.Key(2, "dorian")
-
-
-def test_a_signature_that_is_not_known_is_refused():
-    with pytest.raises(TypeError, match="The fifths of a key signature must be a whole number; found None"):
-        harmony.key_from_signature(None, "major")
 
 
 # --- cadences
@@ -509,37 +460,26 @@ def test_chord_labels_of_a_real_chorale_by_hand():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
+        (lambda g: harmony.chroma([60, 64, 67]), TypeError, r"Notes must be a NumPy array of music\.NOTE_DTYPE"),
+        (lambda g: harmony.grid_chroma(g, 0), ValueError, "n_block_steps must be at least 1; found 0. A quarter is"),
         (lambda g: harmony.grid_chroma(g, 2.5), TypeError, "n_block_steps must be a whole number; found 2.5"),
-        (lambda g: harmony.grid_chroma(voices.to_piece(g), 2), TypeError, "voices.VoiceGrid; found Piece"),
-        (lambda g: harmony.chord_labels(g.pitch), TypeError, "voices.VoiceGrid; found ndarray"),
-        (lambda g: harmony.cadences(g.pitch), TypeError, "voices.VoiceGrid; found ndarray"),
-        (lambda g: harmony.cadences(g, key="C"), TypeError, "key must be a harmony.Key; found str"),
-        (lambda g: harmony.pitch_class_name(1.5), TypeError, "A pitch class must be a whole number; found 1.5"),
-        (lambda g: harmony.pitch_class_name(-1), ValueError, r"A pitch class must lie in 0\.\.11; found -1"),
+        (lambda g: harmony.pitch_class_name(60), ValueError, r"A pitch class must lie in 0\.\.11; found 60. Take"),
         (lambda g: harmony.pitch_class_name(1, 8), ValueError, r"fifths must lie in -7\.\.7; found 8"),
-        (lambda g: harmony.chord_class_names(-8), ValueError, r"fifths must lie in -7\.\.7; found -8"),
         (lambda g: harmony.Key(12, "major"), ValueError, r"tonic of a key must lie in 0\.\.11; found 12"),
-        (lambda g: harmony.Key(1.5, "major"), TypeError, "tonic of a key must be a whole number; found 1.5"),
+        (lambda g: harmony.Key(2, "dorian"), ValueError, "mode of a key must be one of major, minor; found 'dorian'"),
         (lambda g: harmony.key_from_signature(8, "major"), ValueError, r"must lie in -7\.\.7; found 8"),
-        (lambda g: harmony.key_from_signature(0.5, "major"), TypeError, "must be a whole number; found 0.5"),
-        (lambda g: harmony.find_key("C major"), TypeError, "must hold 12 numbers, one a pitch class; found str"),
-        (lambda g: harmony.find_key(voices.to_piece(g).notes), TypeError, "12 numbers.*found ndarray.*harmony.chroma"),
+        (lambda g: harmony.key_from_signature(None, "major"), TypeError, "whole number; found None. Use harmony.find"),
+        (lambda g: harmony.find_key("C major"), ValueError, "must hold 12 finite amounts .*; found <U7 of shape"),
+        (lambda g: harmony.find_key(np.ones(11)), ValueError, r"found float64 of shape \(11,\). Make one with"),
+        (lambda g: harmony.find_key(np.arange(12) - 1), ValueError, "must hold 12 finite amounts of 0 or more"),
+        (lambda g: harmony.find_key(np.full(12, np.nan)), ValueError, "must hold 12 finite amounts of 0 or more"),
+        (lambda g: harmony.find_key(np.zeros(12)), ValueError, "differ in weight; all 12 are 0. Is the music empty"),
         (lambda g: harmony.find_key([1 + 1e-15] + [1] * 11), ValueError, "only where pitch classes differ in weight"),
     ],
 )
-def test_requests_of_another_kind_are_refused(call, error, sentence):
+def test_what_has_no_harmony_is_refused(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call(voices.from_pitches([[72, 67, 64, 48]] * 4))
-
-
-@pytest.mark.parametrize(
-    "row", [(0, 12, 0, 0), (0, 0, 9, 0), (0, -2, 0, 0), (0, 0, -1, 0), (0, -1, 0, 0), (0, 0, 0, -1)]
-)
-def test_a_row_that_is_no_chord_is_refused(row):
-    chords = np.array([(0, 0, 0, 0), row], harmony.CHORD_DTYPE)
-    for function in (harmony.chord_names, harmony.chord_classes):
-        with pytest.raises(ValueError, match="A chord needs a root and a bass in 0..11 and a quality in 0..8"):
-            function(chords)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e300])
@@ -575,7 +515,7 @@ def test_a_beat_of_which_no_chord_holds_three_fifths_has_none():
 def test_a_chord_that_is_complete_beats_one_without_its_fifth_that_holds_a_little_more():
     share = np.zeros((1, 12))
     share[0, [9, 10, 0, 4]] = [0.07, 0.2, 0.365, 0.365]  # A minor holds 0.80; C7 without G 0.93, less 0.1 and 0.05
-    quality, root = harmony._best_template(share)
+    quality, root = harmony.best_template(share)
     assert (harmony.QUALITIES[quality[0]], root[0]) == ("minor", 9)
 
 

@@ -1,29 +1,16 @@
 """Infilling: by hand, against slow versions and brute force, on the same hidden cells, and the refusals."""
 
-from __future__ import annotations
-
 import itertools
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mini_musessl.evaluation import infilling, likelihood
-from mini_musessl.evaluation.counting import (
-    CHAINS,
-    N_NEIGHBOUR_VALUES,
-    Chain,
-    NeighbourCounts,
-    Unigram,
-    neighbour_viewpoints,
-)
+from mini_musessl.evaluation.counting import NeighbourCounts, Uniform
 from mini_musessl.evaluation.infilling import (
     KINDS,
-    UniformCells,
     draw_hidden,
     evaluate_infilling,
     evaluate_kinds,
@@ -32,7 +19,6 @@ from mini_musessl.evaluation.infilling import (
 )
 from mini_musessl.masking import mask_voices
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
-from mini_musessl.tokenizers.voice_grid import encode_chorales
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -63,7 +49,7 @@ def chorales():
 
 @pytest.fixture(scope="module")
 def counts(chorales):
-    hidden = [draw_hidden(chorales, hide, rng(seed), 2) for seed, hide in enumerate(KINDS.values())]
+    hidden = [draw_hidden(chorales, mask, rng(seed), 2) for seed, mask in enumerate(KINDS.values())]
     return NeighbourCounts(chorales, [np.concatenate(each) for each in zip(*hidden, strict=True)])
 
 
@@ -74,11 +60,6 @@ def network():
     for weight in model.parameters():
         weight.data.normal_(std=0.5, generator=generator)
     return model
-
-
-def same_chain(*facts, strength=20.0):
-    """Return the same facts for every situation."""
-    return dict.fromkeys(CHAINS, Chain(facts, strength))
 
 
 class CountsTheVisible:
@@ -92,10 +73,10 @@ class CountsTheVisible:
 
 
 def test_uniform_costs_ln_47_whatever_is_hidden(chorales):
-    for found in evaluate_kinds(UniformCells(), chorales, rng()).values():
+    for found in evaluate_kinds(Uniform(), chorales, rng()).values():
         assert found.nats_per_cell == pytest.approx(math.log(47))
     for measure in (orderless_by_orders, orderless_by_subsets):
-        assert measure(UniformCells(), chorales, rng()).nats_per_cell == pytest.approx(math.log(47))
+        assert measure(Uniform(), chorales, rng()).nats_per_cell == pytest.approx(math.log(47))
 
 
 def test_a_measurement_by_hand():
@@ -117,7 +98,7 @@ def test_a_measurement_by_hand():
 def test_a_voice_of_rests_that_is_hidden_is_not_a_copy():
     is_hidden = np.zeros((1, 3, 4), bool)
     is_hidden[0, :, 1] = True
-    found = evaluate_infilling(UniformCells(), [np.tile([70, -1, 60, 50], (3, 1))], [is_hidden])
+    found = evaluate_infilling(Uniform(), [np.tile([70, -1, 60, 50], (3, 1))], [is_hidden])
     assert found.copy_share == 0
 
 
@@ -141,14 +122,13 @@ def test_how_many_draws_are_asked_at_once_changes_nothing(network, monkeypatch):
     together = evaluate_infilling(network, pieces, hidden).nats
     whole = orderless_by_orders(network, pieces, rng()).draw_nats
     monkeypatch.setattr(infilling, "N_CELLS_AT_ONCE", 50)
-    monkeypatch.setattr(infilling, "N_CELLS_AT_ONCE", 50)
     for one, other in zip(together, evaluate_infilling(network, pieces, hidden).nats, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     np.testing.assert_allclose(whole, orderless_by_orders(network, pieces, rng()).draw_nats, atol=1e-5)
 
 
 def test_models_are_compared_on_the_same_cells(network, counts, chorales):
-    results = [evaluate_kinds(model, chorales, rng(5), n_draws=2) for model in (network, counts, UniformCells())]
+    results = [evaluate_kinds(model, chorales, rng(5), n_draws=2) for model in (network, counts, Uniform())]
     for name in KINDS:
         copies = [np.concatenate(found[name].is_copy) for found in results]
         assert (copies[0] == copies[1]).all()
@@ -164,149 +144,6 @@ def test_the_same_generator_hides_the_same_and_another_does_not(chorales):
     assert all((one == two).all() for one, two in zip(first, again, strict=True))
     assert not all((one == two).all() for one, two in zip(first, other, strict=True))
     assert (first[0][0] != first[0][1]).any()
-
-
-@settings(max_examples=20)
-@given(n_steps=st.integers(1, 30), share=st.floats(0, 1), seed=st.integers(0, 999))
-def test_probabilities_of_the_counts_sum_to_one(counts, n_steps, share, seed):
-    ids = rng(seed).integers(47, size=(n_steps, 4))
-    is_hidden = rng(seed).random(ids.shape) < share
-    answer = counts.cell_log_probs(ids, is_hidden)
-    assert answer.shape == (n_steps, 4, 47)
-    np.testing.assert_allclose(np.exp(answer).sum(axis=-1), 1)
-
-
-def test_the_counts_do_not_look_at_what_is_hidden(counts):
-    ids, other = random_ids(30, seed=1), random_ids(30, seed=2)
-    is_hidden = rng().random(ids.shape) < 0.5
-    np.testing.assert_array_equal(
-        counts.cell_log_probs(ids, is_hidden), counts.cell_log_probs(np.where(is_hidden, other, ids), is_hidden)
-    )
-
-
-def test_without_facts_the_counts_know_how_often_a_voice_sings_each_symbol(chorales):
-    hidden = draw_hidden(chorales, KINDS["cells"], rng())
-    model = NeighbourCounts(chorales, hidden, same_chain())
-    answer = model.cell_log_probs(encode_chorales(chorales)[0], hidden[0][0])
-    np.testing.assert_allclose(np.exp(answer), np.tile(Unigram(chorales).table, (len(answer), 1, 1)))
-
-
-def facts_slowly(ids, is_hidden, step, voice):
-    """Return anchor and some facts of one cell, by looking around it."""
-    n_steps = len(ids)
-    back = next((d for d in range(1, step + 1) if not is_hidden[step - d, voice]), 0)
-    ahead = next((d for d in range(1, n_steps - step) if not is_hidden[step + d, voice]), 0)
-    before = ids[step - back, voice] if back else -1
-    after = ids[step + ahead, voice] if ahead else -1
-    beside = {other: ids[step, other] for other in range(4) if not is_hidden[step, other]}
-    candidates = [(before, 1), (after, 2), *((beside.get(other, -1), 3 + other) for other in (0, 3, 1, 2))]
-    anchor, kind = next(((pitch, kind) for pitch, kind in candidates if pitch > 0), (-1, 0))
-
-    def relation(symbol):
-        return symbol - anchor + 46 if anchor > 0 and symbol > 0 else 93 if symbol == 0 else 94
-
-    def distance(gap):
-        return 0 if gap == 0 else 1 + sum(gap > limit for limit in (1, 2, 4, 8, 16))
-
-    facts = {
-        "voice": voice,
-        "anchor": kind,
-        "after": relation(after),
-        "gap_before": distance(back),
-        "gap_after": distance(ahead),
-        "beat": step % 4,
-        "height": max(anchor, 0) // 4,
-    }
-    for other, name in enumerate(("soprano", "alto", "tenor", "bass")):
-        number = relation(beside.get(other, -1))
-        facts[name] = number - 93 + 12 if number >= 93 else (number - 46) % 12
-    return anchor, facts
-
-
-@pytest.mark.parametrize("kind", [*KINDS, "all"])
-def test_facts_are_what_a_look_around_finds(kind):
-    ids = random_ids(24, seed=3)
-    is_hidden = np.ones(ids.shape, bool) if kind == "all" else draw_hidden([pitches(ids)], KINDS[kind], rng(4))[0][0]
-    facts, anchor = neighbour_viewpoints(ids, is_hidden)
-    for step, voice in np.argwhere(is_hidden):
-        slow_anchor, slow_facts = facts_slowly(ids, is_hidden, step, voice)
-        assert anchor[step, voice] == slow_anchor
-        assert {name: int(facts[name][step, voice]) for name in slow_facts} == slow_facts
-    for name, values in facts.items():
-        assert ((values >= 0) & (values < N_NEIGHBOUR_VALUES[name])).all(), name
-
-
-def test_the_scale_by_hand():
-    # C major around a hidden C.
-    ids = np.array([[25 + interval, 0, 0, 0] for interval in (0, 2, 4, 5, 7, 9, 11, 0)])
-    is_hidden = np.zeros(ids.shape, bool)
-    is_hidden[7, 0] = True
-    ids[6, 0] = 25  # so that the anchor is a C
-    ids[0, 0] = 24  # and its leading tone is heard
-    facts, anchor = neighbour_viewpoints(ids, is_hidden)
-    assert anchor[7, 0] == 25
-    # Semitone above more often than tone: no. Semitone below more than tone below: yes. Minor third more than major:
-    # no. Major third below more than minor: no (A is heard). Tritone: no.
-    assert facts["scale"][7, 0] == 0b00010
-
-
-def test_facts_but_height_are_deaf_to_the_key():
-    ids = random_ids(40, seed=5, lowest=10, highest=35)
-    is_hidden = rng().random(ids.shape) < 0.4
-    here, _ = neighbour_viewpoints(ids, is_hidden)
-    there, _ = neighbour_viewpoints(np.where(ids == 0, 0, ids + 7), is_hidden)
-    for name in N_NEIGHBOUR_VALUES:
-        if name != "height":
-            assert (here[name] == there[name])[is_hidden].all(), name
-
-
-def situation(facts, cell):
-    """Return how near the nearest seen symbol of the voice is."""
-    gaps = [int(facts[name][cell]) for name in ("gap_before", "gap_after") if facts[name][cell]]
-    return "alone" if not gaps else "near" if min(gaps) <= 2 else "far"
-
-
-def test_the_counts_are_the_slow_version():
-    facts, strength = ("anchor", "gap_before", "after"), 3.0
-    chorales = [pitches(random_ids(n, seed=n, lowest=20, highest=24)) for n in (30, 20)]
-    hidden = draw_hidden(chorales, KINDS["spans"], rng(), 2)
-    model = NeighbourCounts(chorales, hidden, same_chain(*facts, strength=strength))
-    seen = []
-    for ids, draws in zip(encode_chorales(chorales), hidden, strict=True):
-        for is_hidden in draws:
-            known, anchor = neighbour_viewpoints(ids, is_hidden)
-            for cell in map(tuple, np.argwhere(is_hidden)):
-                move = ids[cell] - anchor[cell] if ids[cell] and anchor[cell] > 0 else ("rest or alone", ids[cell])
-                seen.append((situation(known, cell), tuple(int(known[name][cell]) for name in facts), move))
-    ids = random_ids(12, seed=9, lowest=18, highest=26)
-    is_hidden = rng(1).random(ids.shape) < 0.5
-    known, anchor = neighbour_viewpoints(ids, is_hidden)
-    answer = model.cell_log_probs(ids, is_hidden)
-    for cell in map(tuple, np.argwhere(is_hidden)):
-        symbols = [s - anchor[cell] if s and anchor[cell] > 0 else ("rest or alone", s) for s in range(47)]
-        share = model.table[cell[1]].copy()
-        for level in range(1, 4):
-            asked = tuple(int(known[name][cell]) for name in facts[:level])
-            where = situation(known, cell)
-            counts = Counter(move for place, context, move in seen if (place, context[:level]) == (where, asked))
-            n_seen = sum(counts.values())
-            if n_seen:
-                # Rests are one answer, whether there is an anchor or not.
-                found = np.array([counts[symbol] for symbol in symbols], float)
-                share = (found + strength * share) / (n_seen + strength)
-        np.testing.assert_allclose(np.exp(answer[cell]), share / share.sum(), rtol=1e-9)
-
-
-def test_counts_learn_what_uniform_and_unigram_do_not_know():
-    chorales = [pitches(random_ids(80, seed, lowest=20, highest=30)) for seed in range(12)]
-    train, held_out = chorales[:10], chorales[10:]
-    hidden = draw_hidden(train, KINDS["cells"], rng(), 4)
-    nats = [
-        evaluate_kinds(model, held_out, rng(1), 2, {"cells": KINDS["cells"]})["cells"].nats_per_cell
-        for model in (NeighbourCounts(train, hidden), NeighbourCounts(train, hidden, same_chain()), UniformCells())
-    ]
-    assert nats[0] < nats[1] - 0.5
-    assert nats[1] < nats[2] - 0.5
 
 
 def mean_over_all_orders(model, ids):
@@ -360,12 +197,12 @@ HIDDEN = np.ones((1, 20, 4), bool)
 @pytest.mark.parametrize(
     "model, hidden, error, sentence",
     [
-        (UniformCells(), [], ValueError, "must be said of each piece, 1; found 0"),
-        (UniformCells(), [HIDDEN[0]], ValueError, r"shape .*; found \(20, 4\)"),
-        (UniformCells(), [HIDDEN[:, :19]], ValueError, r"found \(1, 19, 4\)"),
-        (UniformCells(), [HIDDEN[:0]], ValueError, r"found \(0, 20, 4\)"),
-        (UniformCells(), [HIDDEN.astype(int)], TypeError, "in piece 0 must be True or False; found int64"),
-        (UniformCells(), [np.concatenate((HIDDEN, ~HIDDEN))], ValueError, "one of piece 0 hides nothing"),
+        (Uniform(), [], ValueError, "must be said of each piece, 1; found 0"),
+        (Uniform(), [HIDDEN[0]], ValueError, r"shape .*; found \(20, 4\)"),
+        (Uniform(), [HIDDEN[:, :19]], ValueError, r"found \(1, 19, 4\)"),
+        (Uniform(), [HIDDEN[:0]], ValueError, r"found \(0, 20, 4\)"),
+        (Uniform(), [HIDDEN.astype(int)], TypeError, "in piece 0 must be True or False; found int64"),
+        (Uniform(), [np.concatenate((HIDDEN, ~HIDDEN))], ValueError, "one of piece 0 hides nothing"),
         (object(), [HIDDEN], TypeError, r"a method cell_log_probs\(ids, is_hidden\); found object"),
         (Answers(np.zeros((20, 4))), [HIDDEN], ValueError, r"shape \(20, 4, 47\); found \(20, 4\)"),
         (Answers(np.zeros((20, 4, 47))), [HIDDEN], ValueError, "which sum to 1 .* found sums from 47 to 47"),
@@ -385,26 +222,16 @@ def test_a_network_that_diverged_is_refused(network):
         evaluate_infilling(broken, [PIECE], [HIDDEN])
 
 
-def test_bad_requests_are_refused():
-    with pytest.raises(ValueError, match="needs at least one kind of hiding"):
-        evaluate_kinds(UniformCells(), [PIECE], rng(), kinds={})
-    with pytest.raises(TypeError, match="draw_hidden"):
-        draw_hidden([PIECE], mask_voices, 5)
-    with pytest.raises(ValueError, match="n_draws must be at least 1; found 0"):
-        draw_hidden([PIECE], mask_voices, rng(), 0)
-    with pytest.raises(ValueError, match="n_orders must be at least 1; found 0"):
-        orderless_by_orders(UniformCells(), [PIECE], rng(), 0)
-    with pytest.raises(TypeError, match="orderless_by_subsets"):
-        orderless_by_subsets(UniformCells(), [PIECE], None)
-    with pytest.raises(ValueError, match="Facts must be among voice, .*; found 'key'"):
-        Chain(("voice", "key"), 1.0)
-    with pytest.raises(ValueError, match="must be numbered in 64 bits; found 24 facts"):
-        Chain(("after", "scale") * 12, 1.0)
-    with pytest.raises(ValueError, match="strength must be above 0; found 0"):
-        Chain(("voice",), 0)
-    with pytest.raises(ValueError, match="situations near, far, alone needs a chain; found near"):
-        NeighbourCounts([PIECE], [HIDDEN], {"near": CHAINS["near"]})
-
-
-def test_everything_of_the_chapter_stands_in_one_module():
-    assert all(hasattr(infilling, name) for name in infilling.__all__)
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda: evaluate_kinds(Uniform(), [PIECE], rng(), kinds={}), ValueError, "at least one kind of hiding"),
+        (lambda: draw_hidden([PIECE], mask_voices, 5), TypeError, "draw_hidden draws from .* found int"),
+        (lambda: draw_hidden([PIECE], mask_voices, rng(), 0), ValueError, "n_draws must be at least 1; found 0"),
+        (lambda: orderless_by_orders(Uniform(), [PIECE], rng(), 0), ValueError, "n_orders must be at least 1; found 0"),
+        (lambda: orderless_by_subsets(Uniform(), [PIECE], None), TypeError, "orderless_by_subsets draws from"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(call, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call()

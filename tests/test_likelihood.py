@@ -1,6 +1,4 @@
-"""Likelihood: the marks by hand, and every token of a piece scored once with its history."""
-
-from __future__ import annotations
+"""Likelihood: every token of a piece scored once with its history, means by hand, and the refusals."""
 
 import math
 from dataclasses import replace
@@ -13,13 +11,14 @@ import torch
 from frame_reader import FrameReader
 
 from mini_musessl import voices
-from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.evaluation import likelihood
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 
 CONFIG = TransformerConfig(
     vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4,)
 )
+CHORALE_CONFIG = replace(CONFIG, vocabulary_size=47, context_length=64, cycle_lengths=(4, 16))
 
 
 @pytest.fixture
@@ -39,32 +38,16 @@ def pieces_of(*lengths):
     return [np.random.default_rng(length).integers(0, 11, length) for length in lengths]
 
 
-def test_the_uniform_mark_is_the_logarithm_of_the_vocabulary():
-    assert counting.uniform_nats(47) == pytest.approx(3.8501, abs=1e-4)
+def chorales_of(*lengths):
+    return [np.random.default_rng(n).integers(35, 82, (n, 4)).clip(36) for n in lengths]
 
 
-def test_unigrams_of_two_voices_by_hand():
-    # Voice 0 sings 0, 0, 1; voice 1 sings 2, 2, 2. One is added to each of 3 counts.
-    probabilities = counting.unigram_probabilities([[0, 2, 0, 2, 1, 2]], vocabulary_size=3, n_voices=2)
-    np.testing.assert_allclose(probabilities, [[3 / 6, 2 / 6, 1 / 6], [1 / 6, 1 / 6, 4 / 6]])
-    nats = counting.unigram_nats([[0, 2, 0, 2, 1, 2]], [[0, 2], [2, 1]], vocabulary_size=3, n_voices=2)
-    assert nats == pytest.approx(-np.log([3 / 6, 4 / 6, 1 / 6, 1 / 6]).mean())
+# --- Any tokens
 
 
-def test_unigrams_that_saw_one_voice_only_are_the_plain_frequencies():
-    train = [np.array([0, 1, 1, 1])]
-    nats = counting.unigram_nats(train, train, vocabulary_size=2, n_voices=1, pseudocount=1e-9)
-    assert nats == pytest.approx(-(0.25 * math.log(0.25) + 0.75 * math.log(0.75)))
-
-
-def test_a_symbol_never_seen_costs_a_finite_number_of_nats():
-    assert math.isfinite(counting.unigram_nats([[0, 0]], [[1]], vocabulary_size=2, n_voices=1))
-
-
-def test_a_fresh_model_scores_the_uniform_mark():
-    assert likelihood.nats_per_token(MusicTransformer(CONFIG), pieces_of(40, 3)) == pytest.approx(
-        math.log(11), abs=1e-6
-    )
+def test_a_fresh_model_scores_the_uniform_loss():
+    found = likelihood.nats_per_token(MusicTransformer(CONFIG), pieces_of(40, 3))
+    assert found == pytest.approx(math.log(11), abs=1e-6)
 
 
 @pytest.mark.parametrize("context_length", [16, 18])
@@ -90,7 +73,7 @@ def test_scores_are_those_of_reading_each_window_alone(context_length):
 def test_order_and_company_of_pieces_change_nothing(model):
     pieces = pieces_of(20, 33, 5)
     together = likelihood.token_nats(model, pieces)
-    backwards = likelihood.token_nats(model, pieces[::-1], n_windows=2)[::-1]
+    backwards = likelihood.token_nats(model, pieces[::-1])[::-1]
     alone = [likelihood.token_nats(model, [piece])[0] for piece in pieces]
     for a, b, c in zip(together, backwards, alone, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -98,9 +81,8 @@ def test_order_and_company_of_pieces_change_nothing(model):
 
 
 def test_the_mean_is_over_tokens_not_over_pieces(model):
-    pieces = pieces_of(20, 3)
-    nats = np.concatenate(likelihood.token_nats(model, pieces))
-    assert likelihood.nats_per_token(model, pieces) == pytest.approx(nats.sum() / 23)
+    nats = np.concatenate(likelihood.token_nats(model, pieces_of(20, 3)))
+    assert likelihood.nats_per_token(model, pieces_of(20, 3)) == pytest.approx(nats.sum() / 23)
 
 
 def test_probabilities_of_all_next_symbols_sum_to_one(model):
@@ -109,58 +91,40 @@ def test_probabilities_of_all_next_symbols_sum_to_one(model):
     assert total == pytest.approx(1, abs=1e-5)
 
 
-def test_a_context_too_short_for_history_is_refused():
-    with pytest.raises(ValueError, match="at least twice the model's cycle of 64 tokens; found 100"):
-        likelihood.scoring_stride(100, 64)
-
-
-@pytest.mark.parametrize("pieces", [[], [[]]])
-def test_an_empty_split_is_refused(model, pieces):
-    with pytest.raises(ValueError, match="at least one token; found none"):
-        likelihood.nats_per_token(model, pieces)
-    with pytest.raises(ValueError, match="at least one token; found none"):
-        counting.unigram_nats([[0]], pieces, vocabulary_size=2)
-
-
-def test_ids_outside_the_vocabulary_are_refused(model):
-    with pytest.raises(ValueError, match=r"must lie in 0\.\.10; piece 1 has 3\.\.11"):
-        likelihood.token_nats(model, [[1, 2], [3, 11]])
-
-
-def test_a_pseudocount_of_zero_is_refused():
-    with pytest.raises(ValueError, match="pseudocount must be above 0; found 0"):
-        counting.unigram_probabilities([[0]], vocabulary_size=2, pseudocount=0)
-
-
-def test_a_vocabulary_without_symbols_is_refused():
-    with pytest.raises(ValueError, match="vocabulary_size must be at least 1; found 0"):
-        counting.uniform_nats(0)
-
-
-@pytest.mark.parametrize("pieces", [[[1.5, 2.0]], [[[1, 2], [3, 4]]], [1, 2], [[True]]])
-def test_what_is_not_a_row_of_ids_is_refused(model, pieces):
-    with pytest.raises(ValueError, match="must be one row of whole token ids; piece 0 has shape"):
-        likelihood.token_nats(model, pieces)
-    with pytest.raises(ValueError, match="must be one row of whole token ids; piece 0 has shape"):
-        counting.unigram_nats([[1]], pieces, vocabulary_size=11)
-
-
-def test_no_voices_and_no_windows_are_refused(model):
-    with pytest.raises(ValueError, match="n_voices must be at least 1; found 0"):
-        counting.unigram_probabilities([[1]], vocabulary_size=2, n_voices=0)
-    with pytest.raises(ValueError, match="n_windows must be at least 1; found 0"):
-        likelihood.token_nats(model, [[1]], n_windows=0)
-
-
 def test_a_model_that_was_training_is_scored_without_dropout():
     model = make_lively(replace(CONFIG, dropout=0.5)).train()
     first, second = (likelihood.nats_per_token(model, pieces_of(20)) for _ in range(2))
     assert first == second
 
 
-# The two doors of the chorale benchmark.
+@pytest.mark.parametrize(
+    ("pieces", "sentence"),
+    [
+        ([], "At least one piece is needed; found none"),
+        ([[]], r"piece 0 has shape \(0,\)"),
+        ([[1, 2], [3, 11]], r"must lie in 0\.\.10; piece 1 has 3\.\.11"),
+        ([[1.5, 2.0]], "must be whole token ids of the shape .* piece 0 has shape"),
+        ([1, 2], "Put a single piece into a list"),
+    ],
+)
+def test_what_is_no_list_of_pieces_is_refused(model, pieces, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        likelihood.nats_per_token(model, pieces)
 
-CHORALE_CONFIG = replace(CONFIG, vocabulary_size=47, context_length=64, cycle_lengths=(4, 16))
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"context_length": 100, "cycle_lengths": (64,)}, "at least twice the model's cycle of 64 tokens; found 100"),
+        ({"is_causal": False}, "found is_causal=False, a network that sees those after it too"),
+    ],
+)
+def test_a_network_that_cannot_score_is_refused(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        likelihood.nats_per_token(MusicTransformer(replace(CONFIG, **changes)), [[1, 2, 3]])
+
+
+# --- The chorale benchmark
 
 
 class Uniform:
@@ -179,15 +143,8 @@ class Repeats:
         np.put_along_axis(probabilities[1:], ids[:-1, :, None], 0.5 + 0.5 / 47, axis=-1)
         return np.log(probabilities)
 
-    def token_log_probs(self, ids):
-        return np.take_along_axis(self.symbol_log_probs(ids), ids[..., None], axis=-1)[..., 0]
 
-
-def chorales_of(*lengths):
-    return [np.random.default_rng(n).integers(35, 82, (n, 4)).clip(36) for n in lengths]
-
-
-def test_a_uniform_model_scores_the_uniform_mark_in_every_unit():
+def test_a_uniform_model_scores_ln_47_in_every_unit():
     found = likelihood.evaluate_likelihood(Uniform(), chorales_of(5, 9))
     assert found.nats_per_token == pytest.approx(3.8501, abs=5e-5)
     assert found.nats_per_frame == pytest.approx(4 * math.log(47))
@@ -211,29 +168,25 @@ def test_means_by_hand():
 
 def test_accuracy_counts_tokens_that_change_and_no_others():
     # At the second step soprano and bass change. A model that always says 72 and 50 is right about one of them.
-    class Says(Repeats):
-        def symbol_log_probs(self, ids):
-            log_probs = np.full((*ids.shape, 47), -9.0)
-            log_probs[..., [0, 3], [72 - 35, 50 - 35]] = -0.01
-            return log_probs
-
-    found = likelihood.evaluate_likelihood(Says(), [np.array([[72, 67, 60, 48], [74, 67, 60, 50]])])
+    log_probs = np.full((2, 4, 47), -9.0)
+    log_probs[:, [0, 3], [72 - 35, 50 - 35]] = -0.01
+    model = SimpleNamespace(symbol_log_probs=lambda ids: log_probs[: len(ids)])
+    found = likelihood.evaluate_likelihood(model, [np.array([[72, 67, 60, 48], [74, 67, 60, 50]])])
     assert found.change_accuracy == 0.5
+    assert likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]] * 2]).change_accuracy is None  # nothing changes
 
 
 def test_grids_and_pitches_score_alike():
     pitch = chorales_of(9)[0]
-    grid = voices.from_pitches(pitch)
-    np.testing.assert_array_equal(
-        likelihood.token_log_probs(Repeats(), grid), likelihood.token_log_probs(Repeats(), pitch.tolist())
-    )
+    found = [likelihood.token_log_probs(Repeats(), each) for each in (voices.from_pitches(pitch), pitch.tolist())]
+    np.testing.assert_array_equal(*found)
 
 
 def test_a_token_transformer_scores_as_token_nats_says():
     model, (pitch,) = make_lively(CHORALE_CONFIG), chorales_of(30)
     found = likelihood.token_log_probs(model, pitch)
     assert found.dtype == np.float64
-    np.testing.assert_allclose(found.reshape(-1), -likelihood.token_nats(model, [(pitch - 35).reshape(-1)])[0])
+    np.testing.assert_allclose(found.ravel(), -likelihood.token_nats(model, [(pitch - 35).ravel()])[0])
 
 
 @pytest.mark.parametrize("context_length", [2, 7, 12, 40])
@@ -271,6 +224,48 @@ def test_company_and_order_of_chorales_change_nothing(make):
         np.testing.assert_allclose(a, -likelihood.token_log_probs(model, piece), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("model", "pitch", "error", "sentence"),
+    [
+        (Uniform(), [60, 62], ValueError, r"one column for each of 4 voices; found shape \(2,\)"),
+        (Uniform(), [[37, 37, 37, 13]], ValueError, r"Pitches must lie in 36\.\.81; found 13"),
+        (Uniform(), np.zeros((0, 4), int), ValueError, "Each chorale needs a step; found none"),
+        ({}, [[60] * 4], TypeError, r"have a method token_log_probs\(ids\); found dict"),
+        (MusicTransformer(CONFIG), [[60] * 4], ValueError, "The benchmark has 47 symbols.*this network has 11"),
+        (FrameTransformer(FrameConfig(11)), [[60] * 4], ValueError, "this network has 11"),
+    ],
+)
+def test_what_the_benchmark_does_not_score_is_refused(model, pitch, error, sentence):
+    with pytest.raises(error, match=sentence):
+        likelihood.token_log_probs(model, pitch)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda ids: np.zeros(3), "one number per token, shape .3, 4.; found .3,."),
+        (lambda ids: np.full(ids.shape, 3.85), "0 or below; found 3.85"),
+        (lambda ids: np.full(ids.shape, np.nan), "0 or below; found nan"),
+    ],
+)
+def test_answers_that_are_no_logarithms_of_probabilities_are_refused(answer, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        likelihood.token_log_probs(SimpleNamespace(token_log_probs=answer), chorales_of(3)[0])
+
+
+@pytest.mark.parametrize("network", [MusicTransformer, FrameTransformer])
+def test_a_network_that_diverged_is_refused(network):
+    config = FrameConfig if network is FrameTransformer else partial(TransformerConfig, 47)
+    model = network(config(d_model=20, n_layers=1, n_heads=2, d_feedforward=8))
+    for weight in model.parameters():
+        weight.data.fill_(np.nan)
+    with pytest.raises(FloatingPointError, match="must be finite numbers; found some that are not. Did training div"):
+        likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]]])
+
+
+# --- Two models
+
+
 def result_of(*levels, n_steps=(4, 8, 12)):
     nats = tuple(np.full((n, 4), level) for n, level in zip(n_steps, levels, strict=True))
     return likelihood.Likelihood(nats, tuple(np.zeros_like(each, bool) for each in nats))
@@ -291,74 +286,3 @@ def test_results_on_other_pieces_are_not_compared():
     one, other = result_of(1.0, 1.0, 1.0), result_of(1.0, 1.0, 1.0, n_steps=(4, 8, 11))
     with pytest.raises(ValueError, match="on the same pieces; these results have 3 and 3 pieces of different lengths"):
         likelihood.compare(one, other, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("pieces", [[], [np.zeros((0, 4), int)]])
-def test_no_chorale_is_refused(pieces):
-    with pytest.raises(ValueError, match="least one chorale is needed, and a step in each; found none"):
-        likelihood.evaluate_likelihood(Uniform(), pieces)
-
-
-def test_one_grid_in_place_of_a_list_is_refused():
-    with pytest.raises(TypeError, match="in a list; found one VoiceGrid"):
-        likelihood.evaluate_likelihood(Uniform(), voices.from_pitches(chorales_of(3)[0]))
-
-
-@pytest.mark.parametrize("pitch", [[60, 62], [[60, 62, 64]], [[60.0, 1, 2, 3]]])
-def test_what_is_no_chorale_is_refused(pitch):
-    with pytest.raises(ValueError, match=r"VoiceGrid or MIDI pitches of the shape \(n_steps, 4\)"):
-        likelihood.token_log_probs(Uniform(), pitch)
-
-
-def test_ids_in_place_of_pitches_are_refused():
-    with pytest.raises(ValueError, match=r"Pitches must lie in 36\.\.81; found 13"):
-        likelihood.token_log_probs(Uniform(), [[37, 37, 37, 13]])
-
-
-@pytest.mark.parametrize("make", [lambda: MusicTransformer(CONFIG), lambda: FrameTransformer(FrameConfig(11))])
-def test_a_network_of_another_vocabulary_is_refused(make):
-    with pytest.raises(ValueError, match="The benchmark has 47 symbols.*this network has 11"):
-        likelihood.token_log_probs(make(), chorales_of(3)[0])
-
-
-def test_a_model_of_another_kind_is_refused():
-    with pytest.raises(TypeError, match=r"have a method token_log_probs\(ids\); found dict"):
-        likelihood.token_log_probs({}, chorales_of(3)[0])
-
-
-@pytest.mark.parametrize(
-    ("answer", "sentence"),
-    [
-        (lambda ids: np.zeros(3), "one number a token, shape .3, 4.; found .3,."),
-        (lambda ids: np.full(ids.shape, 3.85), "0 or below; found 3.85"),
-        (lambda ids: np.full(ids.shape, np.nan), "0 or below; found nan"),
-    ],
-)
-def test_answers_that_are_no_logarithms_of_probabilities_are_refused(answer, sentence):
-    model = SimpleNamespace(token_log_probs=answer)
-    with pytest.raises(ValueError, match=sentence):
-        likelihood.token_log_probs(model, chorales_of(3)[0])
-
-
-def test_a_network_that_sees_what_comes_after_is_refused():
-    config = TransformerConfig(vocabulary_size=47, context_length=16, d_model=8, n_heads=2, cycle_lengths=(4,))
-    model = MusicTransformer(replace(config, is_causal=False))
-    with pytest.raises(ValueError, match="found is_causal=False, a network that sees those after it too"):
-        likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]]])
-    with pytest.raises(ValueError, match="found is_causal=False"):
-        likelihood.nats_per_token(model, [[1, 2, 3]])
-
-
-@pytest.mark.parametrize("network", [MusicTransformer, FrameTransformer])
-def test_a_network_that_diverged_is_refused(network):
-    config = FrameConfig if network is FrameTransformer else partial(TransformerConfig, 47)
-    model = network(config(d_model=20, n_layers=1, n_heads=2, d_feedforward=8))
-    for weight in model.parameters():
-        weight.data.fill_(np.nan)
-    with pytest.raises(FloatingPointError, match="must be finite numbers; found some that are not. Did training div"):
-        likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]]])
-
-
-def test_where_nothing_changes_there_is_no_accuracy():
-    model = FrameTransformer(FrameConfig(d_model=20, n_layers=1, n_heads=2, d_feedforward=8, d_voice=9))
-    assert likelihood.evaluate_likelihood(model, [[[72, 67, 64, 48]] * 3]).change_accuracy is None

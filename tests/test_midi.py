@@ -1,11 +1,8 @@
-"""Tests of mini_musessl.midi for Standard MIDI Files."""
+"""Tests of mini_musessl.midi."""
 
-from __future__ import annotations
-
-import builtins
 import io
-import os
 import struct
+import sys
 import warnings
 
 import mido
@@ -162,27 +159,18 @@ def test_notes_agree_with_pretty_midi_where_none_of_one_pitch_overlap(piece):
         assert sorted(found) == sorted(expected)
 
 
-def test_a_piece_survives_the_way_through_pretty_midi_objects():
+def test_objects_of_pretty_midi_come_and_go_without_loss():
     piece = Piece(TRIPLET.notes, meters=(Meter(0, 3, 4),), parts=(Part("flute", 73),))
     assert midi.from_pretty_midi(midi.to_pretty_midi(piece)) == piece
-
-
-def test_an_object_of_pretty_midi_is_read_from_its_own_ticks():
     theirs = pretty_midi.PrettyMIDI(resolution=220, initial_tempo=120)
     theirs.instruments.append(pretty_midi.Instrument(program=5))
     theirs.instruments[0].notes.append(pretty_midi.Note(velocity=90, pitch=61, start=0.5, end=0.75))
-    piece = midi.from_pretty_midi(theirs)
-    assert piece.notes.tolist() == [(24, 12, 61, 90, 0)]
-    assert piece.parts == (Part("", 5),)
+    read = midi.from_pretty_midi(theirs)
+    assert (read.notes.tolist(), read.parts) == ([(24, 12, 61, 90, 0)], (Part("", 5),))
 
 
 @READERS
 def test_triplets_are_exact_in_ticks_of_other_files(reader):
-    data = file_bytes(
-        [(n * 160, make(60 + n)) for n in range(30) for make in (note_on,)] + [(4800, note_off(60))],
-        ticks_per_quarter=480,
-    )
-    assert rows(midi.read_midi(data, reader=reader)) == [(0, 240, 60)]
     events = [(t, m) for n in range(30) for t, m in ((n * 160, note_on(60)), ((n + 1) * 160, note_off(60)))]
     piece = midi.read_midi(file_bytes(events, ticks_per_quarter=480), reader=reader)
     assert rows(piece) == [(8 * n, 8, 60) for n in range(30)]
@@ -228,6 +216,12 @@ def test_a_short_first_bar_is_an_upbeat(reader):
     assert midi.read_midi(data, reader=reader).meters == (Meter(-72, 4, 4),)
 
 
+def test_a_repeated_note_ends_before_it_begins_again():
+    file = mido.MidiFile(file=io.BytesIO(midi.to_bytes(Piece(make_notes([0, 24], 24, [60, 60])))))
+    events = [(event.time, event.velocity) for event in file.tracks[1] if event.type == "note_on"]
+    assert events == [(0, 64), (480, 0), (0, 64), (480, 0)]  # a velocity of 0 ends the note
+
+
 def test_an_upbeat_is_written_as_a_bar_of_its_own_length():
     piece = Piece(TRIPLET.notes, meters=(Meter(-72, 4, 4),))
     track = mido.MidiFile(file=io.BytesIO(midi.to_bytes(piece))).tracks[0]
@@ -270,20 +264,22 @@ def test_names_in_utf8_and_in_latin1_are_both_read(reader):
 
 
 @READERS
-def test_a_note_off_ends_the_earliest_note_of_its_pitch(reader):
-    data = file_bytes([(0, note_on(60)), (10, note_on(60)), (20, note_off(60)), (30, note_off(60))])
-    assert rows(midi.read_midi(data, reader=reader)) == [(0, 20, 60), (10, 20, 60)]
-
-
-@READERS
-def test_a_note_that_never_ends_is_dropped_and_a_stray_end_does_nothing(reader):
-    data = file_bytes([(0, note_off(60)), (0, note_on(60)), (5, note_on(62)), (10, note_on(60)), (20, note_off(60))])
-    assert rows(midi.read_midi(data, reader=reader)) == [(0, 20, 60)]
-
-
-@READERS
-def test_a_note_of_no_length_lasts_one_step(reader):
-    assert rows(midi.read_midi(file_bytes([(6, note_on(60)), (6, note_off(60))]), reader=reader)) == [(6, 1, 60)]
+@pytest.mark.parametrize(
+    "events, expected",
+    [
+        # a note-off ends the earliest note of its pitch
+        ([(0, note_on(60)), (10, note_on(60)), (20, note_off(60)), (30, note_off(60))], [(0, 20, 60), (10, 20, 60)]),
+        # a note that never ends is dropped, and a stray end does nothing
+        (
+            [(0, note_off(60)), (0, note_on(60)), (5, note_on(62)), (10, note_on(60)), (20, note_off(60))],
+            [(0, 20, 60)],
+        ),
+        # a note of no length lasts one step
+        ([(6, note_on(60)), (6, note_off(60))], [(6, 1, 60)]),
+    ],
+)
+def test_untidy_notes_are_paired_first_in_first_out(reader, events, expected):
+    assert rows(midi.read_midi(file_bytes(events), reader=reader)) == expected
 
 
 @READERS
@@ -318,16 +314,6 @@ def test_a_note_inside_a_longer_one_of_its_pitch_exchanges_ends_with_it():
     assert rows(midi.read_midi(midi.to_bytes(nested))) == [(0, 20, 60), (10, 20, 60)]
 
 
-def test_crossing_notes_and_unisons_of_one_part_survive():
-    piece = Piece(make_notes(onset_step=[0, 0, 10], duration_step=[15, 20, 30], pitch=60, velocity=[90, 20, 50]))
-    assert midi.read_midi(midi.to_bytes(piece)) == piece
-
-
-def test_a_repeated_note_stays_two_notes():
-    piece = Piece(make_notes(onset_step=[0, 24], duration_step=24, pitch=60))
-    assert midi.read_midi(midi.to_bytes(piece)) == piece
-
-
 def test_more_than_fifteen_parts_and_two_drum_kits_survive():
     parts = tuple(Part(f"part {n}", n, is_drum=n in (3, 17)) for n in range(20))
     piece = Piece(make_notes(onset_step=[0] * 20, duration_step=24, pitch=60, part=range(20)), parts=parts)
@@ -353,54 +339,46 @@ def test_the_same_piece_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes() == midi.to_bytes(TRIPLET)
 
 
-@pytest.mark.parametrize("failing", ["replace", "write"])
-def test_a_failed_write_keeps_the_old_file_and_leaves_no_half_one(tmp_path, monkeypatch, failing):
-    path = tmp_path / "a.mid"
-    path.write_bytes(b"old")
+# Refusals.
 
-    def fail(*arguments):
-        raise OSError("no space left on device")
-
-    if failing == "replace":
-        monkeypatch.setattr(os, "replace", fail)
-    else:
-        monkeypatch.setattr("pathlib.Path.write_bytes", fail)
-    with pytest.raises(OSError, match="no space left"):
-        midi.write_midi(TRIPLET, path)
-    monkeypatch.undo()
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+END = bytes([0, 0xFF, 0x2F, 0])
+NOTE = bytes([0, 0x90, 60, 64, 24, 0x80, 60, 0])
 
 
-# Refusals: what is no MIDI file, or a damaged one.
+@READERS
+@pytest.mark.parametrize(
+    "data, sentence",
+    [
+        (b"", r"must hold something; the data is empty \(0 bytes\)\. Copy or export it again"),
+        (b"C D E F G", "must begin with the letters MThd; the data begins with b'C D '"),
+        (raw_file(b"", file_type=2), r"type 0 or 1; the data is of type 2\. .* export it as type 1"),
+        (raw_file(b"", division=0xE728), r"ticks a quarter; the data counts it in film frames \(SMPTE\)"),
+        (raw_file(b"", division=0), "at least 1 tick a quarter; the data says 0"),
+        (raw_file(NOTE[:7]), r"must follow the standard; the data breaks it \(.*\)\. The file is damaged"),
+        (file_bytes([]), r"at least one note that starts and ends; the data holds none"),
+        (file_bytes([(0, note_on(60))]), "at least one note that starts"),
+        (struct.pack(">4sLHHH", b"MThd", 6, 1, 0, 24), "at least one note"),
+        (
+            raw_file(bytes([0, 0x90, 128, 64, *NOTE[4:], *END])),
+            r"Pitches and velocities must lie in 0\.\.127; the data",
+        ),
+        (raw_file(bytes([0, 0xFF, 0x58, 4, 0, 2, 24, 8, *NOTE, *END])), "the data breaks it .*time signature 0/4"),
+        (raw_file(bytes([0, 0xFF, 0x58, 4, 4, 9, 24, 8, *NOTE, *END])), "the data breaks it .*time signature 4/"),
+        (raw_file(bytes([0, 0xFF, 0x51, 3, 0, 0, 0, *NOTE, *END])), "the data breaks it .*tempo of 0 microseconds"),
+    ],
+)
+def test_what_is_no_sound_midi_file_is_refused(reader, data, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        midi.read_midi(data, reader=reader)
 
 
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"read_midi needs a file; found nothing at .*gone\.mid\. Check the name"
-    ):
+def test_a_missing_file_a_folder_and_a_file_opened_as_text_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"read_midi needs a file; found nothing at .*gone\.mid"):
         midi.read_midi(tmp_path / "gone.mid")
-
-
-def test_a_folder_is_refused(tmp_path):
     with pytest.raises(IsADirectoryError, match=r"read_midi needs one file; .* is a folder\. .*load_midi_folder"):
         midi.read_midi(tmp_path)
-
-
-def test_an_empty_file_is_refused(tmp_path):
-    (tmp_path / "empty.mid").touch()
-    with pytest.raises(
-        ValueError, match=r"must hold something; empty\.mid is empty \(0 bytes\)\. Copy or export it again"
-    ):
-        midi.read_midi(tmp_path / "empty.mid")
-    with pytest.raises(ValueError, match="the data is empty"):
-        midi.read_midi(b"")
-
-
-def test_a_text_file_called_mid_is_refused(tmp_path):
-    (tmp_path / "notes.mid").write_text("C D E F G")
-    with pytest.raises(ValueError, match=r"must begin with the letters MThd; notes\.mid begins with b'C D '"):
-        midi.read_midi(tmp_path / "notes.mid")
+    with pytest.raises(TypeError, match=r'the open file gave str\. Open it for bytes, with mode "rb"'):
+        midi.read_midi(io.StringIO("MThd"))
 
 
 @READERS
@@ -412,49 +390,21 @@ def test_a_file_cut_anywhere_is_refused(reader):
 
 
 @READERS
-def test_a_track_that_ends_inside_an_event_is_refused(reader):
-    with pytest.raises(ValueError, match=r"must follow the standard; the data breaks it \(.*\)\. The file is damaged"):
-        midi.read_midi(raw_file(bytes([0, 0x90, 60, 64, 24, 0x80, 60])), reader=reader)
-
-
-@READERS
-@pytest.mark.parametrize("events", [[], [(0, program(4))], [(0, note_on(60))], [(0, note_off(60))]])
-def test_a_file_without_a_whole_note_is_refused(reader, events):
-    with pytest.raises(ValueError, match=r"at least one note that starts and ends; the data holds none"):
-        midi.read_midi(file_bytes(events), reader=reader)
-
-
-@READERS
-def test_a_file_without_tracks_is_refused(reader):
-    with pytest.raises(ValueError, match="at least one note"):
-        midi.read_midi(struct.pack(">4sLHHH", b"MThd", 6, 1, 0, 24), reader=reader)
-
-
-@READERS
 def test_as_many_notes_as_the_limit_are_refused_and_the_limit_can_be_raised(reader):
     piece = Piece(make_notes(np.arange(11), 1, 60))
     data = midi.to_bytes(piece)
-    with pytest.raises(
-        ValueError, match=r"fewer than max_notes=11 notes; the data holds 11\. If that is meant, raise max_notes"
-    ):
+    sentence = r"fewer than max_notes=11 notes; the data holds 11\. If that is meant, raise max_notes"
+    with pytest.raises(ValueError, match=sentence):
         midi.read_midi(data, reader=reader, max_notes=11)
     assert midi.read_midi(data, reader=reader, max_notes=12) == piece
-
-
-def test_100_000_notes_are_refused_by_default():
-    # Running status: four bytes and a note of one tick.
-    track = bytes([0, 0x90, 60, 64, 1, 60, 0]) + bytes([0, 60, 64, 1, 60, 0]) * 99_999
-    with pytest.raises(ValueError, match="fewer than max_notes=100000 notes; the data holds 100000"):
-        midi.read_midi(raw_file(track), reader="symusic")
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "huge.mid"
     with path.open("wb") as file:
         file.truncate(11_000_001)
-    with pytest.raises(
-        ValueError, match=r"at most 11000000 bytes; huge\.mid has 11000001\. If that is meant, raise max_notes"
-    ):
+    sentence = r"at most 11000000 bytes; huge\.mid has 11000001\. If that is meant, raise max_notes"
+    with pytest.raises(ValueError, match=sentence):
         midi.read_midi(path)
 
 
@@ -464,60 +414,16 @@ def test_three_hours_are_refused_and_the_limit_can_be_raised(reader):
     hour = 48 * 3600
     slower = [(hour, meta("set_tempo", tempo=1_000_000))]
     data = file_bytes(slower, [(0, note_on(60)), (2 * hour, note_off(60))])
-    with pytest.raises(
-        ValueError, match=r"less than max_hours=3 hours; the data plays for 3\.0\. If .* raise max_hours"
-    ):
+    with pytest.raises(ValueError, match=r"less than max_hours=3 hours; the data plays for 3\.0\. If .* raise"):
         midi.read_midi(data, reader=reader)
     assert midi.read_midi(data, reader=reader, max_hours=3.1).n_steps == 2 * hour
 
 
-@READERS
-def test_film_frames_are_refused(reader):
-    with pytest.raises(
-        ValueError, match=r"ticks a quarter; the data counts it in film frames \(SMPTE\), which is not supported"
-    ):
-        midi.read_midi(raw_file(b"", division=0xE728), reader=reader)
-
-
-@READERS
-def test_type_2_and_no_ticks_a_quarter_are_refused(reader):
-    with pytest.raises(ValueError, match=r"type 0 or 1; the data is of type 2\. .* export it as type 1"):
-        midi.read_midi(raw_file(b"", file_type=2), reader=reader)
-    with pytest.raises(ValueError, match="at least 1 tick a quarter; the data says 0"):
-        midi.read_midi(raw_file(b"", division=0), reader=reader)
-
-
-@READERS
-@pytest.mark.parametrize("pitch", [128, 200, 255])
-def test_a_pitch_of_128_or_more_is_refused(reader, pitch):
-    track = bytes([0, 0x90, pitch, 64, 24, 0x80, 60, 0, 0, 0xFF, 0x2F, 0])
-    with pytest.raises(
-        ValueError, match=r"Pitches and velocities must lie in 0\.\.127; the data holds a larger data byte"
-    ):
-        midi.read_midi(raw_file(track), reader=reader)
-
-
-@READERS
-@pytest.mark.parametrize(
-    ("event", "found"),
-    [
-        (bytes([0xFF, 0x58, 4, 0, 2, 24, 8]), "time signature 0/4"),
-        (bytes([0xFF, 0x58, 4, 4, 9, 24, 8]), "time signature 4/"),
-        (bytes([0xFF, 0x51, 3, 0, 0, 0]), "tempo of 0 microseconds"),
-    ],
-)
-def test_meters_and_tempos_that_cannot_be_are_refused(reader, event, found):
-    track = b"\0" + event + bytes([0, 0x90, 60, 64, 24, 0x80, 60, 0, 0, 0xFF, 0x2F, 0])
-    with pytest.raises(ValueError, match=f"must follow the standard; the data breaks it .*{found}"):
-        midi.read_midi(raw_file(track), reader=reader)
-
-
 def test_a_key_signature_that_cannot_be_is_refused():
-    track = bytes([0, 0xFF, 0x59, 2, 100, 0, 0, 0x90, 60, 64, 24, 0x80, 60, 0, 0, 0xFF, 0x2F, 0])
     with pytest.raises(
         ValueError, match=r"must follow the standard; the data breaks it \(KeySignatureError: .*damaged"
     ):
-        midi.read_midi(raw_file(track))
+        midi.read_midi(raw_file(bytes([0, 0xFF, 0x59, 2, 100, 0, *NOTE, *END])))
 
 
 def refusal(data, reader):
@@ -533,16 +439,10 @@ def refusal(data, reader):
 @READERS
 def test_a_corrupted_file_is_a_piece_or_refused_in_our_words(reader):
     rng = np.random.default_rng(1)
-    valid = midi.to_bytes(
-        Piece(
-            make_notes(
-                onset_step=[0, 8, 16, 24, 24], duration_step=8, pitch=[60, 62, 64, 65, 36], part=[0, 0, 0, 0, 1]
-            ),
-            meters=(Meter(-72, 4, 4), Meter(120, 6, 8)),
-            tempos=(Tempo(0, 77.0), Tempo(30, 100.0)),
-            parts=(Part("Flöte", 73), Part("kit", is_drum=True)),
-        )
-    )
+    notes = make_notes([0, 8, 16, 24, 24], 8, [60, 62, 64, 65, 36], part=[0, 0, 0, 0, 1])
+    meters, tempos = (Meter(-72, 4, 4), Meter(120, 6, 8)), (Tempo(0, 77.0), Tempo(30, 100.0))
+    parts = (Part("Flöte", 73), Part("kit", is_drum=True))
+    valid = midi.to_bytes(Piece(notes, meters=meters, tempos=tempos, parts=parts))
     beginnings = {"A MIDI file must", "The events of a MIDI file must", "Pitches and velocities must", ""}
     seen = set()
     for _ in range(800):
@@ -555,113 +455,46 @@ def test_a_corrupted_file_is_a_piece_or_refused_in_our_words(reader):
     assert seen == beginnings
 
 
-# Refusals: wrong arguments, and pieces that MIDI cannot hold.
-
-
 @pytest.mark.parametrize(
-    ("steps_per_quarter", "error", "sentence"),
+    "arguments, error, sentence",
     [
-        (0, ValueError, "at least 1; found 0"),
-        (-4, ValueError, "at least 1; found -4"),
-        (1.5, TypeError, "a whole number; found 1.5"),
-        ("24", TypeError, "a whole number; found '24'"),
-        (True, TypeError, "a whole number; found True"),
-        (None, TypeError, "a whole number; found None"),
+        ({"steps_per_quarter": 0}, ValueError, "steps_per_quarter must be at least 1; found 0"),
+        ({"steps_per_quarter": 1.5}, TypeError, "steps_per_quarter must be a whole number; found 1.5"),
+        ({"reader": "mido"}, ValueError, "reader must be one of pretty_midi, symusic; found 'mido'"),
+        ({"max_notes": 0}, ValueError, "max_notes must be at least 1; found 0"),
+        ({"max_hours": float("nan")}, ValueError, "max_hours must be above 0; found nan"),
     ],
 )
-def test_a_grid_that_is_no_number_of_steps_is_refused(steps_per_quarter, error, sentence):
-    with pytest.raises(error, match=f"steps_per_quarter must be {sentence}"):
-        midi.read_midi(midi.to_bytes(TRIPLET), steps_per_quarter)
+def test_wrong_arguments_are_refused(arguments, error, sentence):
+    with pytest.raises(error, match=sentence):
+        midi.read_midi(midi.to_bytes(TRIPLET), **arguments)
 
 
-def test_an_unknown_reader_is_refused():
-    with pytest.raises(ValueError, match='reader must be "pretty_midi" or "symusic"; found \'mido\''):
-        midi.read_midi(midi.to_bytes(TRIPLET), reader="mido")
-
-
-def test_a_file_opened_as_text_is_refused():
-    with pytest.raises(TypeError, match=r'the open file gave str\. Open it for bytes, with mode "rb"'):
-        midi.read_midi(io.StringIO("MThd"))
+@READERS
+def test_a_grid_too_fine_for_the_length_is_refused(reader):
+    far = midi.to_bytes(Piece(make_notes([0, 2**20], 24, 60)))
+    sentence = r"The end of the last note, in steps, must lie in 0\.\.2147483647; found 4369166"
+    with pytest.raises(ValueError, match=sentence):
+        midi.read_midi(far, 10**6, reader, max_hours=1000)
 
 
 def test_symusic_that_is_not_installed_is_named(monkeypatch):
-    real_import = builtins.__import__
-
-    def without_symusic(name, *arguments, **keywords):
-        if name == "symusic":
-            raise ImportError(name)
-        return real_import(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", without_symusic)
+    monkeypatch.setitem(sys.modules, "symusic", None)
     with pytest.raises(ImportError, match=r"needs the package symusic, which is not installed\. .*pip install symusic"):
         midi.read_midi(midi.to_bytes(TRIPLET), reader="symusic")
 
 
-def test_a_folder_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"needs a folder to be written to; found no folder .*gone\. Make it first"
-    ):
-        midi.write_midi(TRIPLET, tmp_path / "gone" / "a.mid")
-
-
-def test_a_folder_as_file_to_write_is_refused(tmp_path):
-    with pytest.raises(IsADirectoryError, match="needs a name of its own; .* is a folder"):
-        midi.write_midi(TRIPLET, tmp_path)
-
-
 @pytest.mark.parametrize(
-    ("piece", "sentence"),
+    "piece, sentence",
     [
         (Piece(make_notes([], [], [])), r"needs at least one note.*; found a piece of 0 notes\. Write another"),
         (Piece(TRIPLET.notes, 40_000), r"at most 32767 ticks a quarter; found 40000 steps\. Use music\.change_grid"),
         (Piece(TRIPLET.notes, meters=(Meter(0, 300, 4),)), r"goes up to 255/128; found 300/4"),
         (Piece(TRIPLET.notes, meters=(Meter(0, 4, 256),)), r"goes up to 255/128; found 4/256"),
         (Piece(TRIPLET.notes, tempos=(Tempo(0, 3.0),)), r"between 3\.58 and 60 million quarters a minute; found 3\.0"),
-        (
-            Piece(TRIPLET.notes, tempos=(Tempo(0, 1e9),)),
-            r"between 3\.58 and 60 million quarters a minute; found 1000000000",
-        ),
     ],
 )
 def test_what_midi_cannot_hold_is_not_written(tmp_path, piece, sentence):
     with pytest.raises(ValueError, match=sentence):
         midi.write_midi(piece, tmp_path / "a.mid")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "sentence"),
-    [
-        (lambda: midi.read_midi(5), TypeError, "a path, bytes or a file open for bytes; found int"),
-        (
-            lambda: midi.read_midi(midi.to_bytes(TRIPLET), max_notes=0),
-            ValueError,
-            "max_notes must be at least 1; found 0",
-        ),
-        (lambda: midi.read_midi(midi.to_bytes(TRIPLET), max_hours=0), ValueError, "max_hours must be above 0; found 0"),
-        (lambda: midi.read_midi(midi.to_bytes(TRIPLET), max_hours=float("nan")), ValueError, "above 0; found nan"),
-        (lambda: midi.from_pretty_midi("a.mid"), TypeError, "needs a pretty_midi.PrettyMIDI; found str"),
-        (lambda: midi.to_bytes(TRIPLET.notes), TypeError, "must be a music.Piece here; found ndarray"),
-        (lambda: midi.to_pretty_midi(None), TypeError, "must be a music.Piece here; found NoneType"),
-    ],
-)
-def test_requests_of_another_kind_are_refused(call, error, sentence):
-    with pytest.raises(error, match=sentence):
-        call()
-
-
-@pytest.mark.parametrize("reader", midi.READERS)
-def test_a_grid_too_fine_for_the_length_is_refused(reader):
-    far = midi.to_bytes(Piece(make_notes([0, 2**20], 24, 60)))
-    with pytest.raises(
-        ValueError, match=r"The end of the last note, in steps, must lie in 0\.\.2147483647; found 4369166"
-    ):
-        midi.read_midi(far, 10**6, reader, max_hours=1000)
-
-
-def test_a_repeated_note_ends_before_it_begins_again():
-    import mido
-
-    file = mido.MidiFile(file=io.BytesIO(midi.to_bytes(Piece(make_notes([0, 24], 24, [60, 60])))))
-    events = [(event.time, event.velocity) for event in file.tracks[1] if event.type == "note_on"]
-    assert events == [(0, 64), (480, 0), (0, 64), (480, 0)]  # a velocity of 0 ends the note

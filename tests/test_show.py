@@ -1,7 +1,5 @@
 """Music as a page shows it: what the HTML holds, what the words say, and that both are the same on every run."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

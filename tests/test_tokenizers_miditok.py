@@ -1,7 +1,5 @@
 """REMI and MIDI-like tokens agree with those of MidiTok where both can say the same."""
 
-from __future__ import annotations
-
 import itertools
 import timeit
 

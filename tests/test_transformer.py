@@ -1,16 +1,21 @@
 """MusicTransformer: causal, equal to PyTorch's block, and the same with and without a cache."""
 
-from __future__ import annotations
-
-import itertools
+import contextlib
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from mini_musessl.network.attention import KINDS, causal_mask
-from mini_musessl.network.transformer import MusicTransformer, TransformerBlock, TransformerConfig
+from mini_musessl.network.attention import POSITIONS, causal_mask
+from mini_musessl.network.transformer import (
+    MusicTransformer,
+    TransformerBlock,
+    TransformerConfig,
+    evaluation_mode,
+    to_device_of,
+)
 
 # Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
 torch.set_num_threads(1)
@@ -18,6 +23,7 @@ torch.set_num_threads(1)
 CONFIG = TransformerConfig(
     vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4, 8)
 )
+BAG = replace(CONFIG, cycle_lengths=(), n_previous=0, is_causal=False)
 
 
 def lively_model(config=CONFIG):
@@ -33,16 +39,13 @@ def ids_of(batch, time, seed=0):
     return torch.randint(0, 12, (batch, time), generator=torch.Generator().manual_seed(seed))
 
 
-def test_logits_have_one_score_a_symbol_without_the_begin_symbol():
-    assert MusicTransformer(CONFIG)(ids_of(3, 5)).shape == (3, 5, 11)
-
-
 def test_a_fresh_model_gives_every_symbol_the_same_probability():
     log_probabilities = MusicTransformer(CONFIG)(ids_of(3, 5)).log_softmax(-1)
+    assert log_probabilities.shape == (3, 5, 11)  # none for the begin symbol
     torch.testing.assert_close(log_probabilities, torch.full_like(log_probabilities, -math.log(11)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POSITIONS)
 @pytest.mark.parametrize("position", [0, 6, 15])
 def test_changing_a_token_changes_no_logits_before_it_and_does_change_those_at_it(position, kind):
     model, before = lively_model(replace(CONFIG, positions=kind)), ids_of(2, 16)
@@ -60,7 +63,7 @@ def test_rows_of_a_batch_do_not_see_each_other():
 
 
 @pytest.mark.parametrize(
-    "kind, n_previous", [*((kind, 3) for kind in KINDS), ("rotary", 0), ("rotary", 1), ("relative", 0)]
+    "kind, n_previous", [*((kind, 3) for kind in POSITIONS), ("rotary", 0), ("rotary", 1), ("relative", 0)]
 )
 @pytest.mark.parametrize("cuts", [(1, 2, 3, 4, 5, 6, 7, 8, 9), (2, 9), (7, 8, 9)])
 def test_reading_in_parts_with_a_cache_gives_the_same_logits(kind, n_previous, cuts):
@@ -90,13 +93,13 @@ def test_a_block_without_rotation_is_pytorchs_pre_norm_layer():
     theirs.load_state_dict({name: weight.data for name, weight in pairs.items()})
     features = torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     may_attend = causal_mask(5, 5)
-    torch.testing.assert_close(ours(features, may_attend)[0], theirs(features, src_mask=~may_attend))
+    torch.testing.assert_close(ours(features, may_attend), theirs(features, src_mask=~may_attend))
 
 
 def test_cycle_tables_tell_voice_and_beat_by_position():
     model = lively_model(replace(CONFIG, n_previous=0))
     same = torch.zeros(1, 16, dtype=torch.long)
-    features = model._embed(same, 0)[0]
+    features = model.embed(same)[0]
     torch.testing.assert_close(features[1], features[9])
     assert not torch.allclose(features[1], features[5])
     assert CONFIG.stride_token == 8
@@ -120,65 +123,65 @@ def test_dropout_works_while_training_only():
     assert not torch.equal(model(ids), model(ids))
 
 
-def test_a_sequence_longer_than_the_context_is_refused():
-    with pytest.raises(ValueError, match="at most context_length = 16 tokens; found 17"):
-        MusicTransformer(CONFIG)(ids_of(1, 17))
+REFUSED = {
+    "too long": (ids_of(1, 17), ValueError, "at most context_length = 16 positions; found 17"),
+    "nothing": (ids_of(1, 0), ValueError, r"shape \(batch, time\), no axis empty; found \(1, 0\)"),
+    "no rows": (ids_of(0, 5), ValueError, "no axis empty"),
+    "no batch": (torch.tensor([1, 2, 3]), ValueError, r"found \(3,\). .* token_ids\[None\]"),
+    "below": (torch.tensor([[3, -1]]), ValueError, r"must lie in 0\.\.11; found -1\.\.3"),
+    "above": (torch.tensor([[3, 12]]), ValueError, r"must lie in 0\.\.11; found 3\.\.12"),
+    "fractions": (torch.ones(1, 3), TypeError, "token_ids must be whole numbers; found torch.float32"),
+    "truth values": (torch.ones(1, 3, dtype=torch.bool), TypeError, "must be whole numbers; found torch.bool"),
+}
 
 
-def test_a_cache_that_grows_beyond_the_context_is_refused():
-    model = MusicTransformer(CONFIG)
-    cache = model.start_cache(1)
-    model(ids_of(1, 16), cache)
-    with pytest.raises(ValueError, match="at most context_length = 16 tokens; found 17"):
-        model(ids_of(1, 1), cache)
-
-
-def test_nothing_to_read_is_refused():
-    with pytest.raises(ValueError, match="at least one token; found none"):
-        MusicTransformer(CONFIG)(ids_of(1, 0))
-
-
-@pytest.mark.parametrize("bad", [-1, 12])
-def test_ids_outside_the_vocabulary_are_refused(bad):
-    with pytest.raises(ValueError, match=rf"must lie in 0\.\.11, the last being the begin symbol; found .*{bad}"):
-        MusicTransformer(CONFIG)(torch.tensor([[3, bad]]))
+@pytest.mark.parametrize("ids, error, sentence", REFUSED.values(), ids=REFUSED)
+def test_tokens_that_cannot_be_read_are_refused(ids, error, sentence):
+    for read in (MusicTransformer(CONFIG), MusicTransformer(CONFIG).attention_maps):
+        with pytest.raises(error, match=sentence):
+            read(ids)
 
 
 @pytest.mark.parametrize(
-    "change, sentence",
+    "is_causal, is_padding, error, sentence",
     [
-        ({"n_layers": 0}, "n_layers must be at least 1; found 0"),
-        ({"d_model": 10}, "multiple of 2 \\* n_heads.*found d_model=10 and n_heads=3"),
-        ({"dropout": 1.0}, "dropout must be at least 0 and below 1; found 1.0"),
-        ({"n_previous": -1}, "n_previous must be at least 0; found -1"),
-        ({"cycle_lengths": (4, 0)}, "Each of cycle_lengths must be at least 1; found 0"),
-        ({"positions": "absolute"}, 'positions must be one of "none", "sinusoidal", .*; found \'absolute\''),
+        (True, torch.tensor([[True, False, False]]), ValueError, "may look at; found 1 of 3 .* Pad at the end"),
+        (False, torch.ones(1, 3, dtype=torch.bool), ValueError, "at least one key that it may look at"),
+        (True, torch.zeros(1, 4, dtype=torch.bool), ValueError, r"is_padding must have the shape \(1, 3\)"),
+        (True, torch.zeros(1, 3), TypeError, "is_padding must be True or False; found torch.float32"),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(change, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_padding_that_does_not_fit_or_comes_first_is_refused(is_causal, is_padding, error, sentence):
+    with pytest.raises(error, match=sentence):
+        MusicTransformer(replace(CONFIG, is_causal=is_causal))(ids_of(1, 3), is_padding=is_padding)
+
+
+def test_a_cache_that_outgrows_the_context_or_serves_both_ways_is_refused():
+    model = MusicTransformer(CONFIG)
+    cache = model.start_cache(1)
+    model(ids_of(1, 16), cache)
+    with pytest.raises(ValueError, match="at most context_length = 16 positions; found 17"):
+        model(ids_of(1, 1), cache)
+    with pytest.raises(ValueError, match="A cache needs a causal network, .*; found is_causal=False"):
+        MusicTransformer(BAG).start_cache(1)
+
+
+@pytest.mark.parametrize(
+    "change, error, sentence",
+    [
+        ({"n_layers": 0}, ValueError, "n_layers must be at least 1; found 0"),
+        ({"d_model": 10}, ValueError, "multiple of 2 \\* n_heads.*found d_model=10 and n_heads=3"),
+        ({"dropout": 1.0}, ValueError, "dropout must be at least 0 and below 1; found 1.0"),
+        ({"n_previous": -1}, ValueError, "n_previous must be at least 0; found -1"),
+        ({"cycle_lengths": (4, 0)}, ValueError, "Each of cycle_lengths must be at least 1; found 0"),
+        ({"positions": "absolute"}, ValueError, "positions must be one of none, sinusoidal, .*; found 'absolute'"),
+        ({"d_model": 12.0}, TypeError, "d_model must be a whole number; found 12.0"),
+        ({"cycle_lengths": (4, 1.5)}, TypeError, "must be a whole number; found 1.5"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(change, error, sentence):
+    with pytest.raises(error, match=sentence):
         replace(CONFIG, **change)
-
-
-@pytest.mark.parametrize("change", [{"d_model": 12.0}, {"vocabulary_size": "11"}, {"cycle_lengths": (4, 1.5)}])
-def test_sizes_that_are_not_whole_are_refused(change):
-    with pytest.raises(TypeError, match="must be a whole number; found"):
-        replace(CONFIG, **change)
-
-
-def test_a_list_of_cycles_is_the_same_size_as_a_tuple():
-    assert replace(CONFIG, cycle_lengths=[4, 8]) == CONFIG
-
-
-def test_one_sequence_without_a_batch_is_refused():
-    with pytest.raises(ValueError, match=r"shape \(batch, time\); found \(3,\)"):
-        MusicTransformer(CONFIG)(torch.tensor([1, 2, 3]))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bool])
-def test_ids_that_are_not_whole_numbers_are_refused(dtype):
-    with pytest.raises(TypeError, match="token_ids must be whole numbers; found torch"):
-        MusicTransformer(CONFIG)(torch.ones(1, 3, dtype=dtype))
 
 
 def test_the_input_sums_the_latest_tokens_each_from_its_own_table():
@@ -190,8 +193,8 @@ def test_the_input_sums_the_latest_tokens_each_from_its_own_table():
         tables[0][4] + tables[1][1] + tables[2][3],
         tables[0][5] + tables[1][4] + tables[2][1],
     ]
-    torch.testing.assert_close(model._embed(ids, 0)[0], torch.stack(expected))
-    torch.testing.assert_close(model._embed(ids, 2)[0], torch.stack(expected[2:]))
+    torch.testing.assert_close(model.embed(ids)[0], torch.stack(expected))
+    torch.testing.assert_close(model.embed(ids, 2)[0], torch.stack(expected[2:]))
 
 
 def test_weights_begin_as_the_docstring_says():
@@ -207,12 +210,9 @@ def test_weights_begin_as_the_docstring_says():
             assert weight.std().item() == pytest.approx(0.02, rel=0.1), name
 
 
-BAG = replace(CONFIG, cycle_lengths=(), n_previous=0, is_causal=False)
-
-
 def test_without_positions_a_bidirectional_network_reads_a_bag_and_with_them_it_does_not():
     ids, order = ids_of(2, 6), torch.tensor([2, 0, 5, 1, 4, 3])
-    for kind in KINDS:
+    for kind in POSITIONS:
         model = lively_model(replace(BAG, positions=kind))
         is_same = torch.allclose(model(ids[:, order]), model(ids)[:, order], atol=1e-4)
         assert is_same == (kind == "none"), kind
@@ -227,14 +227,13 @@ def test_relative_kinds_do_not_know_where_a_window_begins(kind):
     # Hide what came before: then distances are all that the later four can know.
     hidden = torch.zeros(1, 9, dtype=torch.bool)
     hidden[:, :5] = True
-    angles = causal._angles(0, ids)
-    rule = causal_mask(9, 9) & ~hidden[:, None, None, :]
-    rule[..., :5, :5] = True
-    features, _ = causal.blocks[0](causal._embed(ids, 0), rule, angles)
+    may_attend = causal_mask(9, 9) & ~hidden[:, None, None, :]
+    may_attend[..., :5, :5] = True
+    features = causal.blocks[0](causal.embed(ids), may_attend, causal.angles(ids))
     torch.testing.assert_close(causal.to_logits(causal.norm(features))[:, 5:], alone, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POSITIONS)
 def test_a_bidirectional_network_sees_what_comes_after(kind):
     model, before = lively_model(replace(CONFIG, positions=kind, is_causal=False)), ids_of(2, 16)
     after = before.clone()
@@ -242,7 +241,7 @@ def test_a_bidirectional_network_sees_what_comes_after(kind):
     assert ((model(before) - model(after)).abs().amax(dim=(0, 2)) > 1e-6).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POSITIONS)
 @pytest.mark.parametrize("is_causal", [True, False])
 def test_padding_at_the_end_changes_nothing_before_it(kind, is_causal):
     model, ids = lively_model(replace(CONFIG, positions=kind, is_causal=is_causal)), ids_of(2, 12)
@@ -262,41 +261,14 @@ def test_a_cache_serves_rows_with_padding_too():
     torch.testing.assert_close(torch.cat(parts, 1), model(ids, is_padding=is_padding), rtol=1e-4, atol=1e-4)
 
 
-def test_padding_before_the_first_token_is_refused():
-    is_padding = torch.tensor([[True, False, False]])
-    with pytest.raises(ValueError, match="at least one key that it may look at; found 1 of 3 .* Pad at the end"):
-        MusicTransformer(CONFIG)(ids_of(1, 3), is_padding=is_padding)
-    with pytest.raises(ValueError, match="at least one key that it may look at"):
-        MusicTransformer(BAG)(ids_of(1, 3), is_padding=torch.ones(1, 3, dtype=torch.bool))
-
-
-@pytest.mark.parametrize("bad", [torch.zeros(1, 4, dtype=torch.bool), torch.zeros(1, 3)])
-def test_padding_that_does_not_fit_the_tokens_is_refused(bad):
-    with pytest.raises(ValueError, match=r"is_padding must be True or False for each token .* \(1, 3\); found"):
-        MusicTransformer(CONFIG)(ids_of(1, 3), is_padding=bad)
-
-
-def test_a_bidirectional_network_refuses_a_cache():
-    sentence = "A cache needs a causal network, .*; found is_causal=False"
-    with pytest.raises(ValueError, match=sentence):
-        MusicTransformer(BAG).start_cache(1)
-    with pytest.raises(ValueError, match=sentence):
-        MusicTransformer(BAG)(ids_of(1, 3), MusicTransformer(CONFIG).start_cache(1))
-
-
-def test_whether_a_network_is_causal_is_yes_or_no():
-    with pytest.raises(TypeError, match="is_causal must be True or False; found 1"):
-        replace(CONFIG, is_causal=1)
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POSITIONS)
 def test_maps_of_attention_are_those_that_the_network_uses(kind):
     model, ids = lively_model(replace(CONFIG, positions=kind, n_layers=1)), ids_of(2, 7)
     (weights,) = model.attention_maps(ids)
     assert weights.shape == (2, 3, 7, 7)
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3, 7))
     assert (weights * ~causal_mask(7, 7) == 0).all()
-    block, features = model.blocks[0], model._embed(ids, 0)
+    block, features = model.blocks[0], model.embed(ids)
     values = block.attention.to_queries_keys_values(block.attention_norm(features))[..., 24:]
     mixed = weights @ values.unflatten(-1, (3, 4)).transpose(1, 2)
     features = features + block.attention.to_output(mixed.transpose(1, 2).flatten(2))
@@ -305,55 +277,11 @@ def test_maps_of_attention_are_those_that_the_network_uses(kind):
 
 
 def test_every_weight_of_every_kind_learns():
-    for kind in KINDS:
+    for kind in POSITIONS:
         for is_causal in (True, False):
             model = lively_model(replace(CONFIG, positions=kind, is_causal=is_causal, n_previous=1))
             model(ids_of(4, 16)).square().sum().backward()
             assert all(weight.grad.abs().sum() > 0 for weight in model.parameters()), (kind, is_causal)
-
-
-def test_old_configurations_mean_rotary_and_causal():
-    names = ("vocabulary_size", "context_length", "d_model", "n_layers", "n_heads", "d_feedforward", "dropout")
-    old = {name: getattr(CONFIG, name) for name in (*names, "cycle_lengths", "n_previous")}
-    assert TransformerConfig(**old) == replace(CONFIG, positions="rotary", is_causal=True)
-    assert not any("position" in name or "distance" in name for name in MusicTransformer(CONFIG).state_dict())
-
-
-def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="at least one token; found none, in 0 rows. Is the batch empty"):
-        MusicTransformer(CONFIG)(torch.zeros(0, 5, dtype=torch.long))
-
-
-def test_a_cache_goes_on_with_its_own_rows_alone():
-    model = lively_model()
-    cache = model.start_cache(2)
-    with pytest.raises(ValueError, match=r"rows that it holds, 2; found 3. Begin with start_cache\(3\)"):
-        model(ids_of(3, 4), cache)
-    with pytest.raises(ValueError, match="batch must be at least 1; found 0"):
-        model.start_cache(0)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@torch.no_grad()
-def test_a_cache_that_outgrows_its_first_room_says_the_same_as_joined_keys_to_the_bit(kind):
-    config = replace(CONFIG, context_length=150, positions=kind)
-    model, ids = lively_model(config), ids_of(2, 150)
-    cache, joined = model.start_cache(2), model.start_cache(2)
-    joined.layers = [JoinedKeys() for _ in model.blocks]
-    for start, stop in itertools.pairwise((0, 1, 60, *range(61, 151))):
-        assert torch.equal(model(ids[:, start:stop], cache), model(ids[:, start:stop], joined))
-    assert [tuple(kept.shape) for kept in cache.layers[1]] == [(2, 3, 150, 4)] * 2
-
-
-class JoinedKeys:
-    """Keys and values, joined anew at each step: the plain form of past_keys.PastKeys."""
-
-    def __init__(self):
-        self.kept = None
-
-    def extend(self, *new):
-        self.kept = new if self.kept is None else [torch.cat(pair, 2) for pair in zip(self.kept, new, strict=True)]
-        return self.kept
 
 
 @torch.no_grad()
@@ -365,3 +293,27 @@ def test_rows_of_a_cache_may_change_places():
     found = model(ids[:, 5:], cache)
     expected = model(torch.cat((ids[rows, :5], ids[:, 5:]), dim=1))[:, 5:]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_longest_window_of_training_is_noted_on_a_network_and_is_no_weight():
+    model = MusicTransformer(CONFIG)
+    assert model.trained_steps is None
+    model.trained_steps = 12
+    assert MusicTransformer(CONFIG).trained_steps is None and "trained_steps" not in model.state_dict()
+
+
+def test_every_part_of_a_network_goes_back_into_its_own_mode_after_evaluation():
+    model = MusicTransformer(CONFIG).train()
+    model.blocks[1].eval()
+    modes = [part.training for part in model.modules()]
+    with contextlib.suppress(KeyError), evaluation_mode(model):
+        assert not any(part.training for part in model.modules())
+        raise KeyError
+    assert [part.training for part in model.modules()] == modes
+
+
+def test_arrays_become_tensors_that_share_their_memory_on_a_cpu():
+    numbers, truths = np.arange(3), np.ones(2, bool)
+    found = to_device_of(MusicTransformer(CONFIG), numbers, truths)
+    numbers[0] = 7
+    assert [each.tolist() for each in found] == [[7, 1, 2], [True, True]]

@@ -4,12 +4,10 @@ python training_runs.py killed FOLDER UPDATE     trains, and is killed by SIGKIL
 python training_runs.py shared FILE [FOLDER]     trains (under torchrun); the first process writes the weights
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -67,7 +65,7 @@ def main() -> None:
         model = make_model()
         history = run(model, folder=rest[0] if rest else None, report=print)
         if os.environ.get("RANK", "0") == "0":
-            save_checkpoint(model, path, {"history": history.to_json()})
+            save_checkpoint(model, path, asdict(history))
 
 
 if __name__ == "__main__":

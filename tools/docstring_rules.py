@@ -16,7 +16,31 @@ from line_kinds import Definition, docstring_of, line_kinds, span
 #: A docstring of so many lines is short, however short its function is.
 SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
-DOORS: tuple[str, ...] = ()
+DOORS: tuple[str, ...] = (
+    "batches.cut_windows",
+    "batches.random_batches",
+    "batches.random_frame_batches",
+    "corpora.load_chorales",
+    "corpora.melody_groups",
+    "corpora.rebuilt_split",
+    "evaluation.causality.check_causality",
+    "evaluation.infilling.evaluate_infilling",
+    "evaluation.likelihood.compare",
+    "evaluation.voice_leading.parallels",
+    "generation.gibbs.infill",
+    "generation.pieces.harmonise",
+    "generation.pieces.infill_piece",
+    "generation.sampling.sample",
+    "harmony.cadences",
+    "harmony.chord_labels",
+    "harmony.chroma",
+    "harmony.find_key",
+    "masking.mask_notes",
+    "midi.read_midi",
+    "midi.write_midi",
+    "tunes.load_tunes",
+    "voices.from_pitches",
+)
 MAX_DOORS = 45
 CHAPTER = r"(?m)^Chapter:(.*)$"
 

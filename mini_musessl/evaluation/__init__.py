@@ -1,4 +1,4 @@
-"""Judging models and music: one module a question, each with its conventions in its docstring.
+"""Judging models and music: one module per question, each with its conventions in its docstring.
 
 Chapter: 9c (judging).
 """

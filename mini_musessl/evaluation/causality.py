@@ -1,15 +1,13 @@
-"""Conformance: does a model keep to what it may see?
+"""Causality: a black-box test that a model does not see the future.
 
 A loss can be too good. A model that is told the chord that sounds now, or whose mask lets the future through, is not
-better: it answers another question. These checks need no look inside a model; they change the music and watch the
-numbers.
+better: it answers another question. This test looks into no model; it changes the music and watches the numbers.
 
 Chapter: 2a (the leak), 8b (the chorale benchmark).
 """
 
-from __future__ import annotations
-
 import numpy as np
+from jaxtyping import Float, Int
 
 from mini_musessl.checks import whole_number
 from mini_musessl.evaluation.likelihood import evaluate_likelihood, token_log_probs
@@ -29,21 +27,10 @@ def check_causality(model: object, generator: np.random.Generator, n_steps: int 
     beginning of a piece is scored alike whatever its length. Pieces are scored alike alone, together and in any order.
 
     Args:
-        model: as for ``likelihood.token_log_probs``.
+        model: as for ``likelihood.evaluate_likelihood``.
         generator: source of the music and of the places.
         n_steps: length of the random music, at least 8; more than the context of a network, to test its windows.
         n_places: how many tokens are tried with every symbol, the four voices in turn from the bass.
-
-    Raises:
-        ValueError: the model breaks a rule; the sentence names the rule, the place and the numbers.
-
-    Example:
-        >>> class Uniform:
-        ...     def token_log_probs(self, ids):
-        ...         return np.full(ids.shape, -np.log(47))
-        >>> check_causality(Uniform(), np.random.default_rng(0))
-
-    Chapter: 2a, 8b.
     """
     whole_number("n_steps", n_steps, lowest=8)
     music = _random_music(n_steps, generator)
@@ -54,8 +41,8 @@ def check_causality(model: object, generator: np.random.Generator, n_steps: int 
     _check_company(model, [music, _random_music(n_steps // 2, generator), _random_music(n_steps - 3, generator)])
 
 
-def _random_music(n_steps: int, generator: np.random.Generator) -> np.ndarray:
-    """Return pitches (n_steps, 4) of which most are held, as in chorales, some of them rests."""
+def _random_music(n_steps: int, generator: np.random.Generator) -> Int[np.ndarray, "n_steps 4"]:
+    """Return pitches of which most are held, as in chorales, some of them rests."""
     pitch = generator.choice(SYMBOLS, size=(n_steps, 4))
     is_held = generator.random((n_steps, 4)) < 0.6
     for step in range(1, n_steps):
@@ -63,13 +50,19 @@ def _random_music(n_steps: int, generator: np.random.Generator) -> np.ndarray:
     return pitch
 
 
-def _check_place(model: object, music: np.ndarray, step: int, voice: int) -> None:
-    """Try every symbol at one place: nothing before it may move, and their probabilities must sum to 1."""
+def try_every_symbol(
+    model: object, music: Int[np.ndarray, "n_steps 4"], step: int, voice: int
+) -> Float[np.ndarray, "47 n_steps 4"]:
+    """Put every symbol at one place of a piece, and return the log-probabilities of the tokens of each version."""
     versions = np.repeat(music[None], len(SYMBOLS), axis=0)
     versions[:, step, voice] = SYMBOLS
-    log_probs = -np.array(evaluate_likelihood(model, list(versions)).nats)
-    n_before = 4 * step + voice
-    before = log_probs.reshape(len(SYMBOLS), -1)[:, :n_before]
+    return -np.array(evaluate_likelihood(model, list(versions)).nats)
+
+
+def _check_place(model: object, music: np.ndarray, step: int, voice: int) -> None:
+    """Try every symbol at one place: nothing before it may move, and their probabilities must sum to 1."""
+    log_probs = try_every_symbol(model, music, step, voice)
+    before = log_probs.reshape(len(SYMBOLS), -1)[:, : 4 * step + voice]
     moved = np.flatnonzero(~np.isclose(before, before[0], rtol=0, atol=TOLERANCE).all(axis=0))
     if moved.size:
         raise ValueError(
@@ -99,9 +92,8 @@ def _check_company(model: object, pieces: list[np.ndarray]) -> None:
     alone = [-token_log_probs(model, piece) for piece in pieces]
     for order in (slice(None), slice(None, None, -1)):
         together = evaluate_likelihood(model, pieces[order]).nats[order]
-        for one, other in zip(alone, together, strict=True):
-            if not np.allclose(one, other, rtol=0, atol=TOLERANCE):
-                raise ValueError(
-                    "A piece must be scored alike alone and beside others; this model scores it otherwise. Does "
-                    "padding reach its sums, or does it keep something from one piece to the next?"
-                )
+        if not all(np.allclose(*pair, rtol=0, atol=TOLERANCE) for pair in zip(alone, together, strict=True)):
+            raise ValueError(
+                "A piece must be scored alike alone and beside others; this model scores it otherwise. Does padding "
+                "reach its sums, or does it keep something from one piece to the next?"
+            )

@@ -1,370 +1,128 @@
-"""Marks that need no learning: what uniform guessing and bare counts of notes cost, in nats a token.
+"""Baselines that count: from knowing nothing to knowing some music, without a network.
 
-They hold for any tokens, of one voice or several. ``counting`` has the same as models, and better ones.
+Models of chorales say probabilities (``CountingModel``) and are scored like networks, by ``evaluate_likelihood``;
+``Uniform`` and ``NeighbourCounts`` also say what stands in hidden cells, for ``evaluate_infilling``.
 
-Chapter: 00 (the marks), 2a (counting).
+Conventions:
+    ids: int (n_steps, 4), 0 for a rest, 1 to 46 for pitches; soprano, alto, tenor, bass. -1 stands for what cannot be
+    known: before the first step, beside the outer voices, in a hidden cell.
+    Viewpoints describe the place of a token to a musician, in whole numbers that are the same in every key. They stand
+    in chains, from the general to the specific: counts of the first back up those of the first two, and so on.
+
+References:
+    Witten and Bell, "The zero-frequency problem" (1991), for the rule of backing off. Conklin and Witten, "Multiple
+    Viewpoint Systems for Music Prediction" (1995), for viewpoints; they combine many models, here those of one model
+    stand in a row.
+
+Chapter: 00 (baselines), 2a (counting), 4b (hidden cells).
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from mini_musessl.batches import allowed_intervals, transpose_ids
-from mini_musessl.checks import check_hidden_cells, check_rows, whole_number
+from mini_musessl.checks import check_choice, check_hidden_cells, check_pieces, check_positive, whole_number
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, encode_chorales
-from mini_musessl.voices import VoiceGrid
+from mini_musessl.voices import SATB, VoiceGrid
 
-# --- Marks that need no learning: what uniform guessing and bare counts of notes cost, in nats a token
+Chorales = Sequence[VoiceGrid | ArrayLike]
+Ids = Int[np.ndarray, "n_steps 4"]
+IsHidden = Bool[np.ndarray, "n_steps 4"]
+Shares = Float[np.ndarray, "n_steps 4 47"]
+Levels = Sequence[Int[np.ndarray, " n_tokens"]]
+
+# --- Uniform and unigram, for any tokens
 
 
 def uniform_nats(vocabulary_size: int) -> float:
-    """Return the mark of a model that gives every symbol the same probability.
+    """Return the nats per token of a model that gives every symbol the same probability.
 
     Example:
         >>> round(uniform_nats(47), 4)
         3.8501
-
-    Chapter: 00.
     """
-    return math.log(whole_number("vocabulary_size", vocabulary_size, lowest=1))
+    return math.log(vocabulary_size)
 
 
 def unigram_probabilities(
-    pieces: Sequence[ArrayLike], vocabulary_size: int, n_voices: int = 4, pseudocount: float = 1.0
+    pieces: Sequence[ArrayLike], vocabulary_size: int, n_voices: int = 4
 ) -> Float[np.ndarray, "n_voices vocabulary_size"]:
-    """Count how often each voice sings each symbol.
+    """Count how often each voice sings each symbol, and one more, so that none is impossible.
 
-    Args:
-        pieces: token ids, one array a piece; token i belongs to voice ``i % n_voices``.
-        vocabulary_size: number of symbols.
-        n_voices: tables to keep apart; 1 for tokens without voices.
-        pseudocount: added to every count, above 0, so that no symbol is impossible.
-
-    Returns:
-        One distribution a voice; each row sums to 1.
-
-    Raises:
-        ValueError: no tokens, ids outside the vocabulary, no voice, or a pseudocount that is not above 0.
-        TypeError: a size that is not a whole number.
+    Token i of a piece belongs to voice ``i % n_voices``; tokens without voices have 1.
 
     Example:
         >>> unigram_probabilities([[0, 0, 1]], vocabulary_size=2, n_voices=1).tolist()
         [[0.6, 0.4]]
-
-    Chapter: 00, 2a.
     """
-    if not pseudocount > 0:
-        raise ValueError(
-            f"pseudocount must be above 0; found {pseudocount}. Without it a symbol never seen costs infinitely many "
-            "nats."
-        )
-    whole_number("n_voices", n_voices, lowest=1)
-    counts = np.full((n_voices, whole_number("vocabulary_size", vocabulary_size, lowest=1)), pseudocount, float)
-    for ids in check_rows(pieces, vocabulary_size):
+    counts = np.ones((n_voices, vocabulary_size))
+    for ids in pieces:
         np.add.at(counts, (np.arange(len(ids)) % n_voices, ids), 1)
     return counts / counts.sum(axis=1, keepdims=True)
 
 
 def unigram_nats(
-    train_pieces: Sequence[ArrayLike],
-    pieces: Sequence[ArrayLike],
-    vocabulary_size: int,
-    n_voices: int = 4,
-    pseudocount: float = 1.0,
+    train_pieces: Sequence[ArrayLike], pieces: Sequence[ArrayLike], vocabulary_size: int, n_voices: int = 4
 ) -> float:
-    """Return the mark of a model that only knows how often each voice sings each symbol.
-
-    Args:
-        train_pieces: where to count.
-        pieces: where to measure.
-        vocabulary_size: number of symbols.
-        n_voices: token i belongs to voice ``i % n_voices``.
-        pseudocount: see ``unigram_probabilities``.
-
-    Returns:
-        Mean nats a token of ``pieces``.
-
-    Example:
-        >>> round(unigram_nats([[0, 0, 1]], [[0]], vocabulary_size=2, n_voices=1), 3)
-        0.511
-
-    Chapter: 00, 2a.
-    """
-    log_probabilities = np.log(unigram_probabilities(train_pieces, vocabulary_size, n_voices, pseudocount))
-    arrays = check_rows(pieces, vocabulary_size)
-    nats = [-log_probabilities[np.arange(len(ids)) % n_voices, ids] for ids in arrays]
-    return float(np.concatenate(nats).mean())
+    """Return the nats per token of ``pieces`` for a model that counted the symbols of ``train_pieces``."""
+    known, asked = check_pieces(train_pieces, vocabulary_size), check_pieces(pieces, vocabulary_size)
+    log_probs = np.log(unigram_probabilities(known, vocabulary_size, n_voices))
+    return float(np.concatenate([-log_probs[np.arange(len(ids)) % n_voices, ids] for ids in asked]).mean())
 
 
-# --- Backing off: how counts of short and long contexts become one answer
-
-
-class BackoffCounts:
-    """How often each symbol followed each context, and what to expect from that.
-
-    Args:
-        levels: contexts as whole numbers, int64 (n_tokens,) each, from the general to the specific.
-        symbols: what followed, int (n_tokens,).
-        n_symbols: how many symbols there are.
-        strength: how many sightings the more general answer counts for; None for Witten and Bell's rule, the number of
-            different symbols seen after the context.
-
-    Example:
-        >>> counts = BackoffCounts([np.zeros(3, int)], np.array([0, 0, 1]), n_symbols=3)
-        >>> counts.probabilities([np.zeros(1, int)], np.full((1, 3), 1 / 3)).round(3).tolist()
-        [[0.533, 0.333, 0.133]]
-
-    Chapter: 2a.
-    """
-
-    def __init__(
-        self, levels: Sequence[np.ndarray], symbols: np.ndarray, n_symbols: int, strength: float | None = None
-    ) -> None:
-        if strength is not None and not strength > 0:
-            raise ValueError(f"strength must be above 0, or None for Witten and Bell's rule; found {strength}.")
-        self.n_symbols, self.strength = n_symbols, strength
-        self.levels = [self._count(contexts, symbols) for contexts in levels]
-
-    def probabilities(
-        self, levels: Sequence[np.ndarray], prior: Float[np.ndarray, "n_tokens n_symbols"]
-    ) -> Float[np.ndarray, "n_tokens n_symbols"]:
-        """Back off level by level.
-
-        Args:
-            levels: contexts of the tokens to predict, as for the counts; fewer levels stop at a more general answer.
-            prior: what to expect before any counting.
-
-        Returns:
-            The answer of the most specific context, mixed with the others.
-        """
-        answer = prior.copy()
-        for contexts, (known, first, total, symbols, counts) in zip(levels, self.levels, strict=False):
-            place = np.searchsorted(known, contexts).clip(max=len(known) - 1)
-            rows = np.flatnonzero(known[place] == contexts)  # a context never seen changes nothing
-            start, n_kinds = first[place[rows]], first[place[rows] + 1] - first[place[rows]]
-            strength = n_kinds if self.strength is None else np.full(len(rows), self.strength)
-            n_seen = total[place[rows]]
-            answer[rows] *= (strength / (n_seen + strength))[:, None]
-            # One entry for each symbol that followed one of the contexts.
-            entry = np.repeat(start - np.concatenate(([0], np.cumsum(n_kinds)[:-1])), n_kinds) + np.arange(
-                n_kinds.sum()
-            )
-            share = counts[entry] / np.repeat(n_seen + strength, n_kinds)
-            answer[np.repeat(rows, n_kinds), symbols[entry]] += share
-        return answer
-
-    def _count(self, contexts: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the contexts, where each one's entries begin, its total, and symbol and count of each entry."""
-        pairs, counts = np.unique(contexts * self.n_symbols + symbols, return_counts=True)
-        known, first = np.unique(pairs // self.n_symbols, return_index=True)
-        total = np.add.reduceat(counts, first)
-        return known, np.append(first, len(pairs)), total, pairs % self.n_symbols, counts
-
-
-# --- Facts about the place of a token that a musician would use to guess it, computed from the tokens before it alone
-
-#: What a fact about a pitch says where there is none: the other voice rests, or one of the two is not there.
-_RESTS, _NOBODY = 0, 1
-_LONGEST = 16
-_WIDEST_MUSICAL_FACTS = 46
-
-#: How many values each fact has.
-N_VIEWPOINT_VALUES = {
-    "voice": 4,
-    "beat": 4,  # step modulo 4
-    "moves_above": 8,  # which voices above this one move at this step
-    "hold": _LONGEST + 1,  # steps that the voice has held its note, 0 at the beginning
-    "stillness": _LONGEST + 1,  # steps since any voice moved
-    "scale": 32,  # which neighbours of the voice's note were heard last: see _scale
-    "last_leap": 2 * _WIDEST_MUSICAL_FACTS + 3,  # interval from the voice's note to the different one before it
-    # Intervals from the voice's note to other voices: above it as they sound now, below it as they did a step before.
-    **{f"{side}_{distance}": 14 for side in ("above", "below") for distance in (1, 2, 3)},  # modulo the octave
-    **{
-        f"distance_{side}_{distance}": 2 * _WIDEST_MUSICAL_FACTS + 3
-        for side in ("above", "below")
-        for distance in (1, 2, 3)
-    },
-}
-
-
-def musical_viewpoints(ids: Int[np.ndarray, "n_steps 4"]) -> dict[str, Int[np.ndarray, "n_steps 4"]]:
-    """Compute all facts of a chorale.
-
-    Args:
-        ids: 0 for a rest, 1..46 for pitches; soprano, alto, tenor, bass.
-
-    Returns:
-        The facts by name, each a whole number 0 up to ``N_VALUES[name]`` for every token.
-
-    Example:
-        >>> facts = musical_viewpoints(np.array([[37, 32, 29, 13], [39, 32, 29, 13]]))
-        >>> facts["moves_above"].tolist()
-        [[0, 1, 3, 7], [0, 1, 2, 4]]
-        >>> facts["hold"][1].tolist()
-        [1, 1, 1, 1]
-
-    Chapter: 2a.
-    """
-    n_steps = len(ids)
-    before = np.vstack((np.full((1, 4), -1), ids[:-1]))
-    hold, last = _holds(ids, before)
-    facts = {
-        "voice": np.tile(np.arange(4), (n_steps, 1)),
-        "beat": np.tile((np.arange(n_steps) % 4)[:, None], (1, 4)),
-        "moves_above": _moves_above(ids != before),
-        "hold": hold.clip(max=_LONGEST),
-        "stillness": np.tile(hold.min(axis=1, keepdims=True).clip(max=_LONGEST), (1, 4)),
-        "scale": _scale_musical_facts(ids, before),
-        "last_leap": _distance(before, last),
-    }
-    for distance in (1, 2, 3):
-        for side, other in (("above", _shift(ids, distance)), ("below", _shift(before, -distance))):
-            facts[f"distance_{side}_{distance}"] = _distance(before, other)
-            facts[f"{side}_{distance}"] = _modulo_octave_musical_facts(facts[f"distance_{side}_{distance}"])
-    return facts
-
-
-def _moves_above(moves: np.ndarray) -> np.ndarray:
-    """Return which voices above move, as one number: soprano counts 1, 2 or 4, seen from alto, tenor or bass."""
-    bits = np.zeros(moves.shape, np.int64)
-    for voice in range(1, 4):
-        bits[:, voice] = 2 * bits[:, voice - 1] + moves[:, voice - 1]
-    return bits
-
-
-def _holds(ids: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each token how long its voice has held the note before, and which note it sang before that one."""
-    steps = np.arange(len(ids))[:, None]
-    began = np.maximum.accumulate(np.where(ids != before, steps, 0), axis=0)  # when the present note began
-    began_before = np.vstack((np.zeros((1, 4), np.int64), began[:-1]))
-    last = np.take_along_axis(ids, (began_before - 1).clip(min=0), axis=0)
-    return steps - began_before, np.where(began_before > 0, last, -1)
-
-
-def _shift(ids: np.ndarray, distance: int) -> np.ndarray:
-    """Return what the voice so many above (below, if negative) sings; -1 where there is none."""
-    shifted = np.full(ids.shape, -1)
-    if distance > 0:
-        shifted[:, distance:] = ids[:, :-distance]
-    else:
-        shifted[:, :distance] = ids[:, -distance:]
-    return shifted
-
-
-def _distance(own: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the interval from one pitch to another, from 2 up; or why there is none."""
-    is_interval = (own > 0) & (other > 0)
-    return np.where(is_interval, other - own + _WIDEST_MUSICAL_FACTS + 2, np.where(other == 0, _RESTS, _NOBODY))
-
-
-def _modulo_octave_musical_facts(distance: np.ndarray) -> np.ndarray:
-    """Return a distance as 0..11 semitones above the octave, from 2 up; or why there is none."""
-    return np.where(distance >= 2, (distance - _WIDEST_MUSICAL_FACTS - 2) % 12 + 2, distance)
-
-
-def _scale_musical_facts(ids: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Return what was heard around a voice's note, in any voice and octave: a stand-in for the key.
-
-    Four comparisons ask which was heard last: the semitone or the tone above, the same below, the minor or the major
-    third above, the same below. The fifth bit asks whether the tritone was heard in the last four quarters.
-    """
-    n_steps = len(ids)
-    steps = np.arange(n_steps)[:, None]
-    heard = np.full((n_steps + 1, 12), -(10**6))  # row t: when each pitch class was heard last before step t
-    for voice in range(4):
-        sounding = np.flatnonzero(ids[:, voice] > 0)
-        heard[sounding + 1, ids[sounding, voice] % 12] = sounding
-    heard = np.maximum.accumulate(heard, axis=0)[:-1]
-    at = lambda interval: heard[steps, (before + interval) % 12]  # noqa: E731
-    bits = [at(1) > at(2), at(-1) > at(-2), at(3) > at(4), at(-4) > at(-3), at(6) > steps - 16]
-    return np.where(before > 0, sum(bit.astype(np.int64) << place for place, bit in enumerate(bits)), 0)
-
-
-# --- Models that count: from knowing nothing to knowing some music, without a network
-
-#: Stands for the time before the first step; never predicted.
-BEGIN_ID = N_SYMBOLS
-#: Ids that are pitches.
-PITCH_IDS = range(1, N_SYMBOLS)
-
-Chorales = Sequence[VoiceGrid | ArrayLike]
+# --- Models of chorales that know no music
 
 
 class CountingModel:
-    """What all counting models share: a model says the probabilities, this says the logarithms.
+    """What models of chorales share: each says the probabilities of all symbols, this says their logarithms."""
 
-    Chapter: 2a.
-    """
-
-    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+    def probabilities(self, ids: Ids) -> Shares:
         """Return the probability of every symbol at every token, given the tokens before it."""
         raise NotImplementedError
 
-    def symbol_log_probs(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+    def symbol_log_probs(self, ids: Ids) -> Shares:
         """Return the natural logarithms of ``probabilities``."""
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities(ids))
 
-    def token_log_probs(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4"]:
-        """Return the natural logarithm of the probability of every token."""
-        return np.take_along_axis(self.symbol_log_probs(ids), ids[..., None], axis=-1)[..., 0]
-
 
 class Uniform(CountingModel):
-    """Every symbol alike.
+    """Every symbol alike, in hidden cells too."""
 
-    Chapter: 2a.
-    """
-
-    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+    def probabilities(self, ids: Ids) -> Shares:
         """Return 1 / 47 everywhere."""
         return np.full((*ids.shape, N_SYMBOLS), 1 / N_SYMBOLS)
 
+    def cell_log_probs(self, ids: Ids, is_hidden: IsHidden) -> Shares:
+        """Return the logarithm of 1 / 47 everywhere, whatever is hidden."""
+        return self.symbol_log_probs(ids)
+
 
 class Unigram(CountingModel):
-    """How often each voice sings each symbol, and nothing of what came before.
-
-    Args:
-        chorales: where to count.
-
-    Chapter: 2a.
-    """
+    """How often each voice sings each symbol in some chorales, and nothing of what came before."""
 
     def __init__(self, chorales: Chorales) -> None:
-        self.table = unigram_probabilities([ids.reshape(-1) for ids in encode_chorales(chorales)], N_SYMBOLS)
+        self.table = unigram_probabilities([ids.ravel() for ids in encode_chorales(chorales)], N_SYMBOLS)
 
-    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+    def probabilities(self, ids: Ids) -> Shares:
         """Return the same table at each step."""
         return np.repeat(self.table[None], len(ids), axis=0)
 
 
 class SameAgain(Unigram):
-    """The symbol of the step before with one probability, and else as ``Unigram`` says; at the first step that alone.
-
-    Args:
-        chorales: where to count, at least one of two steps.
-
-    Raises:
-        ValueError: no chorale has two steps.
-
-    Chapter: 00, 2a.
-    """
+    """The symbol of the step before with one probability, else as ``Unigram`` says; at the first step that alone."""
 
     def __init__(self, chorales: Chorales) -> None:
         super().__init__(chorales)
-        pieces = encode_chorales(chorales)
-        _check_has_steps(pieces)
-        repeats = [(ids[1:] == ids[:-1]).reshape(-1) for ids in pieces]
+        repeats = [(ids[1:] == ids[:-1]).ravel() for ids in encode_chorales(chorales)]
         self.repeat_share = float(np.concatenate(repeats).mean())
 
-    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+    def probabilities(self, ids: Ids) -> Shares:
         """Mix the table with a certainty."""
         answer = super().probabilities(ids)
         is_before = np.arange(N_SYMBOLS) == ids[:-1, :, None]
@@ -372,474 +130,379 @@ class SameAgain(Unigram):
         return answer
 
 
+class BackoffCounts:
+    """How often each symbol followed each context, and what to expect from that.
+
+    A symbol that followed a context c times of n has the probability (c + s p) / (n + s), where p is the answer of the
+    next more general context.
+
+    Args:
+        levels: contexts as whole numbers, from the general to the specific.
+        symbols: what followed, (n_tokens,).
+        n_symbols: how many symbols there are.
+        strength: s, above 0; None for Witten and Bell's rule, the number of different symbols seen after the context.
+
+    Example:
+        >>> counts = BackoffCounts([np.zeros(3, int)], np.array([0, 0, 1]), n_symbols=3)
+        >>> counts.probabilities([np.zeros(1, int)], np.full((1, 3), 1 / 3)).round(3).tolist()
+        [[0.533, 0.333, 0.133]]
+    """
+
+    def __init__(self, levels: Levels, symbols: np.ndarray, n_symbols: int, strength: float | None = None) -> None:
+        self.n_symbols, self.strength = n_symbols, strength
+        # One number for a context and what followed it: sorted, all that followed a context stands together.
+        self.levels = [np.unique(contexts * n_symbols + symbols, return_counts=True) for contexts in levels]
+
+    def probabilities(
+        self, levels: Levels, prior: Float[np.ndarray, "n_tokens n_symbols"]
+    ) -> Float[np.ndarray, "n_tokens n_symbols"]:
+        """Return the answer of the most specific context, mixed with the others.
+
+        Args:
+            levels: contexts of the tokens to predict, as for the counts; fewer levels stop at a more general answer.
+            prior: what to expect before any counting.
+        """
+        answer = prior.copy()
+        for contexts, (pairs, counts) in zip(levels, self.levels, strict=False):
+            first = np.searchsorted(pairs, contexts * self.n_symbols)
+            n_kinds = np.searchsorted(pairs, (contexts + 1) * self.n_symbols) - first
+            # One row for each pair of a token and a symbol that followed its context.
+            token = np.repeat(np.arange(len(contexts)), n_kinds)
+            pair = np.arange(len(token)) + np.repeat(first - n_kinds.cumsum() + n_kinds, n_kinds)
+            n_seen = np.bincount(token, counts[pair], len(contexts))
+            # A context never seen leaves the answer as it is: the strength, whatever it be, over itself.
+            strength = n_kinds.clip(min=1) if self.strength is None else self.strength
+            answer *= (strength / (n_seen + strength))[:, None]
+            answer[token, pairs[pair] % self.n_symbols] += counts[pair] / (n_seen + strength)[token]
+        return answer
+
+
 class NGram(CountingModel):
-    """What followed the last ``order - 1`` tokens, whatever they mean; Witten and Bell's rule; counted in twelve keys.
+    """What followed the last ``order - 1`` tokens, whatever they mean, by Witten and Bell's rule.
 
     Args:
         chorales: where to count.
         order: tokens in a count, the predicted one among them, 1 to 11.
         semitones: transpositions to count in, as far as a piece stays within the vocabulary.
-
-    References:
-        Witten and Bell, "The zero-frequency problem" (1991), for the rule.
-
-    Chapter: 2a.
     """
 
     def __init__(self, chorales: Chorales, order: int = 8, semitones: range = range(-5, 7)) -> None:
-        self.order = whole_number("order", order, lowest=1, highest=11)
+        self.order = whole_number("order", order, 1, 11)  # contexts of more do not fit in 64 bits
+        pitch_ids = range(1, N_SYMBOLS)
         moved = [
-            transpose_ids(ids, interval, PITCH_IDS)
+            transpose_ids(ids, interval, pitch_ids)
             for ids in encode_chorales(chorales)
-            for interval in allowed_intervals(ids, PITCH_IDS, semitones).tolist()
+            for interval in allowed_intervals(ids, pitch_ids, semitones).tolist()
         ]
-        levels = zip(*map(self._contexts, moved), strict=True)
-        self.counts = BackoffCounts(
-            [np.concatenate(level) for level in levels],
-            np.concatenate([ids.reshape(-1) for ids in moved]),
-            N_SYMBOLS,
-        )
+        levels = [np.concatenate(level) for level in zip(*map(self.contexts, moved), strict=True)]
+        self.counts = BackoffCounts(levels, np.concatenate([ids.ravel() for ids in moved]), N_SYMBOLS)
 
-    def shorten(self, order: int) -> NGram:
+    def contexts(self, ids: Ids) -> list[Int[np.ndarray, " n_tokens"]]:
+        """Return one number for the last 0, 1, ..., order - 1 tokens before each token."""
+        begin_id = N_SYMBOLS  # stands for the time before the first step
+        row = np.concatenate((np.full(self.order, begin_id), ids.ravel()))
+        levels = [np.zeros(ids.size, np.int64)]
+        for back in range(1, self.order):
+            levels.append(levels[-1] * (N_SYMBOLS + 1) + row[self.order - back : len(row) - back])
+        return levels
+
+    def probabilities(self, ids: Ids) -> Shares:
+        """Back off from the longest context to none, and from that to all symbols alike."""
+        prior = np.full((ids.size, N_SYMBOLS), 1 / N_SYMBOLS)
+        return self.counts.probabilities(self.contexts(ids), prior).reshape(*ids.shape, N_SYMBOLS)
+
+    def shorten(self, order: int) -> "NGram":
         """Return the n-gram of a lower order, with the same counts."""
         shorter = copy(self)
-        shorter.order = whole_number("order", order, lowest=1, highest=self.order)
+        shorter.order = whole_number("order", order, 1, self.order)
         return shorter
 
-    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
-        """Back off from no token before to ``order - 1``."""
-        prior = np.full((ids.size, N_SYMBOLS), 1 / N_SYMBOLS)
-        return self.counts.probabilities(self._contexts(ids), prior).reshape(*ids.shape, N_SYMBOLS)
 
-    def _contexts(self, ids: np.ndarray) -> list[np.ndarray]:
-        """Return one number for the last 0, 1, ..., order - 1 tokens before each token."""
-        row = np.concatenate((np.full(self.order, BEGIN_ID), ids.reshape(-1)))
-        contexts = [np.zeros(ids.size, np.int64)]
-        for back in range(1, self.order):
-            contexts.append(contexts[-1] * (N_SYMBOLS + 1) + row[self.order - back : len(row) - back])
-        return contexts
+# --- Viewpoints: what both sorts of musical counts share
+
+WIDEST = N_SYMBOLS - 1  # semitones
+REST, NOTHING = 2 * WIDEST + 1, 2 * WIDEST + 2
+N_OUTCOMES = NOTHING + N_SYMBOLS
+LONGEST = 16  # steps
+GAPS = (1, 2, 4, 8, 16)  # a gap in steps counts as 1, 2, up to 4, up to 8, up to 16, or more; 0 for nothing beyond it
+
+#: How many values each viewpoint has.
+N_VALUES = {
+    "voice": 4,
+    "beat": 4,  # step modulo 4
+    "scale": 32,  # which neighbours of the voice's note, or of the anchor, are heard
+    # Of a token, from what stands before it. The voices below are those of the step before.
+    "moves_above": 8,  # which voices above this one move at this step
+    "hold": LONGEST + 1,  # steps that the voice has held its note, 0 at the beginning
+    "all_hold": LONGEST + 1,  # steps that all voices have held theirs
+    "last_leap": NOTHING + 1,  # from the voice's note to the different one before it
+    **dict.fromkeys(("distance_above_1", "distance_above_2", "distance_below_1", "distance_below_2"), NOTHING + 1),
+    **dict.fromkeys(("above_1", "above_2", "below_1", "below_2"), 14),  # the same distances modulo the octave
+    # Of a hidden cell, from what is seen around it. The anchor is the pitch from which intervals are counted: what
+    # stands before the gap, or if that is no pitch after it, or else in another voice.
+    "anchor": 7,  # none, before, after, or the voice in which it stands
+    "height": -(-N_SYMBOLS // 4),  # how high the anchor is, in major thirds
+    "after": NOTHING + 1,  # what comes after the gap, from the anchor
+    "gap_before": len(GAPS) + 2,
+    "gap_after": len(GAPS) + 2,
+    **dict.fromkeys(SATB, 14),  # what the voices sing at this step, from the anchor modulo the octave
+}
+
+
+def _relation(origin: np.ndarray, symbol: np.ndarray) -> np.ndarray:
+    """Number the interval from one pitch to another, the same in every key; or REST, or NOTHING to measure."""
+    is_interval = (origin > 0) & (symbol > 0)
+    return np.where(is_interval, symbol - origin + WIDEST, np.where(symbol == 0, REST, NOTHING))
+
+
+def _modulo_octave(related: np.ndarray) -> np.ndarray:
+    """Return a relation as 0 to 11 semitones above the octave, 12 for a rest, 13 for nothing."""
+    return np.where(related < REST, (related - WIDEST) % 12, related - REST + 12)
+
+
+def _outcome(origin: np.ndarray, symbol: np.ndarray) -> np.ndarray:
+    """Number symbols by their intervals from a pitch, so that keys share their counts; else by themselves."""
+    related = _relation(origin, symbol)
+    return np.where(related == NOTHING, NOTHING + symbol, related)
+
+
+def _pitch_classes(ids: Ids) -> Int[np.ndarray, "n_steps 12"]:
+    """Count how many voices sing each pitch class at each step."""
+    return ((ids[..., None] > 0) & (ids[..., None] % 12 == np.arange(12))).sum(axis=1)
+
+
+def _scale(heard: Int[np.ndarray, "n_steps 12"], pitch: Ids, least: np.ndarray | int) -> Ids:
+    """Say which neighbours of a pitch are heard, in any voice and octave: a stand-in for the key, in five bits.
+
+    Args:
+        heard: for each pitch class a number, the larger the more it is heard around a step.
+        pitch: ids; where they are none, the answer is 0.
+        least: a number above this lets a tritone be heard.
+    """
+    at = lambda interval: np.take_along_axis(heard, (pitch + interval) % 12, axis=1)  # noqa: E731
+    # The semitone or the tone above; the same below; the minor or the major third above; the same below; the tritone.
+    bits = [at(1) > at(2), at(-1) > at(-2), at(3) > at(4), at(-4) > at(-3), at(6) > least]
+    return np.where(pitch > 0, sum(bit * 2**place for place, bit in enumerate(bits)), 0)
+
+
+def _chain_levels(viewpoints: dict[str, Ids], chain: Sequence[str], is_chosen: IsHidden) -> Levels:
+    """Return one number for the first viewpoint of the chosen cells, one for the first two, and so on."""
+    levels, number = [], np.zeros(is_chosen.sum(), np.int64)
+    for name in chain:
+        number = number * N_VALUES[name] + viewpoints[name][is_chosen]
+        levels.append(number)
+    return levels
+
+
+# --- Musical counts: does the voice move? If so, by which interval?
+
+
+def musical_viewpoints(ids: Ids) -> dict[str, Ids]:
+    """Describe every token by what stands before it: the voices above at this step, and all steps before.
+
+    Example:
+        >>> found = musical_viewpoints(np.array([[37, 32, 29, 13], [39, 32, 29, 13]]))
+        >>> found["moves_above"].tolist(), found["hold"].tolist()
+        ([[0, 1, 3, 7], [0, 1, 2, 4]], [[0, 0, 0, 0], [1, 1, 1, 1]])
+    """
+    steps, before = np.arange(len(ids))[:, None], _step_before(ids)
+    moves = ids != before
+    began = np.maximum.accumulate(np.where(moves, steps, 0), axis=0)
+    began = np.vstack((np.zeros((1, 4), np.int64), began[:-1]))  # the note of the step before: this one must not show
+    note_before = np.where(began > 0, np.take_along_axis(ids, (began - 1).clip(min=0), axis=0), -1)
+    hold = (steps - began).clip(max=LONGEST)
+    heard_last = np.maximum.accumulate(np.where(_pitch_classes(before) > 0, steps, -(10**6)), axis=0)
+    found = {
+        "voice": np.tile(np.arange(4), (len(ids), 1)),
+        "beat": np.tile(steps % 4, 4),
+        "scale": _scale(heard_last, before, steps - 15),  # a tritone of the last four quarters
+        "moves_above": np.stack([moves[:, :voice] @ 2 ** np.arange(voice)[::-1] for voice in range(4)], axis=1),
+        "hold": hold,
+        "all_hold": np.tile(hold.min(axis=1, keepdims=True), 4),
+        "last_leap": _relation(before, note_before),
+    }
+    above, below = (np.pad(each, ((0, 0), (2, 2)), constant_values=-1) for each in (ids, before))
+    for far in (1, 2):
+        for side, other in (("above", above[:, 2 - far : 6 - far]), ("below", below[:, 2 + far : 6 + far])):
+            found[f"distance_{side}_{far}"] = _relation(before, other)
+            found[f"{side}_{far}"] = _modulo_octave(found[f"distance_{side}_{far}"])
+    return found
+
+
+def _step_before(ids: Ids) -> Ids:
+    """Return what each voice sang a step before; -1 at the first step."""
+    return np.vstack((np.full((1, 4), -1), ids[:-1]))
 
 
 class MusicalCounts(CountingModel):
     """Two questions with musical contexts: does the voice move? If so, by which interval?
 
-    Contexts are made of facts (``musical_facts``) that do not change when the music is transposed, so that all keys
-    share their counts: the idea of Conklin and Witten's viewpoints. Each chain of facts goes from the general to the
-    specific: the first answer knows the first fact, the next one two, and so on.
-
     Args:
-        chorales: where to count, at least one of two steps.
-        move_facts: what the first question knows, in order.
-        pitch_facts: what the second one knows.
-        strength: how many sightings the shorter context's answer counts for.
-
-    Raises:
-        ValueError: an unknown fact, more facts than a whole number of 64 bits can tell apart, a strength that is not
-            above 0, or no chorale of two steps.
-
-    References:
-        Conklin and Witten, "Multiple Viewpoint Systems for Music Prediction" (1995). They combine many models; here the
-        facts of one model stand in a row.
-
-    Chapter: 2a.
+        chorales: where to count.
+        move_viewpoints: the chain of the first question.
+        pitch_viewpoints: the chain of the second.
+        strength: how many sightings the more general answer counts for: one number, since with two possible answers
+            Witten and Bell's is never above 2.
     """
 
     #: Chosen on the validation part of the JSB chorales.
-    MOVE_FACTS = (
-        "voice", "beat", "moves_above", "hold", "stillness",
-        "above_1", "above_2", "below_1", "below_2", "scale",
+    MOVE_VIEWPOINTS = (
+        "voice", "beat", "moves_above", "hold", "all_hold", "above_1", "above_2", "below_1", "below_2", "scale",
     )  # fmt: skip
-    PITCH_FACTS = ("voice", "scale", "distance_above_1", "distance_above_2", "last_leap", "distance_below_1", "hold")
+    PITCH_VIEWPOINTS = (
+        "voice", "scale", "distance_above_1", "distance_above_2", "last_leap", "distance_below_1", "hold",
+    )  # fmt: skip
 
     def __init__(
         self,
         chorales: Chorales,
-        move_facts: Sequence[str] = MOVE_FACTS,
-        pitch_facts: Sequence[str] = PITCH_FACTS,
+        move_viewpoints: Sequence[str] = MOVE_VIEWPOINTS,
+        pitch_viewpoints: Sequence[str] = PITCH_VIEWPOINTS,
         strength: float = 20.0,
     ) -> None:
-        self.move_facts, self.pitch_facts = tuple(move_facts), tuple(pitch_facts)
-        _check_facts(self.move_facts, n_outcomes=2)
-        _check_facts(self.pitch_facts, n_outcomes=N_INTERVALS)
+        self.move_viewpoints, self.pitch_viewpoints = map(_check_chain, (move_viewpoints, pitch_viewpoints))
+        check_positive("strength", strength)
         pieces = encode_chorales(chorales)
-        _check_has_steps(pieces)
-        facts = [musical_viewpoints(ids) for ids in pieces]
-        joined = {name: np.concatenate([each[name].reshape(-1) for each in facts]) for name in N_VIEWPOINT_VALUES}
-        ids = np.concatenate([each.reshape(-1) for each in pieces])
-        before = np.concatenate([_before(each).reshape(-1) for each in pieces])
-        moves = ids != before
-        may_hold = before != BEGIN_ID
-        self.move_counts = BackoffCounts(
-            [level[may_hold] for level in _levels_counting(joined, self.move_facts)],
-            moves[may_hold].astype(int),
-            2,
-            strength,
-        )
-        self.pitch_counts = BackoffCounts(
-            [level[moves] for level in _levels_counting(joined, self.pitch_facts)],
-            _as_intervals(ids, before)[moves],
-            N_INTERVALS,
-            strength,
-        )
+        ids, before = np.concatenate(pieces), np.concatenate([_step_before(each) for each in pieces])
+        of_pieces = [musical_viewpoints(each) for each in pieces]
+        found = {name: np.concatenate([each[name] for each in of_pieces]) for name in of_pieces[0]}
+        moves, may_hold = ids != before, before >= 0
+        levels = _chain_levels(found, self.move_viewpoints, may_hold)
+        self.move_counts = BackoffCounts(levels, moves[may_hold], 2, strength)
+        levels = _chain_levels(found, self.pitch_viewpoints, moves)
+        self.pitch_counts = BackoffCounts(levels, _outcome(before, ids)[moves], N_OUTCOMES, strength)
 
-    def probabilities(self, ids: Int[np.ndarray, "n_steps 4"]) -> Float[np.ndarray, "n_steps 4 47"]:
+    def probabilities(self, ids: Ids) -> Shares:
         """Share the probability of moving among the notes to move to."""
-        facts = {name: values.reshape(-1) for name, values in musical_viewpoints(ids).items()}
-        before = _before(ids).reshape(-1)
-        moves = self.move_counts.probabilities(_levels_counting(facts, self.move_facts), np.full((ids.size, 2), 0.5))[
-            :, 1
-        ]
-        moves[before == BEGIN_ID] = 1.0
-        symbols = np.arange(N_SYMBOLS)
-        intervals = _as_intervals(symbols, before[:, None])
-        prior = np.full((ids.size, N_INTERVALS), 1 / (N_SYMBOLS - 1))
-        answer = self.pitch_counts.probabilities(_levels_counting(facts, self.pitch_facts), prior)
-        answer = np.take_along_axis(answer, intervals, axis=1)
-        is_hold = symbols == before[:, None]
+        found, before, is_asked = musical_viewpoints(ids), _step_before(ids).reshape(-1, 1), np.ones(ids.shape, bool)
+        levels = _chain_levels(found, self.move_viewpoints, is_asked)
+        moves = self.move_counts.probabilities(levels, np.full((ids.size, 2), 0.5))[:, 1]
+        moves[before[:, 0] < 0] = 1.0
+        levels = _chain_levels(found, self.pitch_viewpoints, is_asked)
+        outcomes = self.pitch_counts.probabilities(levels, np.full((ids.size, N_OUTCOMES), 1 / WIDEST))
+        answer = np.take_along_axis(outcomes, _outcome(before, np.arange(N_SYMBOLS)), axis=1)
+        is_hold = np.arange(N_SYMBOLS) == before
         answer[is_hold] = 0  # it moves; and some intervals would leave the vocabulary: share theirs among the rest
         answer *= (moves / answer.sum(axis=1))[:, None]
-        answer[is_hold] = 1 - moves[before != BEGIN_ID]
+        answer[is_hold] = 1 - moves[before[:, 0] >= 0]
         return answer.reshape(*ids.shape, N_SYMBOLS)
 
 
-#: Ways to move: intervals -46 to 46, to a rest, and from silence or the beginning to each id.
-N_INTERVALS = 2 * N_SYMBOLS + N_SYMBOLS
-
-
-def _as_intervals(ids: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Number the moves from one id to another so that transposed moves have one number."""
-    is_interval = (ids > 0) & (before > 0) & (before != BEGIN_ID)
-    return np.where(is_interval, ids - before + N_SYMBOLS, 2 * N_SYMBOLS + ids)
-
-
-def _before(ids: np.ndarray) -> np.ndarray:
-    """Return the ids a step before; at the first step, the begin symbol."""
-    return np.vstack((np.full((1, 4), BEGIN_ID), ids[:-1]))
-
-
-def _levels_counting(facts: dict[str, np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
-    """Return one number for the first fact, the first two, and so on."""
-    levels, number = [], np.zeros(len(facts["voice"]), np.int64)
-    for name in names:
-        number = number * N_VIEWPOINT_VALUES[name] + facts[name]
-        levels.append(number)
-    return levels
-
-
-def _check_facts(names: Sequence[str], n_outcomes: int) -> None:
-    """Refuse facts that nobody computes, and so many that the numbers of their contexts would overflow."""
-    unknown = [name for name in names if name not in N_VIEWPOINT_VALUES]
-    if unknown:
-        raise ValueError(f"Facts must be among {', '.join(N_VIEWPOINT_VALUES)}; found {unknown[0]!r}.")
-    n_contexts = math.prod(N_VIEWPOINT_VALUES[name] for name in names)
-    if n_contexts * n_outcomes >= 2**63:
+def _check_chain(chain: Sequence[str]) -> tuple[str, ...]:
+    """Refuse viewpoints of other names, and so many that the numbers of their contexts would overflow."""
+    known = musical_viewpoints(np.zeros((1, 4), int))
+    for name in chain:
+        check_choice("A viewpoint", name, known)
+    n_contexts = math.prod(N_VALUES[name] for name in chain)
+    if n_contexts * N_OUTCOMES >= 2**63:
         raise ValueError(
-            f"All values of the facts together must be numbered in 64 bits; found {len(names)} facts with "
+            f"All values of the viewpoints together must be numbered in 64 bits; found {len(chain)} viewpoints with "
             f"{n_contexts:.1e} combinations. Leave some out."
         )
+    return tuple(chain)
 
 
-def _check_has_steps(pieces: Sequence[np.ndarray]) -> None:
-    """Refuse chorales in which nothing follows anything."""
-    if max(len(ids) for ids in pieces) < 2:
-        raise ValueError(
-            "At least one chorale must have two steps, to count what follows what; found one step at most."
-        )
+# --- Neighbour counts: what stands in a hidden cell, from the nearest symbols that can be seen
 
-
-# --- Facts about a hidden cell that a musician would use to guess it, computed from what can be seen around it
-
-#: Stands for a symbol that is hidden or not there.
-_UNSEEN = -1
-_WIDEST_NEIGHBOUR_FACTS = N_SYMBOLS - 1
-#: A distance in steps counts as 1, 2, up to 4, up to 8, up to 16, or more; 0 stands for no symbol on that side.
-_DISTANCES = (1, 2, 4, 8, 16)
-#: From the anchor: intervals, a rest, nothing there.
-_RELATIONS = 2 * _WIDEST_NEIGHBOUR_FACTS + 3
-_REST, _NOTHING = 2 * _WIDEST_NEIGHBOUR_FACTS + 1, 2 * _WIDEST_NEIGHBOUR_FACTS + 2
-#: The same modulo the octave.
-_CLASSES = 14
-#: A third, roughly.
-_SEMITONES = 4
-#: How far around a cell the scale is listened for.
-_AROUND_STEP = 32
-#: Answers: intervals from the anchor and the rest; where there is no anchor, the symbol itself.
-N_ANSWERS = 2 * _WIDEST_NEIGHBOUR_FACTS + 2 + N_SYMBOLS
-
-#: How many values each fact has. The anchor is the pitch from which intervals are counted: what stands before the gap,
-#: or if that is no pitch after it, or else in another voice.
-N_NEIGHBOUR_VALUES = {
-    "voice": 4,
-    "anchor": 7,  # none, before, after, or the voice in which it stands
-    "after": _RELATIONS,  # what comes after the gap
-    "gap_before": len(_DISTANCES) + 2,  # steps back to the symbol before, in classes
-    "gap_after": len(_DISTANCES) + 2,
-    "beat": 4,  # step modulo 4
-    "height": -(-N_SYMBOLS // _SEMITONES),  # how high the anchor is, in thirds
-    "scale": 32,  # which neighbours of the anchor are heard more around here: see _scale
-    # What the other voices sing at this step, from the anchor, modulo the octave.
-    **dict.fromkeys(("soprano", "alto", "tenor", "bass"), _CLASSES),
-}
-
-
-def neighbour_viewpoints(
-    ids: Int[np.ndarray, "n_steps 4"], is_hidden: Bool[np.ndarray, "n_steps 4"]
-) -> tuple[dict[str, Int[np.ndarray, "n_steps 4"]], Int[np.ndarray, "n_steps 4"]]:
-    """Say of each hidden cell what can be seen around it.
-
-    Args:
-        ids: 0 for a rest, 1..46 for pitches; soprano, alto, tenor, bass. Those of hidden cells are not looked at.
-        is_hidden: True where a cell cannot be seen.
-
-    Returns:
-        The facts by name, each a whole number 0 up to ``N_VALUES[name]`` for every cell; and the anchor, the id from
-        which intervals are counted, -1 where there is none. They mean something for hidden cells only.
-
-    Example:
-        >>> ids = np.array([[37, 32, 29, 13], [37, 32, 29, 13], [39, 32, 27, 8]])
-        >>> is_hidden = np.zeros((3, 4), bool)
-        >>> is_hidden[1, 0] = True
-        >>> facts, anchor = neighbour_viewpoints(ids, is_hidden)
-        >>> int(anchor[1, 0]), int(facts["after"][1, 0]) - 46
-        (37, 2)
-        >>> [int(facts[name][1, 0]) for name in ("gap_before", "gap_after", "alto", "bass")]
-        [1, 1, 7, 0]
-
-    Chapter: 4b.
-    """
-    seen = np.where(is_hidden, _UNSEEN, ids)
-    before, gap_before = _nearest(seen, is_hidden)
-    after, gap_after = (each[::-1] for each in _nearest(seen[::-1], is_hidden[::-1]))
-    anchor, kind = _anchor(seen, before, after)
-    facts = {
-        "voice": np.tile(np.arange(4), (len(ids), 1)),
-        "anchor": kind,
-        "after": _relation(anchor, after),
-        "gap_before": _distance_class(gap_before),
-        "gap_after": _distance_class(gap_after),
-        "beat": np.tile((np.arange(len(ids)) % 4)[:, None], (1, 4)),
-        "height": anchor.clip(min=0) // _SEMITONES,
-        "scale": _scale_neighbour_facts(seen, anchor),
-    }
-    for voice, name in enumerate(("soprano", "alto", "tenor", "bass")):
-        facts[name] = _modulo_octave_neighbour_facts(_relation(anchor, np.tile(seen[:, voice, None], (1, 4))))
-    return facts, anchor
-
-
-def _nearest(seen: np.ndarray, is_hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the latest symbol of each voice that can be seen, and how many steps ago; -1 and 0 if there is none."""
-    step = np.arange(len(seen))[:, None]
-    latest = np.maximum.accumulate(np.where(is_hidden, -1, step), axis=0)
-    symbol = np.take_along_axis(seen, latest.clip(min=0), axis=0)
-    return np.where(latest < 0, _UNSEEN, symbol), np.where(latest < 0, 0, step - latest)
-
-
-def _anchor(seen: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pitch from which intervals are counted, and where it stands."""
-    anchor, kind = np.full(seen.shape, _UNSEEN), np.zeros(seen.shape, np.int64)
-    candidates = [(before, 1), (after, 2)]
-    candidates += [(np.tile(seen[:, voice, None], (1, 4)), 3 + voice) for voice in (0, 3, 1, 2)]
-    for symbol, number in candidates:
-        is_first = (anchor < 0) & (symbol > 0)
-        anchor, kind = np.where(is_first, symbol, anchor), np.where(is_first, number, kind)
-    return anchor, kind
-
-
-def _scale_neighbour_facts(seen: np.ndarray, anchor: np.ndarray) -> np.ndarray:
-    """Return what is heard around a cell, relative to its anchor, in any voice and octave: a stand-in for the key.
-
-    Four comparisons ask which is heard more often: the semitone or the tone above, the same below, the minor or the
-    major third above, the same below. The fifth bit asks whether the tritone is heard at all.
-    """
-    is_heard = (seen[..., None] > 0) & (seen[..., None] % 12 == np.arange(12))
-    total = np.vstack((np.zeros((1, 12), np.int64), is_heard.sum(axis=1).cumsum(axis=0)))
-    step = np.arange(len(seen))
-    start, stop = (step - _AROUND_STEP).clip(min=0), (step + _AROUND_STEP + 1).clip(max=len(seen))
-    count = total[stop] - total[start]
-    at = lambda interval: count[step[:, None], (anchor + interval) % 12]  # noqa: E731
-    bits = [at(1) > at(2), at(-1) > at(-2), at(3) > at(4), at(-4) > at(-3), at(6) > 0]
-    return np.where(anchor > 0, sum(bit.astype(np.int64) << place for place, bit in enumerate(bits)), 0)
-
-
-def _distance_class(gap: np.ndarray) -> np.ndarray:
-    """Return distances in classes, 0 for none."""
-    return np.where(gap > 0, np.searchsorted(_DISTANCES, gap) + 1, 0)
-
-
-def _relation(anchor: np.ndarray, symbol: np.ndarray) -> np.ndarray:
-    """Return the interval from the anchor to a symbol, as a number from 0; or that it is a rest, or not there."""
-    is_interval = (anchor > 0) & (symbol > 0)
-    return np.where(is_interval, symbol - anchor + _WIDEST_NEIGHBOUR_FACTS, np.where(symbol == 0, _REST, _NOTHING))
-
-
-def _modulo_octave_neighbour_facts(relation: np.ndarray) -> np.ndarray:
-    """Return a relation as 0..11 semitones above the octave, 12 for a rest and 13 for nothing."""
-    return np.where(relation >= _REST, relation - _REST + 12, (relation - _WIDEST_NEIGHBOUR_FACTS) % 12)
-
-
-def number_answers(ids: Int[np.ndarray, "*cells"], anchor: Int[np.ndarray, "*anchors"]) -> np.ndarray:
-    """Number symbols as seen from their anchors, so that transposed answers have one number.
-
-    Args:
-        ids: symbols, of a shape that goes with that of the anchors.
-        anchor: ids of the anchors, -1 where there is none.
-
-    Returns:
-        Whole numbers 0 up to ``N_ANSWERS``.
-
-    Chapter: 4b.
-    """
-    relation = _relation(anchor, ids)
-    return np.where((relation == _NOTHING) & (anchor < 0), _NOTHING + ids, relation)
-
-
-def find_situations(
-    facts: dict[str, Int[np.ndarray, "n_steps 4"]], is_hidden: Bool[np.ndarray, "n_steps 4"]
-) -> dict[str, Bool[np.ndarray, "n_steps 4"]]:
-    """Tell hidden cells apart by what can be seen of their own voice.
-
-    Args:
-        facts: from ``neighbour_viewpoints``.
-        is_hidden: True where a cell cannot be seen.
-
-    Returns:
-        True for the cells that are "near", a symbol of the voice at most two steps away; "far", one farther away;
-        "alone", none.
-
-    Chapter: 4b.
-    """
-    gaps = np.stack((facts["gap_before"], facts["gap_after"]))
-    is_near = ((gaps > 0) & (gaps <= 2)).any(axis=0)
-    is_seen = (gaps > 0).any(axis=0)
-    return {"near": is_hidden & is_near, "far": is_hidden & is_seen & ~is_near, "alone": is_hidden & ~is_seen}
-
-
-# --- NeighbourCounts: fill what is hidden by counting, from the nearest symbols that can be seen
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Facts from the general to the specific: the first answer knows the first fact, the next one two, and so on.
-
-    Attributes:
-        facts: names in ``N_VALUES``. With none, only how often each voice sings each symbol.
-        strength: how many sightings the shorter list's answer counts for, above 0. Cells of one note are sightings of
-            one thing, so it is larger where gaps are long.
-
-    Raises:
-        ValueError: an unknown fact, more facts than 64 bits can tell apart, or a strength that is not above 0.
-
-    Chapter: 4b.
-    """
-
-    facts: tuple[str, ...]
-    strength: float
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.facts if name not in N_NEIGHBOUR_VALUES]
-        if unknown:
-            raise ValueError(f"Facts must be among {', '.join(N_NEIGHBOUR_VALUES)}; found {unknown[0]!r}.")
-        n_contexts = math.prod(N_NEIGHBOUR_VALUES[name] for name in self.facts)
-        if n_contexts * N_ANSWERS >= 2**63:
-            raise ValueError(
-                f"All values of the facts together must be numbered in 64 bits; found {len(self.facts)} facts with "
-                f"{n_contexts:.1e} combinations. Leave some out."
-            )
-        if not self.strength > 0:
-            raise ValueError(f"strength must be above 0; found {self.strength}.")
-
-
-#: What counts in which situation: a symbol of the own voice is seen at most two steps away; farther away; not at all.
-#: Facts and strengths were chosen on the validation part of the rebuilt split.
+#: A chain for each situation, and its strength: a symbol of the own voice is seen at most two steps away; farther away;
+#: not at all. Cells of one note are sightings of one thing, so the strength is larger where gaps are long. Chosen on
+#: the validation part of the rebuilt split.
 CHAINS = {
-    "near": Chain(
+    "near": (
         (
             "anchor", "after", "gap_before", "gap_after", "beat", "scale", "bass", "tenor", "alto", "soprano", "voice",
         ),
         20.0,
     ),
-    "far": Chain(("anchor", "scale", "after", "bass", "voice", "gap_after"), 200.0),
-    "alone": Chain(("anchor", "voice", "bass", "alto", "tenor", "height", "scale"), 80.0),
+    "far": (("anchor", "scale", "after", "bass", "voice", "gap_after"), 200.0),
+    "alone": (("anchor", "voice", "bass", "alto", "tenor", "height", "scale"), 80.0),
 }  # fmt: skip
+
+
+def neighbour_viewpoints(ids: Ids, is_hidden: IsHidden) -> tuple[dict[str, Ids], Ids]:
+    """Describe every hidden cell by what is seen around it; return that and its anchor, -1 where there is none.
+
+    Example:
+        >>> ids = np.array([[37, 32, 29, 13], [37, 32, 29, 13], [39, 32, 27, 8]])
+        >>> is_hidden = np.zeros((3, 4), bool)
+        >>> is_hidden[1, 0] = True
+        >>> found, anchor = neighbour_viewpoints(ids, is_hidden)
+        >>> int(anchor[1, 0]), [int(found[name][1, 0]) for name in ("gap_before", "gap_after", "alto", "bass")]
+        (37, [1, 1, 7, 0])
+    """
+    seen, steps = np.where(is_hidden, -1, ids), np.arange(len(ids))
+    before, gap_before = _nearest(seen)
+    after, gap_after = (each[::-1] for each in _nearest(seen[::-1]))
+    beside = [np.tile(seen[:, voice, None], 4) for voice in range(4)]
+    anchor, kind = np.full(ids.shape, -1), np.zeros(ids.shape, np.int64)
+    for number, symbol in ((1, before), (2, after), (3, beside[0]), (6, beside[3]), (4, beside[1]), (5, beside[2])):
+        is_first = (anchor < 0) & (symbol > 0)
+        anchor, kind = np.where(is_first, symbol, anchor), np.where(is_first, number, kind)
+    total = np.vstack((np.zeros((1, 12), np.int64), _pitch_classes(seen).cumsum(axis=0)))
+    heard = total[(steps + 33).clip(max=len(ids))] - total[(steps - 32).clip(min=0)]  # up to two bars away
+    found = {
+        "voice": np.tile(np.arange(4), (len(ids), 1)),
+        "beat": np.tile((steps % 4)[:, None], 4),
+        "scale": _scale(heard, anchor, 0),
+        "anchor": kind,
+        "height": anchor.clip(min=0) // 4,
+        "after": _relation(anchor, after),
+        "gap_before": np.where(gap_before > 0, np.searchsorted(GAPS, gap_before) + 1, 0),
+        "gap_after": np.where(gap_after > 0, np.searchsorted(GAPS, gap_after) + 1, 0),
+    }
+    return found | {name: _modulo_octave(_relation(anchor, beside[voice])) for voice, name in enumerate(SATB)}, anchor
+
+
+def _nearest(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the latest symbol of each voice that is seen, and how many steps ago; -1 and 0 if there is none."""
+    step = np.arange(len(seen))[:, None]
+    latest = np.maximum.accumulate(np.where(seen < 0, -1, step), axis=0)
+    symbol = np.take_along_axis(seen, latest.clip(min=0), axis=0)
+    return np.where(latest < 0, -1, symbol), np.where(latest < 0, 0, step - latest)
+
+
+def _find_situations(viewpoints: dict[str, Ids], is_hidden: IsHidden) -> dict[str, IsHidden]:
+    """Tell hidden cells apart by what is seen of their own voice, by the names of ``CHAINS``."""
+    gaps = np.stack((viewpoints["gap_before"], viewpoints["gap_after"]))
+    is_near, is_seen = ((gaps > 0) & (gaps <= 2)).any(axis=0), (gaps > 0).any(axis=0)
+    return {"near": is_hidden & is_near, "far": is_hidden & is_seen & ~is_near, "alone": is_hidden & ~is_seen}
 
 
 class NeighbourCounts:
     """What stood in hidden cells, given the nearest symbols that could be seen.
 
     Args:
-        chorales: where to count; VoiceGrids or MIDI pitches.
+        chorales: where to count.
         hidden: bool (n_draws, n_steps, 4) for each chorale, True where a cell was hidden, such as from
             ``infilling.draw_hidden``. Those cells are counted, so hide as it will be asked.
-        chains: what is known in each of the three situations.
-
-    Raises:
-        ValueError: no chorales, hidden cells of another shape, or other situations.
-        TypeError: what is hidden is not True and False.
-
-    References:
-        The rule is that of ``counting.MusicalCounts``, after Conklin and Witten, "Multiple Viewpoint Systems for Music
-        Prediction" (1995).
-
-    Chapter: 4b.
     """
 
-    def __init__(
-        self,
-        chorales: Sequence[VoiceGrid | ArrayLike],
-        hidden: Sequence[ArrayLike],
-        chains: Mapping[str, Chain] = CHAINS,
-    ) -> None:
-        if set(chains) != set(CHAINS):
-            raise ValueError(f"Each of the situations {', '.join(CHAINS)} needs a chain; found {', '.join(chains)}.")
-        self.chains = {name: chains[name] for name in CHAINS}
+    def __init__(self, chorales: Chorales, hidden: Sequence[ArrayLike]) -> None:
         pieces = encode_chorales(chorales)
-        self.table = Unigram(chorales).table
-        seen = {name: [] for name in CHAINS}
+        self.table, seen = Unigram(chorales).table, {name: [] for name in CHAINS}
         for ids, draws in zip(pieces, check_hidden_cells(pieces, hidden), strict=True):
             for is_hidden in draws:
-                facts, anchor = neighbour_viewpoints(ids, is_hidden)
-                answers = number_answers(ids, anchor)
-                for name, chosen in find_situations(facts, is_hidden).items():
-                    seen[name].append((*_levels_neighbours(facts, self.chains[name].facts, chosen), answers[chosen]))
-        self.counts = {name: _count(parts, self.chains[name].strength) for name, parts in seen.items()}
+                found, anchor = neighbour_viewpoints(ids, is_hidden)
+                for name, is_in in _find_situations(found, is_hidden).items():
+                    seen[name].append((*_chain_levels(found, CHAINS[name][0], is_in), _outcome(anchor, ids)[is_in]))
+        self.counts = {}
+        for name, parts in seen.items():
+            *levels, outcomes = map(np.concatenate, zip(*parts, strict=True))
+            self.counts[name] = BackoffCounts(levels, outcomes, N_OUTCOMES, strength=CHAINS[name][1])
 
-    def cell_log_probs(
-        self, ids: Int[np.ndarray, "n_steps 4"], is_hidden: Bool[np.ndarray, "n_steps 4"]
-    ) -> Float[np.ndarray, "n_steps 4 47"]:
-        """Return the logarithm of the probability of every symbol at every cell.
+    def cell_log_probs(self, ids: Ids, is_hidden: IsHidden) -> Shares:
+        """Return the logarithm of the probability of every symbol at every hidden cell; their ids are not looked at.
 
-        Args:
-            ids: 0 for a rest, 1..46 for pitches. Those of hidden cells are not looked at.
-            is_hidden: True where a cell cannot be seen.
-
-        Returns:
-            Natural logarithms. For cells that can be seen, nothing but how often the voice sings each symbol.
+        Of cells that are seen it says nothing but how often the voice sings each symbol.
         """
-        facts, anchor = neighbour_viewpoints(ids, is_hidden)
+        found, anchor = neighbour_viewpoints(ids, is_hidden)
         shares = np.broadcast_to(self.table, (*ids.shape, N_SYMBOLS)).copy()
-        for name, chosen in find_situations(facts, is_hidden).items():
-            if self.counts[name] is None or not chosen.any():
-                continue
-            numbers = number_answers(np.arange(N_SYMBOLS), anchor[chosen][:, None])
-            prior = np.zeros((len(numbers), N_ANSWERS))
-            np.put_along_axis(prior, numbers, shares[chosen], axis=1)
-            answers = self.counts[name].probabilities(_levels_neighbours(facts, self.chains[name].facts, chosen), prior)
-            found = np.take_along_axis(answers, numbers, axis=1)
+        for name, is_in in _find_situations(found, is_hidden).items():
+            numbers = _outcome(anchor[is_in][:, None], np.arange(N_SYMBOLS))
+            prior = np.zeros((len(numbers), N_OUTCOMES))
+            np.put_along_axis(prior, numbers, shares[is_in], axis=1)
+            answer = self.counts[name].probabilities(_chain_levels(found, CHAINS[name][0], is_in), prior)
+            answer = np.take_along_axis(answer, numbers, axis=1)
             # Some intervals would leave the vocabulary: what was counted for them is shared among the rest.
-            shares[chosen] = found / found.sum(axis=1, keepdims=True)
+            shares[is_in] = answer / answer.sum(axis=1, keepdims=True)
         return np.log(shares)
-
-
-def _count(parts: Sequence[tuple[np.ndarray, ...]], strength: float) -> BackoffCounts | None:
-    """Count what was seen in one situation; None if nothing was."""
-    *levels, answers = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return BackoffCounts(levels, answers, N_ANSWERS, strength) if len(answers) else None
-
-
-def _levels_neighbours(facts: dict[str, np.ndarray], names: Sequence[str], chosen: np.ndarray) -> list[np.ndarray]:
-    """Return one number for the first fact, the first two, and so on, for the chosen cells."""
-    levels, number = [], np.zeros(int(chosen.sum()), np.int64)
-    for name in names:
-        number = number * N_NEIGHBOUR_VALUES[name] + facts[name][chosen]
-        levels.append(number)
-    return levels

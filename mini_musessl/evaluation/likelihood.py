@@ -1,13 +1,22 @@
-"""How surprising each token of whole pieces is to a network, whatever its context.
+"""Likelihood: how much probability a model gives to music that it has not seen.
 
-Every token is scored once. Where a piece is longer than the context, windows overlap, so that at least half a window of
-history stands before each token that is scored. Short windows are read together; padding never reaches a score, because
-no token sees what comes after it.
+Each token of whole pieces is scored once, from those before it; the loss is the mean of -ln p over all tokens of all
+pieces. Where a piece is longer than a network's context, windows overlap, so that about half a context of history
+stands before each token that is scored. Windows of like length are read together; padding stands after the music, so it
+never reaches a score.
 
-Chapter: 8b (the chorale benchmark).
+``nats_per_token`` scores any tokens by a network. ``evaluate_likelihood`` follows the protocol of the chorale
+benchmark, whose data and whose count of four tokens per step are those of Huang et al., "Music Transformer" (2019),
+section 4.1; it scores any model:
+
+* a MusicTransformer or a FrameTransformer over the 47 symbols of the benchmark, or a module like it, whose
+  ``forward(frames, first_step)`` gives logits (batch, n_steps, 4, 47);
+* an object with a method ``symbol_log_probs(ids)``, which turns ids 0..46 of the shape (n_steps, 4) into the natural
+  logarithms of the probabilities of all symbols, (n_steps, 4, 47);
+* an object with a method ``token_log_probs(ids)``, which says those of the symbols that came alone, (n_steps, 4).
+
+Chapter: 00 (first use), 2a (counting), 8b (the chorale benchmark).
 """
-
-from __future__ import annotations
 
 import inspect
 import math
@@ -19,257 +28,112 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
-from torch import Tensor
+from torch import Tensor, nn
 
-from mini_musessl import voices
-from mini_musessl.batches import cut_windows
-from mini_musessl.checks import check_rows, whole_number
+from mini_musessl.batches import side_by_side, windows_with_history
+from mini_musessl.checks import check_pieces, check_scores
 from mini_musessl.network.transformer import MusicTransformer
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS, encode_chorales
+from mini_musessl.voices import VoiceGrid
 
-# --- How surprising each token of whole pieces is to a network, whatever its context
+# --- What a network says of the tokens of whole pieces
 
 
 @dataclass(frozen=True)
 class TokenNats:
-    """What a model thought of each token of one piece.
+    """What a model thought of some tokens."""
 
-    Attributes:
-        nats: float64, minus the natural logarithm of the probability of each token.
-        is_first_choice: bool, the same shape: no other symbol was more probable.
-
-    Chapter: 8b.
-    """
-
-    nats: np.ndarray
-    is_first_choice: np.ndarray
+    nats: np.ndarray  # float64, minus the natural logarithm of the probability of each
+    is_first_choice: np.ndarray | None  # no other symbol was more probable; None for a model that does not say
 
     @classmethod
-    def join(cls, parts: Sequence[TokenNats]) -> TokenNats:
-        """Put the scores of following stretches one after the other."""
-        return cls(
-            np.concatenate([part.nats for part in parts]), np.concatenate([part.is_first_choice for part in parts])
-        )
+    def join(cls, parts: "Sequence[TokenNats]") -> "TokenNats":
+        """Put stretches one after the other."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("nats", "is_first_choice")))
 
-    def __getitem__(self, chosen: object) -> TokenNats:
-        """Return the scores of some tokens."""
+    def __getitem__(self, chosen: object) -> "TokenNats":
+        """Choose some tokens."""
         return TokenNats(self.nats[chosen], self.is_first_choice[chosen])
 
 
-def token_nats(model: MusicTransformer, pieces: Sequence[ArrayLike], n_windows: int = 32) -> list[np.ndarray]:
-    """Measure how surprising each token of whole pieces is to a model.
-
-    Each token is scored once. Where a piece is longer than the context, the windows overlap: about half a window of
-    history, never scored again, stands before each new window.
-
-    Args:
-        model: the model; put into evaluation mode.
-        pieces: token ids, one array a piece.
-        n_windows: windows the network reads at once; changes nothing but speed.
-
-    Returns:
-        float64 (n_tokens,) for each piece, in nats.
-
-    Raises:
-        ValueError: no pieces, or ids outside the vocabulary.
-
-    Chapter: 8b.
-    """
-    return [scores.nats for scores in score_tokens(model, pieces, n_windows)]
+def nats_of(logits: Float[Tensor, "*places vocabulary"], targets: Int[Tensor, "*places"]) -> TokenNats:
+    """Return what logits say of the symbols that came."""
+    log_probs = logits.float().log_softmax(dim=-1)
+    nats = -log_probs.gather(-1, targets[..., None])[..., 0]
+    is_first_choice = logits.argmax(dim=-1) == targets
+    return TokenNats(nats.double().cpu().numpy(), is_first_choice.cpu().numpy())
 
 
-def nats_per_token(model: MusicTransformer, pieces: Sequence[ArrayLike], n_windows: int = 32) -> float:
-    """Return the mean of ``token_nats`` over all tokens of all pieces.
+@torch.no_grad()
+def _score_pieces(
+    model: nn.Module, pieces: Sequence[np.ndarray], n_windows: int = 16, stride: int | None = None
+) -> list[TokenNats]:
+    """Let a network read whole pieces in windows with history.
 
     Args:
-        model: the model; put into evaluation mode.
-        pieces: token ids, one array a piece.
-        n_windows: windows the network reads at once; changes nothing but speed.
-
-    Returns:
-        Mean nats a token, each piece counting by its length.
-
-    Raises:
-        ValueError: no pieces, or ids outside the vocabulary.
-
-    Chapter: 00, 8b.
+        model: put into evaluation mode.
+        pieces: ids, (n_tokens,) for a network of tokens or (n_steps, n_voices) for one of frames.
+        n_windows: windows that are read at once; changes nothing but speed.
+        stride: new steps per window; half a context by default.
     """
-    return float(np.concatenate(token_nats(model, pieces, n_windows)).mean())
+    model.eval()
+    device = next(model.parameters()).device
+    length = model.config.context_length
+    cuts = [(p, *cut) for p, ids in enumerate(pieces) for cut in windows_with_history(len(ids), length, stride)]
+    cuts.sort(key=lambda cut: cut[1] - cut[3])  # the longest first; the windows of a piece keep their order
+    scored = [[] for _ in pieces]
+    for some in (cuts[at : at + n_windows] for at in range(0, len(cuts), n_windows)):
+        targets, _ = side_by_side([pieces[p][start:stop] for p, start, _, stop in some])
+        if targets.ndim == 2:  # a network of tokens reads what stands before each target
+            rows = [np.append(model.config.begin_id, pieces[p])[start:stop] for p, start, _, stop in some]
+            inputs = side_by_side(rows, fill=model.config.begin_id)[:1]
+        else:
+            inputs = (targets, np.array([start for _, start, _, _ in some]))
+        logits = model(*(torch.from_numpy(each).to(device) for each in inputs))
+        found = nats_of(logits, torch.from_numpy(targets).to(device))
+        check_scores(found.nats)
+        for row, (p, start, first, stop) in enumerate(some):
+            scored[p].append(found[row, first - start : stop - start])
+    return [TokenNats.join(parts) for parts in scored]
 
 
-def scoring_stride(context_length: int, stride_token: int) -> int:
-    """Return the distance of scoring windows: half a context or a little less, in whole cycles of the model.
-
-    Raises:
-        ValueError: the context holds less than one cycle of history and one of new tokens.
-
-    Example:
-        >>> scoring_stride(context_length=256, stride_token=64)
-        128
-
-    Chapter: 8b.
-    """
-    stride = context_length // 2 // stride_token * stride_token
-    if stride == 0:
-        raise ValueError(
-            "Whole pieces are scored in overlapping windows, so context_length must be at least twice the model's "
-            f"cycle of {stride_token} tokens; found {context_length}. Use a longer context or shorter cycle_lengths."
-        )
-    return stride
-
-
-def score_tokens(model: MusicTransformer, pieces: Sequence[ArrayLike], n_windows: int = 32) -> list[TokenNats]:
-    """Score every token of whole pieces by a network that reads one token after another.
-
-    Args:
-        model: the network; put into evaluation mode.
-        pieces: token ids, one row a piece.
-        n_windows: windows the network reads at once; changes nothing but speed.
-
-    Returns:
-        Scores of the shape (n_tokens,) for each piece.
-
-    Raises:
-        ValueError: no pieces, ids outside the vocabulary, or a network that sees what comes after.
-        FloatingPointError: the network's scores are not numbers.
-
-    Chapter: 8b.
-    """
-    whole_number("n_windows", n_windows, lowest=1)
+def _score_tokens(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[TokenNats]:
+    """Let a network of tokens read whole pieces, (n_tokens,) each, in windows that begin where its cycles do."""
     if not model.config.is_causal:
         raise ValueError(
             "Likelihood is the product of what a network says of each token from those before it; found "
             "is_causal=False, a network that sees those after it too. Use a causal one."
         )
-    arrays = check_rows(pieces, model.config.vocabulary_size)
-    context_length = model.config.context_length
-    stride = scoring_stride(context_length, model.config.stride_token)
-    windows = cut_windows(arrays, context_length, model.config.begin_id, stride)
-    n_read = (~windows.is_padding).sum(axis=1)
-    n_history = np.where(windows.start_token > 0, context_length - stride, 0)
-    scored: list[TokenNats] = [None] * len(n_read)
-    for rows in _batches(n_read, n_windows):
-        longest = n_read[rows].max()  # the others are padded no further than this one
-        together = _score_batch(
-            model, (windows.token_ids[rows, :longest],), torch.from_numpy(windows.targets[rows, :longest])
+    context_length, cycle = model.config.context_length, model.config.stride_token
+    stride = context_length // 2 // cycle * cycle
+    if stride == 0:
+        raise ValueError(
+            "Whole pieces are scored in overlapping windows, so context_length must be at least twice the model's "
+            f"cycle of {cycle} tokens; found {context_length}. Use a longer context or shorter cycle_lengths."
         )
-        for place, row in enumerate(rows):
-            scored[row] = together[place, n_history[row] : n_read[row]]
-    return [
-        TokenNats.join([scored[row] for row in np.flatnonzero(windows.piece_index == p)]) for p in range(len(arrays))
-    ]
+    return _score_pieces(model, check_pieces(pieces, model.config.vocabulary_size), n_windows=32, stride=stride)
 
 
-def score_frames(model: torch.nn.Module, pieces: Sequence[np.ndarray], n_windows: int = 16) -> list[TokenNats]:
-    """Score every token of whole pieces by a network that reads one step after another.
-
-    Args:
-        model: the network, a FrameTransformer or its like: ``forward(frames, first_step)`` gives logits (batch,
-            n_steps, n_voices, n_symbols). Put into evaluation mode.
-        pieces: token ids, one array (n_steps, n_voices) a piece, none empty.
-        n_windows: windows the network reads at once; changes nothing but speed.
-
-    Returns:
-        Scores of the shape (n_steps, n_voices) for each piece.
-
-    Raises:
-        FloatingPointError: the network's scores are not numbers.
-
-    Chapter: 5d, 8b.
-    """
-    whole_number("n_windows", n_windows, lowest=1)
-    cuts = [(p, *cut) for p, ids in enumerate(pieces) for cut in frame_windows(len(ids), model.config.context_length)]
-    n_read = np.array([stop - start for _, start, _, stop in cuts])
-    scored: list[TokenNats] = [None] * len(cuts)
-    for rows in _batches(n_read, n_windows):
-        shape = (len(rows), n_read[rows].max(), pieces[0].shape[1])
-        frames = np.zeros(shape, np.int64)
-        for place, row in enumerate(rows):
-            piece, start, _, stop = cuts[row]
-            frames[place, : stop - start] = pieces[piece][start:stop]
-        first_step = np.array([cuts[row][1] for row in rows])
-        together = _score_batch(model, (frames, first_step), torch.from_numpy(frames))
-        for place, row in enumerate(rows):
-            _, start, first_scored, stop = cuts[row]
-            scored[row] = together[place, first_scored - start : stop - start]
-    return [
-        TokenNats.join([scores for scores, cut in zip(scored, cuts, strict=True) if cut[0] == p])
-        for p in range(len(pieces))
-    ]
+def token_nats(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[Float[np.ndarray, " n_tokens"]]:
+    """Return how surprising each token of whole pieces is to a model, in nats; pieces are rows of token ids."""
+    return [scores.nats for scores in _score_tokens(model, pieces)]
 
 
-def frame_windows(n_steps: int, context_length: int) -> list[tuple[int, int, int]]:
-    """Cut a piece into windows: each as ``(start, first step scored, stop)``, at least half a context of history.
-
-    Args:
-        n_steps: length of the piece.
-        context_length: most steps that the network reads at once.
-
-    Raises:
-        ValueError: the context is too short for a step and its history.
-
-    Example:
-        >>> frame_windows(100, 128)
-        [(0, 0, 100)]
-        >>> frame_windows(20, 8)
-        [(0, 0, 8), (4, 8, 12), (8, 12, 16), (12, 16, 20)]
-        >>> frame_windows(9, 8)
-        [(0, 0, 8), (4, 8, 9)]
-
-    Chapter: 5d, 8b.
-    """
-    if n_steps <= context_length:
-        return [(0, 0, n_steps)]
-    if context_length < 2:
-        raise ValueError(f"Windows with history need a context of at least 2 steps; found {context_length}.")
-    # Where the windows stand must not depend on where the piece ends, or its length would show in the scores.
-    firsts = range(context_length, n_steps, context_length // 2)
-    n_history = context_length - context_length // 2
-    later = [(first - n_history, first, min(first + context_length // 2, n_steps)) for first in firsts]
-    return [(0, 0, context_length), *later]
+def nats_per_token(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> float:
+    """Return the mean of ``token_nats`` over all tokens of all pieces, so that each piece counts by its length."""
+    return float(np.concatenate(token_nats(model, pieces)).mean())
 
 
-def _batches(n_read: np.ndarray, n_windows: int) -> list[np.ndarray]:
-    """Put windows of like length together, the longest first."""
-    order = np.argsort(-n_read, kind="stable")
-    return [order[i : i + n_windows] for i in range(0, len(order), n_windows)]
-
-
-@torch.no_grad()
-def _score_batch(model: torch.nn.Module, inputs: tuple[np.ndarray, ...], targets: Tensor) -> TokenNats:
-    """Ask the network for all probabilities of a batch and keep what concerns the targets."""
-    model.eval()
-    device = next(model.parameters()).device
-    logits = model(*(torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in inputs)).float()
-    chosen = logits.log_softmax(dim=-1).gather(-1, targets.to(device)[..., None])[..., 0]
-    is_first_choice = logits.argmax(dim=-1) == targets.to(device)
-    nats = -chosen.cpu().double().numpy()
-    if np.isnan(nats).any():
-        raise FloatingPointError(
-            "The scores of a network must be finite numbers; found some that are not. Did training diverge? Train "
-            "again with a smaller learning_rate."
-        )
-    return TokenNats(nats, is_first_choice.cpu().numpy())
-
-
-# --- Likelihood: how much probability a model gives to music that it has not seen
+# --- The chorale benchmark
 
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """How much probability a model gave to some pieces.
+    """How much probability a model gave to some pieces; lower nats are better."""
 
-    Attributes:
-        nats: float64 (n_steps, 4) for each piece, of every token.
-        is_change: bool (n_steps, 4) for each piece: the voice sang something else a step before. False at step 0.
-        is_first_choice: the same shapes: the token was the model's likeliest; None for a model that does not say.
-
-    Chapter: 8b.
-    """
-
-    nats: tuple[Float[np.ndarray, "_ 4"], ...]
-    is_change: tuple[Bool[np.ndarray, "_ 4"], ...]
-    is_first_choice: tuple[Bool[np.ndarray, "_ 4"], ...] | None = None
+    nats: tuple[Float[np.ndarray, "_ 4"], ...]  # of every token of each piece
+    is_change: tuple[Bool[np.ndarray, "_ 4"], ...]  # the voice sang something else a step before; False at step 0
+    is_first_choice: tuple[Bool[np.ndarray, "_ 4"], ...] | None = None  # None for a model that does not say
 
     @cached_property
     def piece_tokens(self) -> Int[np.ndarray, " n_pieces"]:
@@ -278,7 +142,7 @@ class Likelihood:
 
     @cached_property
     def piece_nats(self) -> Float[np.ndarray, " n_pieces"]:
-        """Nats a token of each piece."""
+        """Nats per token of each piece."""
         return np.array([each.mean() for each in self.nats])
 
     @property
@@ -293,22 +157,22 @@ class Likelihood:
 
     @property
     def nats_per_frame(self) -> float:
-        """Nats a step, all four voices together."""
+        """Nats per step, all four voices together."""
         return 4 * self.nats_per_token
 
     @property
     def bits_per_quarter(self) -> float:
-        """Bits a quarter note of music, which is four steps: the length of the shortest code."""
+        """Bits per quarter note of music, which is four steps: the length of the shortest code."""
         return TOKENS.steps_per_quarter * self.nats_per_frame / math.log(2)
 
     @property
     def voice_nats(self) -> Float[np.ndarray, " 4"]:
-        """Nats a token of soprano, alto, tenor and bass."""
+        """Nats per token of soprano, alto, tenor and bass."""
         return np.concatenate(self.nats).mean(axis=0)
 
     @property
     def mean_of_piece_means(self) -> float:
-        """Nats a token where each piece counts alike, long or short."""
+        """Nats per token where each piece counts alike, long or short."""
         return float(self.piece_nats.mean())
 
     @property
@@ -326,92 +190,98 @@ class Likelihood:
         return float(nats[np.concatenate(self.is_change)].sum() / nats.sum())
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The difference of two models on the same pieces, in nats a token, with its range.
-
-    Attributes:
-        difference: first minus second; below 0 the first is better.
-        low: lower end of the 95 % bootstrap range over pieces.
-        high: upper end.
-
-    Chapter: 8b.
-    """
-
-    difference: float
-    low: float
-    high: float
-
-
-def token_log_probs(model: object, grid: voices.VoiceGrid | ArrayLike) -> Float[np.ndarray, "n_steps 4"]:
+def token_log_probs(model: object, piece: VoiceGrid | ArrayLike) -> Float[np.ndarray, "n_steps 4"]:
     """Return the natural logarithm of the probability that a model gives to each token of one piece.
 
     Args:
-        model: a MusicTransformer or FrameTransformer over the 47 symbols of the benchmark, or any object with a method
-            ``token_log_probs(ids)`` that turns ids 0..46 of the shape (n_steps, 4) into logarithms of that shape.
-        grid: the whole piece; a VoiceGrid of four voices, or MIDI pitches (n_steps, 4) with -1 for a rest.
-
-    Returns:
-        float64, in the order soprano, alto, tenor, bass.
-
-    Raises:
-        ValueError: pitches outside 36..81, another shape or grid, a network of another vocabulary or one that sees
-            what comes after, or answers of the model that are no logarithms of probabilities.
-        TypeError: a model of another kind.
-        FloatingPointError: the scores of a network are not numbers.
-
-    Chapter: 2a, 8b.
+        model: one of those that the module lists.
+        piece: the whole of it, a VoiceGrid or MIDI pitches (n_steps, 4) with -1 for a rest.
     """
-    (scores,) = _score(model, encode_chorales([grid]))
-    return -scores.nats
+    return -_score(model, encode_chorales([piece]))[0].nats
 
 
-def evaluate_likelihood(model: object, pieces: Sequence[voices.VoiceGrid | ArrayLike]) -> Likelihood:
+def evaluate_likelihood(model: object, pieces: Sequence[VoiceGrid | ArrayLike]) -> Likelihood:
     """Measure how much probability a model gives to whole pieces, by the protocol of the chorale benchmark.
 
     Args:
-        model: as for ``token_log_probs``. An object whose method ``symbol_log_probs(ids)`` gives the logarithms of all
-            symbols, (n_steps, 4, 47), is asked through that, and its accuracy is known too.
-        pieces: as for ``token_log_probs``, at least one.
-
-    Returns:
-        Every token's nats and their means.
-
-    Raises:
-        ValueError: no pieces, and as for ``token_log_probs``.
-        TypeError: a model of another kind.
-        FloatingPointError: as for ``token_log_probs``.
-
-    References:
-        The data and the count of four tokens a step are those of Huang et al., "Music Transformer" (2019), section 4.1.
-
-    Chapter: 2a, 8b.
+        model: one of those that the module lists.
+        pieces: at least one; VoiceGrids, or MIDI pitches (n_steps, 4) with -1 for a rest.
     """
     ids = encode_chorales(pieces)
     scored = _score(model, ids)
     is_change = tuple(np.vstack((np.zeros((1, 4), bool), each[1:] != each[:-1])) for each in ids)
-    choices = tuple(scores.is_first_choice for scores in scored)
-    is_known = all(choice is not None for choice in choices)
-    return Likelihood(tuple(scores.nats for scores in scored), is_change, choices if is_known else None)
+    is_known = scored[0].is_first_choice is not None
+    choices = tuple(scores.is_first_choice for scores in scored) if is_known else None
+    return Likelihood(tuple(scores.nats for scores in scored), is_change, choices)
+
+
+@torch.no_grad()
+def _score(model: object, ids: list[Int[np.ndarray, "_ 4"]]) -> list[TokenNats]:
+    """Ask a model of any kind what it thinks of every token."""
+    if isinstance(model, nn.Module):
+        model.eval()
+    size = getattr(getattr(model, "config", None), "vocabulary_size", N_SYMBOLS)
+    if size != N_SYMBOLS:
+        raise ValueError(
+            f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81; this network has {size}. Measure a "
+            "MusicTransformer over other tokens with nats_per_token."
+        )
+    if isinstance(model, MusicTransformer):
+        scored = _score_tokens(model, [each.ravel() for each in ids])
+        return [TokenNats(each.nats.reshape(-1, 4), each.is_first_choice.reshape(-1, 4)) for each in scored]
+    if isinstance(model, nn.Module) and "first_step" in inspect.signature(model.forward).parameters:
+        return _score_pieces(model, ids)
+    if hasattr(model, "symbol_log_probs"):
+        return [_ask_symbols(model, each) for each in ids]
+    if hasattr(model, "token_log_probs"):
+        return [TokenNats(-_log_probs(model, "token_log_probs", each, each.shape), None) for each in ids]
+    raise TypeError(
+        "A model must be a MusicTransformer, a FrameTransformer, or have a method token_log_probs(ids); found "
+        f"{type(model).__name__}. For a class, make an object of it first."
+    )
+
+
+def _ask_symbols(model: object, ids: np.ndarray) -> TokenNats:
+    """Ask a model for the probabilities of all symbols."""
+    answer = _log_probs(model, "symbol_log_probs", ids, (*ids.shape, N_SYMBOLS))
+    nats = -np.take_along_axis(answer, ids[..., None], axis=-1)[..., 0]
+    return TokenNats(nats, answer.argmax(axis=-1) == ids)
+
+
+def _log_probs(model: object, method: str, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Ask a model through its own method, and refuse an answer that cannot be logarithms of probabilities."""
+    log_probs = np.asarray(getattr(model, method)(ids), np.float64)
+    if log_probs.shape != shape:
+        raise ValueError(f"{method} must answer with one number per token, shape {shape}; found {log_probs.shape}.")
+    if not (log_probs <= 1e-6).all():
+        raise ValueError(
+            f"{method} must answer with logarithms of probabilities, 0 or below; found {log_probs.max()}. Are these "
+            "probabilities, nats with the sign turned, or results of a model that diverged?"
+        )
+    return log_probs
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference of two models on the same pieces, in nats per token."""
+
+    difference: float  # first minus second; below 0 the first is better
+    low: float  # lower end of the 95 % bootstrap range over pieces
+    high: float
 
 
 def compare(first: Likelihood, second: Likelihood, generator: np.random.Generator, n_draws: int = 10_000) -> Comparison:
     """Compare two models on the same pieces by a paired bootstrap.
 
     Pieces are drawn with replacement, as many as there are, and each draw gives the difference of both models on those
-    same pieces: what makes a piece hard for both cancels.
+    same pieces: what makes a piece hard for both cancels. Efron and Tibshirani, "An Introduction to the Bootstrap"
+    (1993), the percentile interval.
 
     Args:
-        first: result of one model.
+        first: result of one model; an ``Infilling`` goes too.
         second: result of the other, on the same pieces in the same order.
         generator: source of chance.
         n_draws: how often to draw.
-
-    Returns:
-        The difference, and the range that holds the middle 95 % of the draws.
-
-    Raises:
-        ValueError: the pieces differ.
 
     Example:
         >>> nats = [np.full((8, 4), level) for level in (0.5, 0.7)]
@@ -420,11 +290,6 @@ def compare(first: Likelihood, second: Likelihood, generator: np.random.Generato
         >>> found = compare(one, two, np.random.default_rng(0))
         >>> round(found.low, 3), round(found.difference, 3), round(found.high, 3)
         (0.1, 0.1, 0.1)
-
-    References:
-        Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), the percentile interval.
-
-    Chapter: 3c, 8b.
     """
     n_tokens = first.piece_tokens
     if not np.array_equal(n_tokens, second.piece_tokens):
@@ -437,54 +302,3 @@ def compare(first: Likelihood, second: Likelihood, generator: np.random.Generato
     means = differences[drawn].sum(axis=1) / n_tokens[drawn].sum(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
     return Comparison(float(differences.sum() / n_tokens.sum()), float(low), float(high))
-
-
-def _score(model: object, ids: list[np.ndarray]) -> list[TokenNats]:
-    """Ask a model of any kind for the scores of all pieces."""
-    size = getattr(getattr(model, "config", None), "vocabulary_size", N_SYMBOLS)
-    if size != N_SYMBOLS:
-        raise ValueError(
-            f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81; this network has {size}. Measure a "
-            "MusicTransformer over other tokens with nats_per_token."
-        )
-    if isinstance(model, MusicTransformer):
-        scored = score_tokens(model, [each.reshape(-1) for each in ids])
-        return [TokenNats(each.nats.reshape(-1, 4), each.is_first_choice.reshape(-1, 4)) for each in scored]
-    if _reads_frames(model):
-        return score_frames(model, ids)
-    if not hasattr(model, "token_log_probs"):
-        raise TypeError(
-            "A model must be a MusicTransformer, a FrameTransformer, or have a method token_log_probs(ids); found "
-            f"{type(model).__name__}. For a class, make an object of it first."
-        )
-    return [_ask(model, each) for each in ids]
-
-
-def _reads_frames(model: object) -> bool:
-    """Return whether a model is a network over steps: its ``forward`` takes frames and the index of the first."""
-    return isinstance(model, torch.nn.Module) and "first_step" in inspect.signature(model.forward).parameters
-
-
-@torch.no_grad()
-def _ask(model: object, ids: np.ndarray) -> TokenNats:
-    """Ask a model through its own methods, and check what it says."""
-    if isinstance(model, torch.nn.Module):
-        model.eval()
-    if not hasattr(model, "symbol_log_probs"):
-        return TokenNats(-_check_answer(model.token_log_probs(ids), ids.shape, "token_log_probs"), None)
-    answer = _check_answer(model.symbol_log_probs(ids), (*ids.shape, N_SYMBOLS), "symbol_log_probs")
-    chosen = np.take_along_axis(answer, ids[..., None], axis=-1)[..., 0]
-    return TokenNats(-chosen, answer.argmax(axis=-1) == ids)
-
-
-def _check_answer(answer: ArrayLike, shape: tuple[int, ...], method: str) -> np.ndarray:
-    """Return a model's answer as float64, or refuse one that cannot be logarithms of probabilities."""
-    log_probs = np.asarray(answer, np.float64)
-    if log_probs.shape != shape:
-        raise ValueError(f"{method} must answer with one number a token, shape {shape}; found {log_probs.shape}.")
-    if not (log_probs <= 1e-6).all():
-        raise ValueError(
-            f"{method} must answer with logarithms of probabilities, 0 or below; found {log_probs.max()}. Are these "
-            "probabilities, nats with the sign turned, or results of a model that diverged?"
-        )
-    return log_probs

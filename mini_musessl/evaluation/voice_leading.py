@@ -11,8 +11,6 @@ Conventions:
 Chapter: 00 (first use), 9c (judging).
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np
@@ -44,8 +42,6 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
     References:
         Equal to music21's ``VoiceLeadingQuartet.parallelFifth`` where its spelling of the two notes is a fifth. A fifth
         that goes to a twelfth in contrary motion is counted by music21 and not here.
-
-    Chapter: 00, 9c.
     """
     if not 0 <= interval < 12:
         raise ValueError(f"An interval must be 0..11 semitones modulo the octave; found {interval}. A fifth is 7.")
@@ -62,23 +58,14 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
 
 
 def crossings(grid: VoiceGrid) -> np.ndarray:
-    """Return for each step whether some voice sounds above the voice written over it, bool (n_steps,).
-
-    Chapter: 00, 9c.
-    """
+    """Return for each step whether some voice sounds above the voice written over it, bool (n_steps,)."""
     pitch = np.where(grid.pitch == REST, np.nan, grid.pitch)
     is_crossed = [pitch[:, lower] > pitch[:, upper] for upper, lower in combinations(range(grid.n_voices), 2)]
     return np.any(is_crossed, axis=0) if is_crossed else np.zeros(grid.n_steps, bool)
 
 
 def out_of_range(grid: VoiceGrid) -> np.ndarray:
-    """Return for each cell whether it lies outside the range of its voice, bool (n_steps, 4); rests never do.
-
-    Raises:
-        ValueError: the grid does not have the four voices of a chorale.
-
-    Chapter: 00, 9c.
-    """
+    """Return for each cell whether it lies outside the range of its voice, bool (n_steps, 4); rests never do."""
     if grid.n_voices != len(SATB):
         raise ValueError(
             f"Voice ranges are known for soprano, alto, tenor and bass; this grid has {grid.n_voices} voices."

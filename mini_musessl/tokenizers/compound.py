@@ -1,9 +1,11 @@
 """Compound words: one word of several fields for each note.
 
+References:
+    Hsiao et al. 2021 (Compound Word Transformer), for words; Zeng et al. 2021 (MusicBERT, OctupleMIDI), for one word
+    per note. Departures: bars are counted from the word before (there: from the start), tempo is left out.
+
 Chapter: 3b (tokens).
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mini_musessl import checks, music
-from mini_musessl.tokenizers import base as barlines
-from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, Bars, BarTokenizer, Vocabulary
+from mini_musessl.tokenizers.base import (
+    DEFAULT_VELOCITY,
+    Bars,
+    BarTokenizer,
+    Vocabulary,
+    bars_from_marks,
+    bars_of_piece,
+    full_lengths,
+    last_before,
+    last_end,
+)
 
 # Words of one bar are written in this order: what opens it, its notes, where it is cut short, where the music ends.
 _OPENING, _NOTE, _CUT, _END = range(4)
@@ -21,10 +32,10 @@ _OPENING, _NOTE, _CUT, _END = range(4)
 
 @dataclass(frozen=True)
 class CompoundWords(BarTokenizer):
-    """One word a note: how many bars after the word before, position, pitch, duration, velocity, part, meter.
+    """One word per note: how many bars after the word before, position, pitch, duration, velocity, part, meter.
 
-    A word is a row of ids, one a field; velocity, part and meter are fields only if there is a choice. "bar 0" stays in
-    the bar, "bar 1" begins the next; the bars skipped over have the meter of the word before.
+    A word is a row of ids, one per field; velocity, part and meter are fields only if there is a choice. "bar 0" stays
+    in the bar, "bar 1" begins the next; the bars skipped over have the meter of the word before.
 
     A word with "pitch none" is a mark, not a note: with "bar 0" as the first word its position says how far into a bar
     the music begins (an upbeat); as the last word of a bar, where that bar is cut short; as the last word of all, where
@@ -33,9 +44,6 @@ class CompoundWords(BarTokenizer):
     ``decode`` makes music of any words whose fields are in their columns: a word with "bar 0" at the very start begins
     inside a bar; a position beyond the bar runs into the next; a bar takes the meter of its first word.
 
-    Attributes:
-        max_bars: how many bars one word can pass.
-
     Example:
         >>> piece = music.Piece(music.make_notes([0, 20], [4, 2], [60, 64]), steps_per_quarter=4)
         >>> compound = CompoundWords(steps_per_quarter=4, n_velocities=0)
@@ -43,15 +51,9 @@ class CompoundWords(BarTokenizer):
         ...     print(", ".join(compound.vocabulary.tokens(word)))
         bar 1, position 0, pitch 60, duration 4
         bar 1, position 4, pitch 64, duration 2
-
-    References:
-        Hsiao et al. 2021 (Compound Word Transformer), for words; Zeng et al. 2021 (MusicBERT, OctupleMIDI), for one
-        word a note. Departures: bars are counted from the word before (there: from the start), tempo is left out.
-
-    Chapter: 3b.
     """
 
-    max_bars: int = 16
+    max_bars: int = 16  # how many bars one word can pass
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,7 +61,7 @@ class CompoundWords(BarTokenizer):
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """One family a field, in the order of the columns."""
+        """One family per field, in the order of the columns."""
         bar = ("bar", range(self.max_bars + 1))
         pitch = ("pitch", ("none", *range(self.lowest_pitch, self.highest_pitch + 1)))
         rest = self._families("duration", "velocity", "part", "meter")
@@ -71,26 +73,14 @@ class CompoundWords(BarTokenizer):
         return self.vocabulary.names
 
     def encode(self, piece: music.Piece) -> np.ndarray:
-        """Turn a piece into words.
-
-        Args:
-            piece: notes on any grid; every pitch and part in the vocabulary. A piece of no steps has no words.
-
-        Returns:
-            int32 (n_words, n_fields).
-
-        Raises:
-            TypeError: the music is not a ``Piece``.
-            ValueError: a pitch or a part outside the vocabulary.
-        """
+        """Turn a piece into words, int32 (n_words, n_fields); a piece of no steps has none."""
         piece = self._prepare(piece)
         if piece.n_steps == 0:
             return np.zeros((0, len(self.fields)), np.int32)
         notes = piece.notes
-        note_end = int((notes["onset_step"] + notes["duration_step"]).max(initial=0))
-        end_step = np.array([piece.n_steps] if piece.n_steps > note_end else [], np.int64)
+        end_step = np.array([piece.n_steps] if piece.n_steps > last_end(notes) else [], np.int64)
         last_step = int(np.concatenate([notes["onset_step"], end_step]).max())
-        bars = barlines.bars_of_piece(piece, self.meters, last_step)
+        bars = bars_of_piece(piece, self.meters, last_step)
         note_bar, note_position = bars.locate(notes["onset_step"])
         end_bar, end_position = bars.locate(end_step)
         opening = self._openings(bars, note_bar)
@@ -112,24 +102,11 @@ class CompoundWords(BarTokenizer):
         return (words + self._first_ids).astype(np.int32)
 
     def decode(self, ids: ArrayLike) -> music.Piece:
-        """Turn words into a piece.
-
-        Args:
-            ids: (n_words, n_fields); each column holds ids of its field.
-
-        Returns:
-            Piece on the grid of this tokenizer, with its parts, at 120 quarters a minute.
-
-        Raises:
-            TypeError: the ids are not whole numbers.
-            ValueError: the shape is another, an id is outside the vocabulary or in another field's column.
-        """
+        """Turn words (n_words, n_fields), each column of its field, into a piece."""
         words = dict(zip(self.fields, self._check_words(ids).T, strict=True))
-        n_words = len(words["bar"])
-        if n_words == 0:
-            return music.Piece(
-                music.make_notes([], [], []), self.steps_per_quarter, self._plain_meters, parts=self.parts
-            )
+        if not len(words["bar"]):
+            plain = (music.Meter(0, *self.meters[0]),)
+            return music.Piece(music.make_notes([], [], []), self.steps_per_quarter, plain, parts=self.parts)
         is_note = words["pitch"] > 0
         bar, bars = self._decode_bars(words, is_note)
         step = np.maximum(bars.line_step[bar] + words["position"], 0)
@@ -139,19 +116,13 @@ class CompoundWords(BarTokenizer):
         notes["pitch"] = words["pitch"][is_note] - 1 + self.lowest_pitch
         notes["velocity"] = self.velocities[words["velocity"][is_note]] if self.n_velocities else DEFAULT_VELOCITY
         notes["part"] = words["part"][is_note] if len(self.parts) > 1 else 0
-        note_end = int((notes["onset_step"] + notes["duration_step"]).max(initial=0))
         return music.Piece(
             notes=music.sort_notes(notes),
             steps_per_quarter=self.steps_per_quarter,
             meters=bars.to_meters(self.meters),
             parts=self.parts,
-            n_steps=max(note_end, 0 if is_note[-1] else int(step[-1])),
+            n_steps=max(last_end(notes), 0 if is_note[-1] else int(step[-1])),
         )
-
-    @property
-    def _plain_meters(self) -> tuple[music.Meter, ...]:
-        """Meters of a piece about which nothing is known."""
-        return (music.Meter(0, *self.meters[0]),)
 
     @cached_property
     def _first_ids(self) -> np.ndarray:
@@ -173,17 +144,14 @@ class CompoundWords(BarTokenizer):
             "part": notes["part"],
         }
         if self.n_velocities:
-            values["velocity"] = self._velocity_index(notes["velocity"])
+            values["velocity"] = self.nearest_velocity[notes["velocity"]]
         return values
 
     def _with_jumps(self, words: np.ndarray, begins_inside: bool) -> np.ndarray:
         """Turn bar numbers into bars passed, with words in between where one word can't pass them all."""
         jump = np.diff(words[:, 0], prepend=0 if begins_inside else -1)
         n_between = np.maximum(-(-jump // self.max_bars) - 1, 0)
-        words = words.copy()
         words[:, 0] = jump - n_between * self.max_bars
-        if not n_between.any():
-            return words
         # A word in between passes as many bars as it can, in the meter of the word before, and marks nothing else.
         between = np.zeros((int(n_between.sum()), words.shape[1]), words.dtype)
         between[:, 0] = self.max_bars
@@ -200,22 +168,21 @@ class CompoundWords(BarTokenizer):
                 f"Words must have shape (n_words, {len(self.fields)}), one column for each of "
                 f"{', '.join(self.fields)}; found {array.shape}. Decode one piece of a batch at a time."
             )
-        values = self.vocabulary.check(array).astype(np.int64) - self._first_ids
-        sizes = [len(values_of_field) for _, values_of_field in self.vocabulary.families]
+        values = self.vocabulary.check(array) - self._first_ids
+        sizes = [len(of_field) for _, of_field in self.vocabulary.families]
         is_elsewhere = (values < 0) | (values >= sizes)
         if is_elsewhere.any():
             word, column = np.argwhere(is_elsewhere)[0]
-            field = self.vocabulary.slice_of(self.fields[column])
             raise ValueError(
-                f"Column {column} must hold ids of field {self.fields[column]!r}, {field.start}..{field.stop - 1}; "
-                f"found {array[word, column]} ({self.vocabulary.token(array[word, column])}) at word {word}. "
-                "Are the columns in the order of the fields?"
+                f"Column {column} must hold ids of the field {self.fields[column]!r}; found "
+                f"{self.vocabulary.token(array[word, column])!r} at word {word}. Are the columns in the order of the "
+                "fields?"
             )
         return values
 
     def _decode_bars(self, words: dict[str, np.ndarray], is_note: np.ndarray) -> tuple[np.ndarray, Bars]:
         """Return the bar of each word, and all bars, those skipped over too."""
-        full = barlines.full_lengths(self.meters, self.steps_per_quarter)
+        full = full_lengths(self.meters, self.steps_per_quarter)
         begins_inside = words["bar"][0] == 0
         bar = np.cumsum(words["bar"]) - (0 if begins_inside else 1)
         opens = np.flatnonzero(np.diff(bar, prepend=-1))
@@ -226,11 +193,11 @@ class CompoundWords(BarTokenizer):
         meter = np.zeros(len(named), np.int64)
         if "meter" in words:
             meter[bar[opens]] = words["meter"][opens]
-            latest = barlines.last_before(named)
+            latest = last_before(named)
             meter = np.where(latest >= 0, meter[latest], 0)
         ends = last[:-1][~is_note[last[:-1]]]
         ends = ends[ends > 0] if begins_inside else ends
         end_position = np.zeros(len(named), np.int64)
         end_position[bar[ends]] = words["position"][ends]
         phase = int(words["position"][0]) % int(full[meter[0]]) if begins_inside else 0
-        return bar, barlines.bars_from_marks(phase, meter, end_position, full)
+        return bar, bars_from_marks(phase, meter, end_position, full)

@@ -1,9 +1,11 @@
 """MIDI-like tokens: note on, note off, and shifts of time between them.
 
+References:
+    Oore et al. 2018 (This Time with Feeling: Learning Expressive Musical Performance). Departures: time is in steps of
+    the musical grid (there: multiples of 10 ms), and part tokens are ours.
+
 Chapter: 3b (tokens).
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mini_musessl import checks, music
-from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, PieceTokenizer, Vocabulary, check_row, last_before
+from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, PieceTokenizer, Vocabulary, last_before
 
 
 @dataclass(frozen=True)
@@ -26,29 +28,25 @@ class MidiLike(PieceTokenizer):
     ``decode`` makes music of any ids: a note ends at the next event of its pitch in its part, whether that ends the
     note or strikes it again, or else at the end of the music; a note that would last no time is left out, and a note
     off without a sounding note says nothing. Before any velocity token the velocity is 64, before any part token the
-    part is 0. So notes of one pitch and part that overlap come back cut.
-
-    Attributes:
-        max_shift_quarter: longest single shift of time.
+    part is 0. So notes of one pitch and part that overlap come back cut. Meter and tempo are 4/4 and 120.
 
     Example:
         >>> piece = music.Piece(music.make_notes([0, 4], [4, 2], [60, 64]), steps_per_quarter=4)
         >>> midi_like = MidiLike(steps_per_quarter=4, n_velocities=0)
         >>> midi_like.vocabulary.tokens(midi_like.encode(piece))
         ['note_on 60', 'time_shift 4', 'note_off 60', 'note_on 64', 'time_shift 2', 'note_off 64']
-
-    References:
-        Oore et al. 2018 (This Time with Feeling: Learning Expressive Musical Performance). Departures: time is in
-        steps of the musical grid (there: multiples of 10 ms), and part tokens are ours.
-
-    Chapter: 3b.
     """
 
-    max_shift_quarter: int = 4
+    max_shift_quarter: int = 4  # longest single shift of time
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.whole_number("max_shift_quarter", self.max_shift_quarter, 1, advice="4 is the default.")
+
+    @property
+    def _max_shift_step(self) -> int:
+        """Longest single shift, in steps."""
+        return self.max_shift_quarter * self.steps_per_quarter
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -59,22 +57,14 @@ class MidiLike(PieceTokenizer):
         return Vocabulary((*families, *self._families("velocity", "part")))
 
     def encode(self, piece: music.Piece) -> np.ndarray:
-        """Turn a piece into tokens.
-
-        Args:
-            piece: notes on any grid; every pitch and part in the vocabulary.
-
-        Returns:
-            int32 (n_tokens,).
-
-        Raises:
-            TypeError: the music is not a ``Piece``.
-            ValueError: a pitch or a part outside the vocabulary.
-        """
+        """Turn a piece into tokens, int32 (n_tokens,)."""
         piece = self._prepare(piece)
         step, is_on, part, pitch, velocity = _events(piece.notes)
         before = np.stack(
-            [self._changes("part", part, np.ones(len(part), bool)), self._changes("velocity", velocity, is_on)]
+            [
+                self._changes("part", part, np.ones(len(part), bool)),
+                self._changes("velocity", self.nearest_velocity[velocity], is_on),
+            ]
         )
         n_before = (before >= 0).sum(axis=0)
         wait = np.diff(step, prepend=0, append=piece.n_steps)
@@ -82,11 +72,10 @@ class MidiLike(PieceTokenizer):
         # Each event owns a run of tokens: its shifts, then what changes, then the event. The last run is shifts alone.
         end = np.cumsum(n_shifts + np.append(n_before + 1, 0))
         start = np.append(0, end[:-1])
-        longest = self._first("time_shift") + self._max_shift_step - 1
-        ids = np.full(int(end[-1]), longest, np.int32)
-        has_shift = n_shifts > 0
-        rest = wait - (n_shifts - 1) * self._max_shift_step
-        ids[(start + n_shifts - 1)[has_shift]] = (self._first("time_shift") + rest - 1)[has_shift]
+        shift = self._first("time_shift") - 1  # and the length of the shift
+        ids = np.full(int(end[-1]), shift + self._max_shift_step, np.int32)
+        last_shift = (start + n_shifts - 1)[n_shifts > 0]
+        ids[last_shift] = (shift + wait - (n_shifts - 1) * self._max_shift_step)[n_shifts > 0]
         event = end[:-1] - 1
         for tokens, place in zip(before, (event - n_before, event - 1), strict=True):
             ids[place[tokens >= 0]] = tokens[tokens >= 0]
@@ -94,19 +83,8 @@ class MidiLike(PieceTokenizer):
         return ids
 
     def decode(self, ids: ArrayLike) -> music.Piece:
-        """Turn tokens into a piece.
-
-        Args:
-            ids: (n_tokens,), whole numbers of the vocabulary in any order.
-
-        Returns:
-            Piece on the grid of this tokenizer, with its parts, in 4/4 at 120 quarters a minute.
-
-        Raises:
-            TypeError: the ids are not whole numbers.
-            ValueError: the ids are not one row, or one is outside the vocabulary.
-        """
-        ids = check_row(ids, self.vocabulary)
+        """Turn ids (n_tokens,), in any order, into a piece."""
+        ids = self.vocabulary.check_row(ids)
         family = self.vocabulary.family_of(ids)
         step = np.cumsum(np.where(family == "time_shift", ids - self._first("time_shift") + 1, 0))
         n_steps = int(step[-1]) if len(ids) else 0
@@ -121,33 +99,22 @@ class MidiLike(PieceTokenizer):
         notes = music.make_notes(step[at], end - step[at], pitch, velocity[at], part[at])
         return music.Piece(notes, self.steps_per_quarter, parts=self.parts, n_steps=n_steps)
 
-    @property
-    def _max_shift_step(self) -> int:
-        """Longest single shift, in steps."""
-        return self.max_shift_quarter * self.steps_per_quarter
-
-    def _first(self, name: str) -> int:
-        """Return the first id of a family."""
-        return self.vocabulary.slice_of(name).start
-
     def _changes(self, name: str, value: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Return the token of each event that counts and whose value differs from the one before it; -1 elsewhere."""
         tokens = np.full(len(value), -1)
-        if name not in self.vocabulary.names:
-            return tokens
-        index = np.flatnonzero(counts)
-        values = self._velocity_index(value[index]) if name == "velocity" else value[index]
-        is_new = np.append(True, values[1:] != values[:-1])[: len(values)]
-        tokens[index[is_new]] = self._first(name) + values[is_new]
+        if name in self.vocabulary.names:
+            index = np.flatnonzero(counts)
+            is_new = np.append(True, np.diff(value[index]) != 0)[: len(index)]
+            tokens[index[is_new]] = self._first(name) + value[index[is_new]]
         return tokens
 
     def _latest(self, ids: np.ndarray, family: np.ndarray, name: str, values: np.ndarray, default: int) -> np.ndarray:
         """Return for each token the value of the latest token of a family, or the default before the first."""
-        if name not in self.vocabulary.names:
-            return np.full(len(ids), default)
         last = last_before(family == name)
-        index = np.where(last >= 0, ids[last] - self._first(name), 0)
-        return np.where(last >= 0, values[index], default)
+        known = values[ids[last[last >= 0]] - self._first(name)]
+        latest = np.full(len(ids), default)
+        latest[last >= 0] = known
+        return latest
 
 
 def _events(notes: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -157,14 +124,14 @@ def _events(notes: np.ndarray) -> tuple[np.ndarray, ...]:
     step = np.concatenate([end, notes["onset_step"]])
     part, pitch, velocity = (np.tile(notes[name].astype(np.int64), 2) for name in ("part", "pitch", "velocity"))
     n_parts = int(part.max(initial=0)) + 1
-    order = np.argsort(((step * 2 + is_on) * n_parts + part) * 128 + pitch, kind="stable")
+    order = np.argsort(((step * 2 + is_on) * n_parts + part) * 128 + pitch, kind="stable")  # faster than lexsort
     return step[order], is_on[order], part[order], pitch[order], velocity[order]
 
 
 def _next_of_its_kind(kind: np.ndarray, step: np.ndarray, n_steps: int) -> np.ndarray:
     """Return for each event the step of the next event of the same kind, or the end of the music."""
     order = np.argsort(kind, kind="stable")
-    is_followed = np.append(kind[order][1:] == kind[order][:-1], False)[: len(kind)]
-    following = np.empty_like(step)
-    following[order] = np.where(is_followed, np.append(step[order][1:], 0)[: len(kind)], n_steps)
+    following = np.full_like(step, n_steps)
+    is_followed = kind[order][1:] == kind[order][:-1]
+    following[order[:-1][is_followed]] = step[order[1:][is_followed]]
     return following

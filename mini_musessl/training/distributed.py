@@ -7,8 +7,6 @@ weights then change alike, so they never need to be sent. Only the first process
 Chapter: 6a.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 from collections.abc import Callable
@@ -20,17 +18,10 @@ from torch import Tensor, distributed, nn
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that train together; alone by default.
+    """The processes that train together; alone by default."""
 
-    Attributes:
-        rank: number of this process, from 0.
-        count: how many there are.
-
-    Chapter: 6a.
-    """
-
-    rank: int = 0
-    count: int = 1
+    rank: int = 0  # number of this process
+    count: int = 1  # how many there are
 
     @property
     def is_first(self) -> bool:
@@ -38,19 +29,11 @@ class Processes:
         return self.rank == 0
 
     def share(self, n_batches: int) -> range:
-        """Return the numbers of the batches that this process learns from.
-
-        Args:
-            n_batches: batches of an update, a multiple of the number of processes.
-        """
+        """Return the numbers of the batches that this process learns from."""
         return range(self.rank, n_batches, self.count)
 
     def sum(self, number: float) -> float:
-        """Return the sum of a number over all processes.
-
-        Args:
-            number: what this process has.
-        """
+        """Return the sum of a number over all processes."""
         if self.count == 1:
             return number
         total = torch.tensor([number], dtype=torch.float64)
@@ -58,11 +41,7 @@ class Processes:
         return total.item()
 
     def sum_tensors(self, tensors: list[Tensor]) -> None:
-        """Replace tensors by their sums over all processes, in one message.
-
-        Args:
-            tensors: of the same shapes in every process, on one device.
-        """
+        """Replace tensors by their sums over all processes, in one message."""
         if self.count > 1:
             flat = torch.cat([tensor.flatten() for tensor in tensors])
             distributed.all_reduce(flat)
@@ -70,44 +49,32 @@ class Processes:
             torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
 
     def ask_first(self, question: Callable[[], float]) -> float:
-        """Let the first process answer a question, and tell all.
-
-        Args:
-            question: called in the first process alone.
-        """
-        answer = question() if self.is_first else 0.0
-        return self.sum(answer)
+        """Let the first process answer a question, and tell all."""
+        return self.sum(question() if self.is_first else 0.0)
 
     def copy_first(self, model: nn.Module) -> None:
-        """Give every process the weights of the first.
-
-        Args:
-            model: has the same form in all.
-        """
+        """Give every process the weights of the first."""
         if self.count > 1:
             for weight in model.parameters():
                 distributed.broadcast(weight.data, 0)
 
+    def check_same_update(self, update: int) -> None:
+        """Refuse processes that would go on from different updates."""
+        if self.sum(update) != update * self.count:
+            raise ValueError(
+                f"All processes must begin at the same update; number {self.rank} would begin at {update}. Let them "
+                "see the same folder."
+            )
+
 
 def join_processes(n_batches: int, device: torch.device) -> Processes:
-    """Meet the other processes that torchrun started; alone without torchrun.
-
-    Args:
-        n_batches: batches of an update.
-        device: where this process computes; each takes the GPU of its own number.
-
-    Raises:
-        ValueError: the batches of an update can't be divided among the processes, or the environment names several
-            processes and not how they meet.
-
-    Chapter: 6a.
-    """
+    """Meet the other processes that torchrun started, to share so many batches per update; alone without torchrun."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return Processes()
     if n_batches % count:
         raise ValueError(
-            f"n_batches must be a multiple of the number of processes, {count}, so that each has as many batches an "
+            f"n_batches must be a multiple of the number of processes, {count}, so that each has as many batches per "
             f"update; found {n_batches}. Change n_batches, or start as many processes as divide it."
         )
     if device.type == "cuda":

@@ -4,44 +4,34 @@ The file is safetensors: the weights, their average, the best ones and the optim
 history and counters as JSON in its header. Nothing random needs to be kept: dropout is seeded by the number of the
 update, and the batches are drawn again from the start and passed over.
 
+What is called ``run`` here is a ``training.loop.Run``.
+
 Chapter: 6a.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mini_musessl.training.checkpoints import read_tensors, write_tensors
-from mini_musessl.training.loop import History, TrainingConfig, TrainingState
+from mini_musessl.training.checkpoints import read_tensors, weights_digest, write_tensors
 
 FORMAT = "mini_musessl training 1"
 FILE_NAME = "state.safetensors"
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each weight
 
 
 class RunFolder:
-    """The folder of one run.
+    """The folder of one run, which has not begun yet: another run is recognised by its settings and first weights."""
 
-    Args:
-        folder: where the state is kept; made if it is not there.
-        config: of the run.
-        model: with its first weights, by which another start is recognised.
-
-    Raises:
-        OSError: the folder cannot be made.
-
-    Chapter: 6a.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str], config: TrainingConfig, model: nn.Module) -> None:
+    def __init__(self, folder: str | os.PathLike[str], run: Any) -> None:
         self.path = Path(folder) / FILE_NAME
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,66 +40,60 @@ class RunFolder:
                 f"The state of a run needs a folder; {folder} cannot be made one ({error.strerror or error}). Choose "
                 "another."
             ) from None
-        model_config = getattr(model, "config", None)
-        described = {"class": type(model).__name__} | (asdict(model_config) if is_dataclass(model_config) else {})
-        # Through JSON, which has no tuples: what is compared later comes from there.
-        self.run = json.loads(json.dumps({"config": asdict(config), "model": described}))
-        self.first_weights = _digest(model.state_dict())
+        run.advice = f"No state is kept in {folder} yet."
+        config = getattr(run.model, "config", None)
+        model = {"class": type(run.model).__name__} | (asdict(config) if is_dataclass(config) else {})
+        about = {"config": asdict(run.config), "model": model, "first_weights": weights_digest(run.model.state_dict())}
+        self.about = json.loads(json.dumps(about))  # JSON has no tuples: what is compared later comes from there
 
     def has_state(self) -> bool:
         """Return whether a run was begun here."""
         return self.path.is_file()
 
-    def save(self, state: TrainingState, batch: Any) -> None:
-        """Write the state; the file holds the old state or all of the new one.
+    def save(self, run: Any, latest_batch: Any) -> None:
+        """Write the state of a run between two updates; the file holds the old state or all of the new one."""
+        counters = {"update": run.update, "n_targets": run.n_targets, "seconds": run.seconds()}
+        about = {"format": FORMAT, "latest_batch": batch_digest(latest_batch), "history": asdict(run.history)}
+        if run.processes.is_first:
+            write_tensors(self.path, _tensors_of(run), self.about | about | counters)
+        run.advice = f"The state after update {run.update} is kept in {self.path}."
 
-        Args:
-            state: between two updates.
-            batch: the latest one, by which other data are recognised.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        about = self.run | {
-            "format": FORMAT,
-            "first_weights": self.first_weights,
-            "latest_batch": batch_digest(batch),
-            "history": asdict(state.history),
-            "update": state.update,
-            "n_targets": state.n_targets,
-            "seconds": state.seconds(),
-        }
-        write_tensors(self.path, _tensors_of(state), about)
-
-    def load(self, state: TrainingState) -> str:
-        """Read the state of the run into a fresh one.
-
-        Args:
-            state: of the same model and config, before any update.
-
-        Returns:
-            The digest of the latest batch, for ``batch_digest``.
-
-        Raises:
-            ValueError: the file is damaged, or of another model or config.
-        """
+    def go_on(self, run: Any, batches: Iterator[Any]) -> None:
+        """Take up the kept state, and pass over the batches that it had drawn."""
         about, tensors = read_tensors(self.path)
+        self._check_same_run(about)
+        try:
+            n_updates, drawn = about["update"], [None]
+            if not 0 <= n_updates <= run.config.n_updates:
+                raise ValueError(f"update {n_updates} of {run.config.n_updates}")
+            _set_tensors(run, tensors)
+            run.history = type(run.history)(**about["history"])
+            run.n_targets, run.began_sec = about["n_targets"], run.began_sec - about["seconds"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The state of a run must fit its model and config; {self.path} does not ({error}). Remove it to begin "
+                "anew, or choose another folder."
+            ) from None
+        for run.update in range(n_updates):
+            drawn = run.draw(batches)
+        run.update = n_updates
+        if batch_digest(drawn[-1]) != about["latest_batch"]:
+            raise ValueError(
+                f"A run goes on only with the batches with which it began; the one of {self.path} drew another batch "
+                f"for update {n_updates}. Draw from the same pieces with the same seed, or choose another folder."
+            )
+        run.advice = f"The state after update {n_updates} is kept in {self.path}."
+        run.report(f"update {n_updates:5d}   going on from {self.path}")
+
+    def _check_same_run(self, about: dict[str, Any]) -> None:
+        """Refuse to go on with other settings, naming what differs."""
         if about.get("format") != FORMAT:
             raise ValueError(
                 f"A folder of training must hold a state of the format {FORMAT!r}; {self.path} says "
                 f"{about.get('format')!r}. Choose another folder."
             )
-        self._check_same_run(about)
-        _set_tensors(state, tensors)
-        state.history = History(**about["history"])
-        state.update, state.n_targets = about["update"], about["n_targets"]
-        state.started_sec -= about["seconds"]
-        return about["latest_batch"]
-
-    def _check_same_run(self, about: dict[str, Any]) -> None:
-        """Refuse to go on with other settings, naming what differs."""
         for part in ("model", "config"):
-            now, then = self.run[part], about[part]
+            now, then = self.about[part], about[part]
             names = [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
             if names:
                 there = ", ".join(f"{name}={then.get(name)}" for name in names)
@@ -118,7 +102,7 @@ class RunFolder:
                     f"A run goes on only with the model and config with which it began; {self.path} was begun with "
                     f"{there}, and now it is {here}. Give the same, or choose another folder."
                 )
-        if about["first_weights"] != self.first_weights:
+        if about["first_weights"] != self.about["first_weights"]:
             raise ValueError(
                 f"A run goes on only with the model with which it began; the one of {self.path} began with other "
                 "weights. Make the model anew from the same seed, or choose another folder."
@@ -126,12 +110,9 @@ class RunFolder:
 
 
 def batch_digest(batch: Any) -> str:
-    """Return a short name for a batch: equal batches have equal names.
+    """Return a short name for a batch, a dataclass of arrays: equal batches have equal names.
 
-    Args:
-        batch: a dataclass of arrays, such as ``windows.Batch``; the name of anything else is empty.
-
-    Chapter: 6a.
+    The name of anything else is empty.
     """
     if not is_dataclass(batch):
         return ""
@@ -141,47 +122,36 @@ def batch_digest(batch: Any) -> str:
     return sha.hexdigest()[:20]
 
 
-def _digest(weights: dict[str, Tensor]) -> str:
-    """Return a short name for weights."""
-    sha = hashlib.sha256()
-    for name, weight in weights.items():
-        sha.update(f"{name} {tuple(weight.shape)} ".encode() + weight.detach().cpu().numpy().tobytes())
-    return sha.hexdigest()[:20]
-
-
-def _tensors_of(state: TrainingState) -> dict[str, Tensor]:
-    """Return all numbers of a state under one name each."""
-    names = [name for name, _ in state.model.named_parameters()]
-    found = {f"weights/{name}": weight for name, weight in state.model.state_dict().items()}
-    if state.average is not None:
-        found |= {f"average/{name}": weight for name, weight in zip(names, state.average.weights, strict=True)}
-    if state.best:
-        found |= {f"best/{name}": weight for name, weight in zip(names, state.best, strict=True)}
-    for name, weight in state.model.named_parameters():
-        found |= {f"moments/{kind}/{name}": value for kind, value in state.optimizer.state.get(weight, {}).items()}
-    if state.recent:
-        found["recent"] = torch.stack(state.recent)
+def _tensors_of(run: Any) -> dict[str, Tensor]:
+    """Return all numbers of a run under one name each."""
+    names = [name for name, _ in run.model.named_parameters()]
+    found = {f"weights/{name}": weight for name, weight in run.model.state_dict().items()}
+    if run.average is not None:
+        found |= {f"average/{name}": weight for name, weight in zip(names, run.average.weights, strict=True)}
+    if run.best:
+        found |= {f"best/{name}": weight for name, weight in zip(names, run.best, strict=True)}
+    for name, weight in run.model.named_parameters():
+        found |= {f"moments/{kind}/{name}": value for kind, value in run.optimizer.state.get(weight, {}).items()}
+    if run.recent:
+        found["recent"] = torch.stack(run.recent)
     return found
 
 
-def _set_tensors(state: TrainingState, tensors: dict[str, Tensor]) -> None:
+def _set_tensors(run: Any, tensors: dict[str, Tensor]) -> None:
     """Put what ``_tensors_of`` returned back into its places."""
-    device = next(state.model.parameters()).device
-    tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
-    prefix = "weights/"
-    state.model.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-    names = [name for name, _ in state.model.named_parameters()]
-    if state.average is not None:
-        state.average.weights = [tensors[f"average/{name}"] for name in names]
-    state.best = [tensors[f"best/{name}"] for name in names if f"best/{name}" in tensors]
-    for name, weight in state.model.named_parameters():
-        moments = {key.split("/")[1]: tensor for key, tensor in tensors.items() if _is_moment_of(key, name)}
-        if moments:
-            state.optimizer.state[weight] = moments
-    state.recent = list(tensors["recent"]) if "recent" in tensors else []
-
-
-def _is_moment_of(key: str, name: str) -> bool:
-    """Return whether a tensor of the file is one of the optimizer's about a weight."""
-    kind, _, rest = key.partition("/")
-    return kind == "moments" and rest.partition("/")[2] == name
+    tensors, weights = {name: tensor.to(run.device) for name, tensor in tensors.items()}, run.model.state_dict()
+    for key, tensor in tensors.items():
+        kind, _, name = key.rpartition("/")
+        wanted = torch.Size() if kind == "moments/step" else weights[name].shape if kind else tensor.shape
+        if tensor.shape != wanted:  # AdamW does not look, and would write beyond the end of its moments
+            raise ValueError(f"{key} has the shape {tuple(tensor.shape)}, and {tuple(wanted)} is needed")
+    run.model.load_state_dict({name: tensors[f"weights/{name}"] for name in weights})
+    names = [name for name, _ in run.model.named_parameters()]
+    if run.average is not None:
+        run.average.weights = [tensors[f"average/{name}"] for name in names]
+    if f"best/{names[0]}" in tensors:
+        run.best = [tensors[f"best/{name}"] for name in names]
+    for name, weight in run.model.named_parameters():
+        if f"moments/step/{name}" in tensors:
+            run.optimizer.state[weight] = {kind: tensors[f"moments/{kind}/{name}"] for kind in MOMENTS}
+    run.recent = list(tensors.get("recent", ()))

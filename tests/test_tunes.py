@@ -1,6 +1,4 @@
-"""Tests of folk tunes: ABC notation by hand and against music21, collections, refusals."""
-
-from __future__ import annotations
+"""Tests of mini_musessl.tunes: ABC notation by hand and against music21, collections, refusals."""
 
 import os
 import re
@@ -11,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl import music, tunes
-from mini_musessl.corpora import music21_corpus_folder
+from mini_musessl.corpora import music21_files
 from mini_musessl.tunes import read_abc, split_tunes
 
 
@@ -19,13 +17,6 @@ from mini_musessl.tunes import read_abc, split_tunes
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("MUSESSL_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def one_file(monkeypatch):
-    """Only the first file of a collection: enough to see how collections are kept."""
-    first = {name: tunes._files(music21_corpus_folder() / name)[:1] for name in tunes.TUNE_COLLECTIONS}
-    monkeypatch.setattr(tunes, "_files", lambda folder: first[folder.name])
 
 
 def notes(body, key="C", meter="4/4"):
@@ -178,7 +169,7 @@ def check_plain_tunes_against_music21(collection, every):
     n_compared = 0
     texts = [
         text
-        for path in tunes._files(music21_corpus_folder() / collection)
+        for path in music21_files(collection, ".abc")
         for text in split_tunes(path.read_bytes().decode("utf-8", "replace"))
     ]
     for text in texts[::every]:
@@ -208,7 +199,19 @@ def test_all_plain_tunes_equal_music21s_parse():
     assert sum(n_compared) > 1000
 
 
-def test_the_default_collection_is_melodies_with_titles(one_file):
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A file of two tunes and one that is refused, in place of every collection."""
+    path = tmp_path / "book.abc"
+    path.write_text("X:1\nT:Scale\nK:C\nCDEF|\nX:2\nT:Chords\nK:C\n[CEG]|\nX:3\nT:Air\nM:3/4\nQ:1/4=90\nK:G\nG|ABc|")
+    monkeypatch.setattr(tunes, "music21_files", lambda folder, ending: [path])
+    return path
+
+
+def test_the_default_collection_is_melodies_with_titles(monkeypatch):
+    # Only its first file: enough to see what comes.
+    first = music21_files("airdsAirs", ".abc")[:1]
+    monkeypatch.setattr(tunes, "music21_files", lambda folder, ending: first)
     loaded = tunes.load_tunes()
     assert len(loaded) > 150
     assert loaded[0].title == "The Ranting Highlandman."
@@ -222,42 +225,25 @@ def test_the_default_collection_is_melodies_with_titles(one_file):
         assert (piece.notes["onset_step"][1:] >= end[:-1]).all()
 
 
-def test_the_cache_returns_the_same_tunes(one_file, own_cache, monkeypatch):
-    first = tunes.load_tunes("oneills1850")
-    assert len(list(own_cache.iterdir())) == 1
-    monkeypatch.setattr(tunes, "_read_collection", lambda folder: pytest.fail("the cache was not read"))
-    assert tunes.load_tunes("oneills1850") == first
+def test_the_cache_returns_the_same_tunes_and_is_made_again_where_it_is_damaged(book, own_cache, monkeypatch):
+    first = tunes.load_tunes()
+    assert [tune.title for tune in first] == ["Scale", "Air"]
+    (path,) = own_cache.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    assert tunes.load_tunes() == first
+    monkeypatch.setattr(tunes, "_read_collection", lambda paths: pytest.fail("the cache was not read"))
+    assert tunes.load_tunes() == first
 
 
 @pytest.mark.parametrize("change", ["time of the file", "reader"])
-def test_the_cache_asks_for_everything_that_decides_the_result(own_cache, tmp_path, monkeypatch, change):
-    path = tmp_path / "book.abc"
-    path.write_text("X:1\nT:Scale\nK:C\nCDEF|", encoding="utf-8")
-    monkeypatch.setattr(tunes, "_files", lambda folder: [path])
+def test_the_cache_asks_for_everything_that_decides_the_result(book, own_cache, monkeypatch, change):
     tunes.load_tunes()
     if change == "time of the file":
-        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
+        os.utime(book, ns=(0, book.stat().st_mtime_ns + 1_000_000))
     else:
         monkeypatch.setattr(tunes, "READER_VERSION", tunes.READER_VERSION + 1)
     tunes.load_tunes()
     assert len(list(own_cache.iterdir())) == 2
-
-
-def test_a_damaged_cache_file_is_made_again(one_file, own_cache):
-    first = tunes.load_tunes("oneills1850")
-    (path,) = own_cache.iterdir()
-    path.write_bytes(path.read_bytes()[:-100])
-    assert tunes.load_tunes("oneills1850") == first
-    assert tunes.cache_files.read_arrays(path, tunes._ARRAYS) is not None
-
-
-def test_tunes_left_out_are_named_with_their_reason(one_file):
-    left_out = tunes.tunes_left_out()
-    texts = split_tunes(tunes._files(music21_corpus_folder() / "airdsAirs")[0].read_text(encoding="utf-8"))
-    assert len(left_out) + len(tunes.load_tunes()) == len(texts)
-    for tune in left_out:
-        with pytest.raises(ValueError, match=re.escape(tune.reason)):
-            read_abc(texts[tune.index])
 
 
 def test_an_unknown_collection_is_refused_and_the_known_ones_named():

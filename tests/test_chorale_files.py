@@ -1,0 +1,136 @@
+"""Tests of the fast reader of chorales: equal to music21, and measures by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mini_musessl import chorale_files, corpora, voices
+
+# Where music21 counts bars otherwise: it takes a short or long measure after a repeat for a bar with an upbeat's
+# padding (4.8, 48.3, 261, 276), counts on in measures of several bars (119.9, 324), and gives no padding to the
+# upbeat that opens a new meter (304).
+COUNTED_OTHERWISE = {"bwv4.8", "bwv48.3", "bwv119.9", "bwv261", "bwv276", "bwv304", "bwv324"}
+# A volta, grace notes, thirty-seconds, five parts, a change of meter.
+ODD = ("bwv8.6", "bwv299", "bwv432", "bwv227.3", "bwv171.6")
+
+
+def read_with_music21(path):
+    """Return pitch, onsets, fermatas and bar positions as music21's own parser, tie stripper and expander give them."""
+    import music21
+
+    score = music21.converter.parse(path, forceSource=True).expandRepeats()
+    names = [(part.partName or "").strip().lower() for part in score.parts]
+    parts = [score.parts[next(i for i, n in enumerate(names) if n.startswith(voice))] for voice in voices.SATB]
+    n_steps = max(math.ceil(part.highestTime * 4) for part in parts)
+    pitch = np.full((n_steps, 4), voices.REST)
+    is_onset = np.zeros((n_steps, 4), bool)
+    is_fermata = np.zeros(n_steps, bool)
+    for column, part in enumerate(parts):
+        for note in part.stripTies().flatten().notes:
+            first, stop = math.ceil(note.offset * 4), math.ceil((note.offset + note.quarterLength) * 4)
+            if first < stop:
+                pitch[first:stop, column] = note.pitch.midi
+                is_onset[first, column] = True
+        # stripTies drops a fermata that stands on a later note of a tie, so look at the notes as written.
+        number = np.where(pitch[:, column] == voices.REST, -1, is_onset[:, column].cumsum())
+        marked = [
+            number[math.ceil(note.offset * 4)]
+            for note in part.flatten().notes
+            if any(isinstance(mark, music21.expressions.Fermata) for mark in note.expressions)
+        ]
+        is_fermata |= np.isin(number, marked)
+    position = np.full(n_steps, -1)
+    for measure in parts[0].getElementsByClass("Measure"):
+        start, length = round(measure.offset * 4), round(measure.duration.quarterLength * 4)
+        position[start : start + length] = round(measure.paddingLeft * 4) + np.arange(length)
+    return pitch, is_onset, is_fermata, position
+
+
+def check_against_music21(path):
+    written = chorale_files.read_chorale(path.read_bytes(), path.stem)
+    if written is None:
+        return 0
+    grid = chorale_files.expand(written)
+    pitch, is_onset, is_fermata, position = read_with_music21(path)
+    np.testing.assert_array_equal(grid.pitch, pitch, err_msg=grid.name)
+    np.testing.assert_array_equal(grid.is_onset, is_onset, err_msg=grid.name)
+    np.testing.assert_array_equal(grid.is_fermata, is_fermata, err_msg=grid.name)
+    if grid.name not in COUNTED_OTHERWISE:
+        np.testing.assert_array_equal(grid.bar_position_step, position, err_msg=grid.name)
+    return 1
+
+
+def test_twenty_chorales_equal_music21s_own_parse():
+    paths = corpora._chorale_files()
+    chosen = {*paths[::26], *(path for path in paths if path.stem in ODD)}
+    assert sum(map(check_against_music21, sorted(chosen))) >= 20
+
+
+@pytest.mark.slow
+def test_every_chorale_equals_music21s_own_parse():
+    assert sum(map(check_against_music21, corpora._chorale_files())) >= 408
+
+
+def measure(*notes, extra=""):
+    """Return a measure of notes written as (step, octave, duration in sixteenths)."""
+    written = "".join(
+        f"<note><pitch><step>{step}</step><octave>{octave}</octave></pitch><duration>{duration}</duration></note>"
+        for step, octave, duration in notes
+    )
+    return f"<measure>{extra}{written}</measure>"
+
+
+def score(*measures, names=("Soprano", "Alto", "Tenor", "Bass")):
+    """Return a MusicXML score whose parts all hold the same measures."""
+    head = "<attributes><divisions>4</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+    body = "".join(measures).replace(">", ">" + head, 1)
+    parts = "".join(f'<part id="P{i}">{body}</part>' for i in range(len(names)))
+    listed = "".join(f'<score-part id="P{i}"><part-name>{n}</part-name></score-part>' for i, n in enumerate(names))
+    return f"<score-partwise><part-list>{listed}</part-list>{parts}</score-partwise>".encode()
+
+
+BACK = '<barline><repeat direction="backward"/></barline>'
+FORTH = '<barline><repeat direction="forward"/></barline>'
+
+
+def test_a_bar_split_by_a_repeat_is_counted_through():
+    bars = [measure(("C", 4, 4)), measure(("D", 4, 12), extra=BACK), measure(("E", 4, 4)), measure(("F", 4, 16))]
+    grid = chorale_files.expand(chorale_files.read_chorale(score(*bars)))
+    # upbeat at 12, bar at 0..11, again, then the rest of the split bar at 12..15, then a bar
+    assert grid.bar_position_step.tolist() == [*range(12, 16), *range(12)] * 2 + [*range(12, 16), *range(16)]
+    assert (grid.pitch[::4, 0] - 60).tolist() == [0, 2, 2, 2, 0, 2, 2, 2, 4, 5, 5, 5, 5]
+
+
+def test_a_forward_repeat_says_from_where():
+    bars = [measure(("C", 4, 16)), measure(("D", 4, 16), extra=FORTH), measure(("E", 4, 16), extra=BACK)]
+    grid = chorale_files.expand(chorale_files.read_chorale(score(*bars)))
+    assert (grid.pitch[::16, 0] - 60).tolist() == [0, 2, 4, 2, 4]
+    assert grid.is_onset[::16, 0].all()
+
+
+def test_notes_off_the_grid_are_sampled_and_said_to_be():
+    bars = [measure(("C", 4, 2), ("D", 4, 14))]
+    on, off = score(*bars), score(*bars).replace(b"<divisions>4", b"<divisions>5")
+    assert chorale_files.read_chorale(on).is_clean
+    read = chorale_files.read_chorale(off)
+    assert not read.is_clean
+    # at 5 divisions a quarter C lasts 1.6 sixteenths: it sounds as steps 0 and 1 begin
+    assert (read.grid.pitch[:3, 0] - 60).tolist() == [0, 0, 2]
+
+
+def test_a_score_without_four_voices_gives_none():
+    assert chorale_files.read_chorale(score(measure(("C", 4, 16)), names=("Piano",))) is None
+
+
+@pytest.mark.parametrize(
+    "data, sentence",
+    [
+        (b"MThd", "must be a MusicXML file; bwv1 cannot be read"),
+        (b"PK", "must be a MusicXML file; bwv1 cannot be read"),
+        (b"<html/>", "must be a partwise MusicXML score; bwv1 holds <html>"),
+    ],
+)
+def test_bytes_that_are_no_score_are_refused(data, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        chorale_files.read_chorale(data, "bwv1")

@@ -1,0 +1,379 @@
+"""Sampling: temperature, top-k and top-p by hand, the cache against no cache, particles against brute force."""
+
+import itertools
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mini_musessl import generation
+from mini_musessl.generation import sampling
+from mini_musessl.generation.sampling import Sampling
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+
+# Tiny matrices: a second thread costs more than it brings, above all on a busy machine.
+torch.set_num_threads(1)
+
+CONFIG = TransformerConfig(
+    vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4,)
+)
+
+
+def make_lively(model, seed=1, std=0.4):
+    """Return a model with opinions: a fresh one gives every symbol the same probability."""
+    generator = torch.Generator().manual_seed(seed)
+    for weight in model.parameters():
+        weight.data.normal_(std=std, generator=generator)
+    return model.eval()
+
+
+def make_frame_model(seed=1, std=0.4, **changes):
+    """Return a small FrameTransformer with opinions."""
+    sizes = {"d_model": 12, "n_layers": 2, "n_heads": 3, "d_feedforward": 20, "d_voice": 14, "context_length": 16}
+    return make_lively(FrameTransformer(FrameConfig(**sizes | changes)), seed, std)
+
+
+def make_token_model(**changes):
+    """Return a small MusicTransformer over the 47 symbols with opinions."""
+    sizes = {"vocabulary_size": 47, "d_model": 12, "n_heads": 2, "context_length": 64, "cycle_lengths": (4,)}
+    return make_lively(MusicTransformer(TransformerConfig(**sizes | changes)))
+
+
+@pytest.fixture
+def model():
+    return make_lively(MusicTransformer(CONFIG))
+
+
+def from_seed(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def empty(batch=1, n_voices=4):
+    return torch.zeros(batch, 0, n_voices, dtype=torch.long)
+
+
+# Which symbols may be drawn, and with what probability
+
+
+def test_temperature_raises_probabilities_to_its_inverse():
+    logits = torch.randn(3, 5, generator=from_seed())
+    powered = logits.softmax(-1) ** (1 / 0.7)
+    torch.testing.assert_close(generation.apply_temperature(logits, 0.7).softmax(-1), powered / powered.sum(-1, True))
+
+
+@pytest.mark.parametrize(
+    "p, kept", [(0.3, [1]), (0.5, [1]), (0.51, [1, 3]), (0.75, [1, 3]), (0.76, [0, 1, 3]), (1.0, [0, 1, 2, 3])]
+)
+def test_top_p_keeps_the_smallest_set_that_reaches_p(p, kept):
+    # Halves, quarters and eighths are exact, so p = 0.5 lies exactly on the line.
+    logits = torch.tensor([0.125, 0.5, 0.125, 0.25], dtype=torch.float64).log2() * math.log(2)
+    is_kept = generation.keep_top_p(logits, p).isfinite()
+    assert torch.nonzero(is_kept).flatten().tolist() == kept
+
+
+def test_top_p_treats_each_row_alone_and_leaves_kept_logits_as_they_are():
+    rows = torch.tensor([[0.9, 0.05, 0.05], [0.1, 0.3, 0.6]]).log()
+    kept = generation.keep_top_p(rows, 0.8)
+    assert kept.isfinite().tolist() == [[True, False, False], [False, True, True]]
+    assert torch.equal(kept[kept.isfinite()], rows[kept.isfinite()])
+
+
+@pytest.mark.parametrize("k, kept", [(1, [1]), (2, [1, 3]), (3, [0, 1, 3]), (4, [0, 1, 2, 3]), (9, [0, 1, 2, 3])])
+def test_top_k_keeps_the_likeliest_and_of_equals_the_lower_ids(k, kept):
+    logits = torch.tensor([[0.1, 0.5, 0.1, 0.3]]).log()
+    found = generation.keep_top_k(logits, k)
+    assert torch.nonzero(found[0].isfinite()).flatten().tolist() == kept
+    assert torch.equal(found[0, kept], logits[0, kept])
+
+
+def test_temperature_comes_first_then_top_k_then_top_p():
+    logits = torch.tensor([[0.4, 0.35, 0.25]]).log().expand(300, 3)
+    # Of the two likeliest, the first alone holds more than half; heated, it does not.
+    assert set(Sampling(top_k=2, top_p=0.53).draw(logits, from_seed()).tolist()) == {0}
+    assert set(Sampling(9.0, top_k=2, top_p=0.53).draw(logits, from_seed()).tolist()) == {0, 1}
+
+
+def test_what_was_dropped_is_never_drawn(model):
+    logits = model(torch.tensor([[CONFIG.begin_id, 3]]))[0, -1]
+    for cut, kept in ((Sampling(top_k=3), generation.keep_top_k(logits, 3)),
+                      (Sampling(top_p=0.5), generation.keep_top_p(logits, 0.5))):  # fmt: skip
+        drawn = generation.sample(model, [[3]] * 500, 1, from_seed(), cut)
+        assert set(drawn.flatten().tolist()) == set(torch.nonzero(kept.isfinite()).flatten().tolist())
+
+
+# Tokens
+
+
+def test_a_cold_sample_takes_the_likeliest_symbol_each_time(model):
+    tokens = generation.sample(model, [[3, 4, 5]], 8, from_seed(), Sampling(1e-4))[0].tolist()
+    sequence = [CONFIG.begin_id, 3, 4, 5]
+    for token in tokens:
+        assert token == int(model(torch.tensor([sequence]))[0, -1].argmax())
+        sequence.append(token)
+
+
+def test_samples_follow_the_distribution_of_the_model(model):
+    drawn = generation.sample(model, [[3, 4, 5]] * 4000, 1, from_seed())[:, 0]
+    expected = model(torch.tensor([[CONFIG.begin_id, 3, 4, 5]]))[0, -1].softmax(-1)
+    frequencies = torch.bincount(drawn, minlength=11) / 4000
+    # Five standard errors of the most uncertain symbol.
+    assert (frequencies - expected).abs().max() < 5 * math.sqrt(0.25 / 4000)
+
+
+def test_the_same_seed_draws_the_same_tokens_and_another_does_not(model):
+    first, second, other = (generation.sample(model, [[3]], 20, from_seed(seed)) for seed in (5, 5, 6))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_far_beyond_the_context_the_cache_gives_what_reading_anew_gives(model):
+    prompt = torch.tensor([[1, 2, 3, 4, 5], [5, 4, 3, 2, 1]])
+    tokens = generation.sample(model, prompt, 50, from_seed(2))
+    sequence, generator, start = torch.cat((torch.full((2, 1), CONFIG.begin_id), prompt), 1), from_seed(2), 0
+    for step in range(50):
+        if sequence.shape[1] - start > CONFIG.context_length:
+            start = sampling.window_start(sequence.shape[1], CONFIG.context_length, CONFIG.stride_token)
+        probabilities = model(sequence[:, start:])[:, -1].softmax(-1)
+        drawn = torch.multinomial(probabilities, 1, generator=generator)
+        assert torch.equal(drawn[:, 0], tokens[:, step])
+        sequence = torch.cat((sequence, drawn), dim=1)
+
+
+@pytest.mark.parametrize("n_tokens", range(17, 60))
+def test_a_new_window_keeps_the_phase_and_about_half_the_context(n_tokens):
+    start = sampling.window_start(n_tokens, 16, 4)
+    assert start % 4 == 0
+    assert 8 - 4 < n_tokens - start <= 8
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        np.zeros((1, 0), int),
+        np.arange(40).reshape(1, 40) % 11,  # longer than the context
+        np.arange(8, dtype=np.uint16)[None, ::-1],
+        [torch.tensor([1, 2])],
+    ],
+)
+def test_prompts_of_any_length_and_kind_are_continued_and_stay_as_they_are(model, prompt):
+    before = np.array([np.asarray(row) for row in prompt])
+    tokens = generation.sample(model.train(), prompt, 7, from_seed())
+    assert tokens.shape == (1, 7) and tokens.min() >= 0 and tokens.max() < 11 and not model.training
+    assert (np.array([np.asarray(row) for row in prompt]) == before).all()
+
+
+# Frames
+
+
+@pytest.mark.parametrize("context_length, n_prompt", [(7, 5), (16, 5), (64, 5), (16, 30)])
+def test_frames_far_beyond_the_context_are_those_of_reading_anew(context_length, n_prompt):
+    model, n_steps = make_frame_model(context_length=context_length), 40
+    prompt = torch.randint(0, 47, (2, n_prompt, 4), generator=from_seed(3))
+    drawn = generation.sample_frames(model, prompt, n_steps, from_seed(2), first_step=3)
+    frames, generator, start = prompt, from_seed(2), 0
+    for step in range(n_steps):
+        if frames.shape[1] - start + 1 > context_length:
+            start = frames.shape[1] + 1 - context_length // 2
+        frame = torch.zeros(2, 1, 4, dtype=torch.long)
+        for voice in range(4):
+            window = torch.cat((frames[:, start:], frame), dim=1)
+            probabilities = model(window, torch.full((2,), 3 + start))[:, -1, voice].softmax(-1)
+            frame[:, 0, voice] = torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+        assert torch.equal(frame[:, 0], drawn[:, step])
+        frames = torch.cat((frames, frame), dim=1)
+
+
+def test_frames_from_a_token_model_are_its_tokens_four_by_four():
+    model, prompt = make_token_model(), torch.randint(0, 47, (2, 3, 4), generator=from_seed(1))
+    frames = generation.sample_frames(model, prompt, 20, from_seed(4), Sampling(0.9, 20, 0.9))
+    tokens = generation.sample(model, prompt.flatten(1), 80, from_seed(4), Sampling(0.9, 20, 0.9))
+    assert torch.equal(frames.flatten(1), tokens)
+
+
+# Given cells, and particles
+
+
+@pytest.mark.parametrize("make", [make_frame_model, make_token_model])
+@pytest.mark.parametrize("n_particles", [1, 5])
+def test_what_is_given_stays_in_any_voices_at_any_steps(make, n_particles):
+    clamp = torch.randint(0, 47, (3, 30, 4), generator=from_seed(5))
+    is_free = torch.rand(clamp.shape, generator=from_seed(6)) < 0.6
+    clamp[is_free] = -1
+    frames = generation.sample_frames(make(), empty(3), 30, from_seed(), clamp=clamp, n_particles=n_particles)
+    assert frames.shape == (3, 30, 4)
+    assert torch.equal(frames[~is_free], clamp[~is_free])
+    assert frames.min() >= 0
+
+
+@pytest.mark.parametrize("make", [make_frame_model, make_token_model])
+def test_a_clamp_that_gives_nothing_changes_nothing(make):
+    free = generation.sample_frames(make(), empty(), 12, from_seed())
+    assert torch.equal(free, generation.sample_frames(make(), empty(), 12, from_seed(), clamp=torch.full((12, 4), -1)))
+
+
+TINY = {"vocabulary_size": 3, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_feedforward": 12, "context_length": 12}
+
+
+def exact_conditional(model, clamp, temperature):
+    """Return the probability of each piece of 3 steps, 2 voices and 3 symbols that agrees with the clamp."""
+    pieces = torch.tensor(list(itertools.product(range(3), repeat=6)))
+    if isinstance(model, MusicTransformer):
+        read = torch.cat((torch.full((len(pieces), 1), 3), pieces[:, :-1]), dim=1)
+        logits = model(read)
+    else:
+        logits = model(pieces.view(-1, 3, 2)).flatten(1, 2)
+    log_probs = (logits / temperature).log_softmax(-1).gather(-1, pieces[..., None]).sum(dim=(1, 2))
+    agrees = ((clamp.flatten() < 0) | (pieces == clamp.flatten())).all(dim=1)
+    return log_probs.masked_fill(~agrees, -math.inf).softmax(0).detach()
+
+
+@pytest.mark.parametrize("kind", ["frame", "token"])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@torch.no_grad()
+def test_many_particles_draw_from_the_exact_conditional_distribution_and_one_does_not(kind, temperature):
+    if kind == "frame":
+        model = make_frame_model(seed=2, std=0.8, **TINY, n_voices=2, d_voice=8, cycle_length=4)
+    else:
+        model = make_token_model(**TINY, cycle_lengths=(2,), n_previous=3)
+    clamp = torch.tensor([[0, -1], [2, -1], [1, 0]])
+    expected, n_drawn, away = exact_conditional(model, clamp, temperature), 2500, []
+    request = model, empty(n_drawn, 2), 3
+    for n_particles in (40, 1):
+        drawn = generation.sample_frames(
+            *request, from_seed(7), Sampling(temperature), clamp=clamp, n_particles=n_particles
+        )
+        index = (drawn.flatten(1) * 3 ** torch.arange(5, -1, -1)).sum(1)
+        away.append(float((torch.bincount(index, minlength=3**6) / n_drawn - expected).abs().sum() / 2))
+    # 9 pieces agree with what is given: chance alone keeps 2,500 draws within a few hundredths of the distribution.
+    assert away[0] < 0.05
+    assert away[1] > 2 * away[0]
+
+
+@torch.no_grad()
+def test_particles_make_given_notes_likelier():
+    model, soprano = make_frame_model(context_length=64), torch.randint(1, 47, (40, 1), generator=from_seed(1))
+    clamp = torch.cat((soprano, torch.full((40, 3), -1)), dim=1)
+    means = []
+    for n_particles in (1, 30):
+        drawn = generation.sample_frames(model, empty(8), 40, from_seed(), clamp=clamp, n_particles=n_particles)
+        logits = model(drawn)[:, :, 0].log_softmax(-1)
+        means.append(float(logits.gather(-1, drawn[:, :, :1]).mean()))
+    assert means[1] > means[0]
+
+
+def test_the_effective_number_and_resampling_by_hand():
+    log_weights = torch.tensor([[0.5, 0.25, 0.25, 1e-30], [0.25, 0.25, 0.25, 0.25]]).log()
+    torch.testing.assert_close(sampling.effective_number(log_weights), torch.tensor([1 / 0.375, 4.0]))
+    assert sampling.resample(log_weights, from_seed()).tolist() == [[0, 0, 1, 2], [0, 1, 2, 3]]
+
+
+def test_resampling_is_fair():
+    weights = torch.tensor([[0.61, 0.07, 0.3, 0.02]]).expand(4000, 4)
+    filled = torch.bincount(sampling.resample(weights.log(), from_seed()).flatten(), minlength=4) / 16000
+    torch.testing.assert_close(filled, weights[0], atol=0.01, rtol=0)
+
+
+@pytest.mark.slow
+def test_sixteen_bars_take_seconds_and_a_batch_many_times_less_a_piece():
+    # In a fresh interpreter, since the tests' own checks every call for the shapes of its arrays.
+    program = (
+        "import time, torch; from mini_musessl import generation\n"
+        "from mini_musessl.network.frames import FrameConfig, FrameTransformer\n"
+        "torch.set_num_threads(1)\n"
+        "model = FrameTransformer(FrameConfig())\n"
+        "def sec(batch, n_steps=256):\n"
+        "    start, prompt = time.process_time(), torch.zeros(batch, 0, 4, dtype=torch.long)\n"
+        "    generation.sample_frames(model, prompt, n_steps, torch.Generator().manual_seed(0))\n"
+        "    return time.process_time() - start\n"
+        "sec(1, 8); print(min(sec(1) for _ in range(3)), sec(64))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one_sec, batch_sec = map(float, done.stdout.split())
+    assert one_sec < 3
+    assert 64 * one_sec / batch_sec > 8
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "settings, sentence",
+    [
+        ({"temperature": 0}, "temperature must be a finite number above 0; found 0"),
+        ({"temperature": math.nan}, "temperature must be a finite number above 0; found nan"),
+        ({"top_p": 0}, "top_p must be above 0 and at most 1; found 0"),
+        ({"top_p": 90}, "top_p must be above 0 and at most 1; found 90. Is it in percent"),
+        ({"top_k": 0}, "top_k must be at least 1; found 0. For no limit, leave it out"),
+        ({"top_k": 2.5}, "top_k must be a whole number; found 2.5"),
+    ],
+)
+def test_ways_to_sample_that_cannot_be_are_refused(settings, sentence):
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        Sampling(**settings)
+
+
+SHORT = MusicTransformer(replace(CONFIG, cycle_lengths=(32,)))
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"prompt_ids": [[3, 11]]}, r"prompt_ids must lie in 0\.\.10; found 3\.\.11"),
+        ({"prompt_ids": [[0.5]]}, "prompt_ids must be whole numbers; found float64"),
+        ({"prompt_ids": [[True]]}, "prompt_ids must be whole numbers; found bool"),
+        ({"prompt_ids": [3, 4]}, r"shape \(batch, n_prompt\) with at least one row; found \(2,\)"),
+        ({"prompt_ids": np.zeros((0, 4), int)}, r"at least one row; found \(0, 4\)"),
+        ({"prompt_ids": [[3], [3, 4]]}, "whole numbers in rows of one length; these cannot be made an array"),
+        ({"n_tokens": 0}, "n_tokens must be at least 1; found 0"),
+        ({"n_tokens": 2.5}, r"n_tokens must be a whole number; found 2\.5"),
+        ({"generator": 0}, r"sample draws from a torch\.Generator on the CPU, .*; found int"),
+        ({"model": SHORT, "n_tokens": 16}, "context_length = 16, the context must hold a whole cycle of the model, 32"),
+        ({"model": torch.nn.Linear(2, 2)}, "from a FrameTransformer or MusicTransformer, .* found Linear"),
+        ({"model": make_frame_model()}, "found FrameTransformer. Frames are drawn by sample_frames"),
+        ({"model": MusicTransformer(replace(CONFIG, is_causal=False))}, "nothing else; found is_causal=False"),
+    ],
+)
+def test_a_request_for_tokens_that_cannot_be_met_is_refused(model, changes, sentence):
+    request = {"model": model, "prompt_ids": [[3]], "n_tokens": 4, "generator": from_seed()}
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        generation.sample(**request | changes)
+    assert generation.sample(SHORT, [[3]], 15, from_seed()).shape == (1, 15)
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"generator": None}, r"sample_frames draws from a torch\.Generator on the CPU, .*; found NoneType"),
+        ({"n_steps": 0}, "n_steps must be at least 1; found 0"),
+        ({"n_particles": 0}, "n_particles must be at least 1; found 0"),
+        ({"first_step": -1}, "first_step must be at least 0; found -1"),
+        ({"first_step": 4, "model": make_token_model()}, "first_step must be 0; found 4"),
+        ({"clamp": np.full((5, 4), -1)}, r"\(6, 4\) or \(1, 6, 4\); found \(5, 4\)"),
+        ({"clamp": np.full((6, 3), -1)}, r"clamp must have one row per step .* found \(6, 3\)"),
+        ({"clamp": np.full((6, 4), 47)}, r"clamp must lie in -1\.\.46; found 47\.\.47"),
+        ({"clamp": np.full((6, 4), -1.0)}, "clamp must be whole numbers; found float64"),
+        ({"clamp": [[1], [1, 2]]}, "clamp must be whole numbers in rows of one length"),
+        ({"prompt_frames": np.zeros((1, 2, 3), int)}, "network holds 4 voices; found 3"),
+        ({"prompt_frames": np.zeros((5, 4), int)}, r"\(batch, n_prompt, n_voices\) with at least one row"),
+        ({"prompt_frames": np.full((1, 2, 4), 47)}, r"prompt_frames must lie in 0\.\.46; found 47\.\.47"),
+        ({"model": torch.nn.Linear(1, 1)}, "from a FrameTransformer or MusicTransformer, .* found Linear"),
+    ],
+)
+def test_a_request_for_frames_that_cannot_be_met_is_refused(changes, sentence):
+    request = {"model": make_frame_model(), "prompt_frames": empty(), "n_steps": 6, "generator": from_seed()}
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        generation.sample_frames(**request | changes)
+
+
+@pytest.mark.parametrize("how", [Sampling(), Sampling(1e-44)])
+def test_scores_that_are_no_numbers_are_refused(model, how):
+    if how.temperature == 1:
+        model.to_logits.weight.data.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match=r"must be finite numbers; .* Did training diverge"):
+        generation.sample(model, [[3]], 1, from_seed(), how)
