@@ -342,7 +342,7 @@ ONE_HYMN = Features("hymn", (), np.eye(2, dtype=np.float32), np.zeros(2, int), n
 REFUSED = {
     "an unknown task": (lambda: probing.handmade_features([SMALL], ["genre"]), "one of key, mode, chord.*'genre'"),
     "a text for a list": (lambda: probing.handmade_features([SMALL], "key"), r"found the text 'key'. Write \['key'\]"),
-    "no chorale": (lambda: probing.handmade_features([], ["key"]), "At least one chorale is needed"),
+    "no chorale": (lambda: probing.handmade_features([], ["key"]), "Chorales are needed, at least one"),
     "one chorale": (lambda: probing.handmade_features(SMALL, ["key"]), "come in a list; found one VoiceGrid"),
     "another model": (lambda: probing.describe_by(torch.nn.Linear(2, 2)), "FrameTransformer is needed.*found Linear"),
     "NaN": (lambda: Features("key", ("a",), np.full((1, 1), np.nan), np.zeros(1, int), np.zeros(1, int)), "diverge"),

@@ -20,6 +20,7 @@ from mini_musessl.checks import check_trained_length
 from mini_musessl.evaluation.probe_tasks import EXCERPTS, WHOLE_EXCERPT, Examples, Excerpt, ask, find_task
 from mini_musessl.evaluation.probing import PieceSplit, ProbeResult, check_not_told, examine, network_of
 from mini_musessl.network.encoder import FrameEncoder, pool
+from mini_musessl.network.transformer import to_device_of
 from mini_musessl.training.loop import TrainingConfig, train
 from mini_musessl.voices import VoiceGrid
 
@@ -57,7 +58,7 @@ class Classifier(nn.Module):
     def forward(self, batch: LabelledBatch) -> Float[Tensor, "n_examples n_classes"]:
         """Score the classes for each example of a batch."""
         names = ("frames", "is_hidden", "is_padding", "first_step", "row", "step")
-        tensors = [torch.from_numpy(getattr(batch, name)).to(self.to_classes.weight.device) for name in names]
+        tensors = to_device_of(self, *(getattr(batch, name) for name in names))
         frames, is_hidden, is_padding, first_step, row, step = tensors
         features = self.encoder(frames, is_hidden, is_padding if batch.is_padding.any() else None, first_step)
         whole = pool(features, is_padding)[row]
@@ -68,7 +69,7 @@ class Classifier(nn.Module):
 def classification_loss(model: Classifier, batch: LabelledBatch) -> tuple[Float[Tensor, ""], int]:
     """Return the weighted cross-entropy of a batch in nats, and how many examples it has."""
     logits = model(batch).float()
-    label, weight = (torch.from_numpy(each).to(logits.device) for each in (batch.label, batch.weight))
+    label, weight = to_device_of(model, batch.label, batch.weight)
     nats = nn.functional.cross_entropy(logits, label, reduction="none")
     return (nats * weight).sum() / weight.sum(), len(label)
 

@@ -43,6 +43,7 @@ from mini_musessl.checks import (
 from mini_musessl.evaluation.probe_tasks import EXCERPTS, TASKS, WHOLE_EXCERPT, Examples, Excerpt, ask, find_task
 from mini_musessl.network.encoder import FrameEncoder
 from mini_musessl.network.frames import FrameTransformer
+from mini_musessl.network.transformer import to_device_of
 from mini_musessl.training.loop import choose_precision
 
 Values = Float[np.ndarray, "n_examples d_features"]
@@ -434,13 +435,13 @@ def describe_by(model: nn.Module, precision: str = "float32") -> Describer:
     """
     network = network_of(model, FrameEncoder, FrameTransformer).eval()
     device = next(network.parameters()).device
-    number = choose_precision(precision, device)
+    number_type = choose_precision(precision, device)
 
     @torch.no_grad()
     def describe(frames: np.ndarray, is_hidden: np.ndarray, first_step: np.ndarray) -> np.ndarray:
         check_trained_length(model, frames.shape[1])
-        shown, hidden, first = (torch.from_numpy(each).to(device) for each in (frames, is_hidden, first_step))
-        with nullcontext() if number == torch.float32 else torch.autocast(device.type, number):
+        shown, hidden, first = to_device_of(network, frames, is_hidden, first_step)
+        with nullcontext() if number_type == torch.float32 else torch.autocast(device.type, number_type):
             if isinstance(network, FrameEncoder):
                 features = network(shown, hidden, first_step=first)
             else:
