@@ -21,7 +21,7 @@ from typing import Any
 import calibration
 import numpy as np
 import torch
-from distillation import Distillation
+from distillation import distillation_loss
 from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
 from kept_runs import keep, read_options, shorten
@@ -173,7 +173,7 @@ def train_and_score(setting: Setting, seed: int, folder: Path, n_updates: int | 
     ids = [tokenizer.encode(piece).reshape(-1, 4) for piece in split["train"]]
     objective = next_frame_loss if setting.reads_frames else next_token_loss
     if setting.teachers:
-        objective = Distillation(load_teachers(setting.teachers, folder))
+        objective = partial(distillation_loss, teachers=load_teachers(setting.teachers, folder))
     model = setting.make_model(seed)
     config = shorten(dataclasses.replace(setting.training, seed=seed), n_updates)
 

@@ -15,16 +15,16 @@ from mini_musessl.batches import random_frame_batches
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.objectives.attributes import (
     AttributeModel,
-    Attributes,
     attribute_batches,
+    attribute_loss,
     evaluate_attributes,
     label_attributes,
 )
 from mini_musessl.objectives.contrastive import (
-    Contrastive,
     ContrastiveModel,
     Views,
     contrastive_batches,
+    contrastive_loss,
     evaluate_contrastive,
 )
 from mini_musessl.objectives.masked import evaluate_masked, masked_batches, masked_loss
@@ -122,7 +122,7 @@ def _ask(heads: Sequence[str]) -> Way:
     return Way(
         partial(AttributeModel, replace(ENCODER, is_causal=True), tuple(heads)),
         make_batches,
-        Attributes(dict.fromkeys(heads, 1.0)),
+        attribute_loss,
         evaluate_attributes,
     )
 
@@ -144,7 +144,7 @@ def _contrast(views: Views) -> Way:
     def make_model(seed: int) -> nn.Module:
         return ContrastiveModel(ENCODER, seed=seed)
 
-    return Way(make_model, make_batches, Contrastive(), measure)
+    return Way(make_model, make_batches, contrastive_loss, measure)
 
 
 def _order() -> Way:

@@ -155,6 +155,21 @@ def check_range(smallest: int, largest: int, n_ids: int, name: str = "Targets", 
         raise ValueError(f"{name} must lie in {lowest}..{n_ids - 1}; found {smallest}..{largest}. {VOCABULARY}")
 
 
+def check_logits(shape: Sequence[int], targets: np.ndarray) -> None:
+    """Refuse scores that do not belong to the targets, and targets that are not among the symbols that are scored.
+
+    Args:
+        shape: of the logits, the vocabulary last.
+        targets: ids as an array: to look at numbers on a GPU would wait for all that it has still to do.
+    """
+    if tuple(shape[:-1]) != targets.shape:
+        raise ValueError(
+            f"A model must score every target, so that its logits have the shape ({', '.join(map(str, targets.shape))},"
+            f" vocabulary); found {tuple(shape)}. Are axes swapped?"
+        )
+    check_range(int(targets.min()), int(targets.max()), shape[-1])
+
+
 def check_truth(name: str, values: Any, shape: Sequence[int], advice: str = "Compare first, as in x == 0.") -> None:
     """Refuse an array or a tensor that does not say True or False at every place of a shape."""
     if not str(values.dtype).endswith("bool"):
@@ -227,18 +242,4 @@ def check_trained_length(model: object, n_steps: int) -> None:
             f"The network should read at most {longest} steps at once, the longest window of its training; found "
             f"{n_steps}. What steps further apart mean to each other it never learned: read shorter excerpts, or allow "
             "it with model.trained_steps = None."
-        )
-
-
-# --- Goes when nothing calls it any more: check_pieces and check_truth do the same
-
-
-def check_types(targets, is_padding) -> None:
-    """Refuse what PyTorch would take for indices or weights."""
-    if "int" not in str(targets.dtype):
-        raise TypeError(f"targets must be token ids, whole numbers; found {targets.dtype}. Are they probabilities?")
-    if is_padding is not None and "bool" not in str(is_padding.dtype):
-        raise TypeError(
-            f"is_padding must be True or False at every position; found {is_padding.dtype}. Compare first, such as "
-            "weights == 0."
         )

@@ -30,13 +30,13 @@ from typing import Any
 import calibration
 import numpy as np
 import torch
-from distillation import Distillation
+from distillation import distillation_loss
 from ensemble import Ensemble
 from random_music import make_random_piece
 
 from mini_musessl import audio, corpora, exercises, masking, midi, music, musicxml, notation, show, training, voices
 from mini_musessl import harmony as chords_and_keys
-from mini_musessl.batches import cut_windows, random_batches, random_frame_batches
+from mini_musessl.batches import cut_frame_windows, cut_windows, random_batches, random_frame_batches
 from mini_musessl.evaluation import counting, infilling, likelihood, probing
 from mini_musessl.evaluation import voice_leading as leading
 from mini_musessl.evaluation.counting import NeighbourCounts
@@ -50,20 +50,20 @@ from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 from mini_musessl.objectives.attributes import (
     AttributeModel,
-    Attributes,
     attribute_batches,
+    attribute_loss,
     evaluate_attributes,
     label_attributes,
 )
 from mini_musessl.objectives.contrastive import (
-    Contrastive,
     ContrastiveModel,
     Views,
     contrastive_batches,
+    contrastive_loss,
     evaluate_contrastive,
     make_views,
 )
-from mini_musessl.objectives.masked import cut_frame_windows, evaluate_masked, masked_batches, masked_loss
+from mini_musessl.objectives.masked import evaluate_masked, masked_batches, masked_loss
 from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
 from mini_musessl.objectives.order import OrderModel, evaluate_order, order_batches, order_loss
 from mini_musessl.plotting import piano_roll_svg
@@ -112,9 +112,9 @@ def summary(values: Any) -> list[float | str]:
     return [len(flat), *(number(each) for each in (flat.mean(), flat.std(), *entries))]
 
 
-def digest_of_fields(record: Any) -> Answer:
+def digest_of_fields(record: Any, left_out: tuple[str, ...] = ()) -> Answer:
     """Return a digest for each array of a dataclass, by the field's name."""
-    return {field.name: digest(getattr(record, field.name)) for field in fields(record)}
+    return {field.name: digest(getattr(record, field.name)) for field in fields(record) if field.name not in left_out}
 
 
 def digest_of_grid(grid: voices.VoiceGrid) -> str:
@@ -523,11 +523,15 @@ def train_attributes() -> Answer:
     """Heads of pitch, rhythm and harmony, with equal and with other weights."""
     grids = some("train", 6, 60)
     found = {}
-    for name, objective in {"equal": Attributes(), "two heads": Attributes({"pitch": 1.0, "harmony": 0.3})}.items():
-        network = AttributeModel(encoder_config(is_causal=True), list(objective.weights), 1)
+    for name, weights in {
+        "equal": {"pitch": 1.0, "rhythm": 1.0, "harmony": 1.0},
+        "two heads": {"pitch": 1.0, "harmony": 0.3},
+    }.items():
+        network = AttributeModel(encoder_config(is_causal=True), list(weights), 1)
+        objective = partial(attribute_loss, weights=weights)
         found[name] = learn(network, attribute_batches(grids, 3, 24, chance(0)), objective, n_updates=5)
     network = AttributeModel(encoder_config(is_causal=True), seed=1)
-    learn(network, attribute_batches(grids, 3, 24, chance(0)), Attributes(), n_updates=5)
+    learn(network, attribute_batches(grids, 3, 24, chance(0)), attribute_loss, n_updates=5)
     measured = evaluate_attributes(network, some("valid", 3, 60))
     return found | {"measured": {name: number(each) for name, each in measured.items()}}
 
@@ -537,7 +541,10 @@ def train_contrast() -> Answer:
     grids = some("train", 12, 80)
     pieces, hymns, views = frames_of(grids), np.arange(12) // 2, Views(n_crop_steps=16)
     found = {}
-    for name, objective in {"fair": Contrastive(), "unfair": Contrastive(0.5, has_false_negatives=True)}.items():
+    for name, objective in {
+        "fair": contrastive_loss,
+        "unfair": partial(contrastive_loss, temperature=0.5, has_false_negatives=True),
+    }.items():
         network = ContrastiveModel(encoder_config(), 12, 1)
         batches = contrastive_batches(pieces, 6, 32, chance(0), views, hymns)
         found[name] = learn(network, batches, objective, n_updates=5)
@@ -565,7 +572,8 @@ def train_patiently() -> Answer:
 def train_student() -> Answer:
     """A student of two teachers."""
     teachers = [trained(frame_network(seed)) for seed in (2, 3)]
-    return learn(frame_network(dropout=0.0), frame_batches(), Distillation(teachers, 3), n_updates=5)
+    objective = partial(distillation_loss, teachers=teachers, widest_shift=3)
+    return learn(frame_network(dropout=0.0), frame_batches(), objective, n_updates=5)
 
 
 def train_twice() -> Answer:
@@ -821,7 +829,8 @@ def batches() -> Answer:
         "labelled": labelled("chord"),
     }
     for name, hide in hiders().items():
-        several[f"masked, {name}"] = masked_batches(frame_batches(n_steps=60), hide, chance(10))
+        drawn = islice(masked_batches(frame_batches(n_steps=60), hide, chance(10)), 3)
+        found[f"masked, {name}"] = [digest_of_fields(each, left_out=("piece_index",)) for each in drawn]
     found |= {name: [digest_of_fields(each) for each in islice(drawn, 3)] for name, drawn in several.items()}
     found["attributes of pieces"] = [digest_of_attributes(grid) for grid in grids]
     return found | {"views": drawn_views()}

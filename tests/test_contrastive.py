@@ -1,6 +1,4 @@
-"""The contrastive objective: its loss against other ways to compute it, false negatives, collapse, and refusals."""
-
-from __future__ import annotations
+"""The contrastive objective: views, its loss against other ways to compute it, false negatives, collapse."""
 
 import math
 from dataclasses import replace
@@ -13,16 +11,19 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from mini_musessl import training
+from mini_musessl.batches import FrameBatch, random_frame_batches
 from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.objectives.contrastive import (
-    Contrastive,
     ContrastiveModel,
     Views,
     alignment,
     contrastive_batches,
+    contrastive_loss,
     effective_rank,
     evaluate_contrastive,
+    hear,
     info_nce,
+    make_views,
     project,
     recall_at_1,
     uniformity,
@@ -99,12 +100,6 @@ def test_the_length_of_vectors_and_the_order_of_windows_do_not_matter():
     assert not torch.isclose(info_nce(first, second[shuffled]), loss)
 
 
-def test_a_loss_of_nothing_needs_a_small_temperature():
-    apart = torch.eye(6)
-    assert info_nce(apart, apart, 0.02).item() < 1e-9
-    assert info_nce(apart, apart, 1.0).item() == pytest.approx(math.log(1 + 10 / math.e))
-
-
 def test_what_is_left_out_gets_no_gradient_and_does_not_count():
     first, second = (v.requires_grad_() for v in vectors(3))
     same = torch.zeros(3, 3, dtype=torch.bool)
@@ -117,14 +112,6 @@ def test_what_is_left_out_gets_no_gradient_and_does_not_count():
     alone[1, 2] = alone[2, 1] = False  # window 0 has no wrong candidate; 1 and 2 have each other
     info_nce(first, second, is_false_negative=alone).backward()
     assert (first.grad[0] == 0).all() and (second.grad[0] == 0).all() and first.grad[1].abs().sum() > 0
-
-
-def test_sixteen_bits_outside_change_nothing_inside():
-    first, second = vectors(16, 32)
-    with torch.autocast("cpu", torch.bfloat16):
-        found = info_nce(first, second, 0.05)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, info_nce(first, second, 0.05))
 
 
 @pytest.fixture
@@ -183,23 +170,27 @@ def test_a_batch_has_always_a_negative_and_comes_again_from_the_same_seed(pieces
 def test_the_objective_is_the_loss_of_the_models_vectors(pieces):
     model = ContrastiveModel(CONFIG, 6).eval()
     batch = next(contrastive_batches(pieces, 9, 12, np.random.default_rng(0), VIEWS, HYMNS))
-    loss, n_targets = Contrastive(0.2)(model, batch)
+    loss, n_targets = contrastive_loss(model, batch, 0.2)
     first, second = project(model, batch)
     expected = by_brute_force(first.detach(), second.detach(), 0.2, batch.is_false_negative)
     assert first.shape == (9, 6) and n_targets == 18
     assert loss.item() == pytest.approx(expected, rel=1e-4)
-    kept, _ = Contrastive(0.2, has_false_negatives=True)(model, batch)
+    kept, _ = contrastive_loss(model, batch, 0.2, has_false_negatives=True)
     assert kept.item() == pytest.approx(by_brute_force(first.detach(), second.detach(), 0.2), rel=1e-4)
     assert kept.item() > loss.item()
+    with torch.autocast("cpu", torch.bfloat16):  # the vectors are coarser; what is made of them is not
+        first, second = project(model, batch)
+        loss, _ = contrastive_loss(model, batch, 0.05, has_false_negatives=True)
+    torch.testing.assert_close(loss, info_nce(first.float(), second.float(), 0.05))
 
 
 def test_a_view_without_a_wrong_candidate_is_no_target(pieces):
     batch = next(contrastive_batches(pieces, 3, 12, np.random.default_rng(0), VIEWS, HYMNS))
     lone = replace(batch, piece_index=np.array([0, 1, 2]), hymn_index=np.array([0, 0, 1]))
-    assert Contrastive()(ContrastiveModel(CONFIG), lone)[1] == 6
+    assert contrastive_loss(ContrastiveModel(CONFIG), lone)[1] == 6
     nobody = replace(lone, hymn_index=np.array([0, 0, 0]))
-    with pytest.raises(ValueError, match="A batch needs negatives; found 3 window"):
-        Contrastive()(ContrastiveModel(CONFIG), nobody)
+    with pytest.raises(ValueError, match="windows of two hymns; found none"):
+        contrastive_loss(ContrastiveModel(CONFIG), nobody)
 
 
 def test_what_is_hidden_and_what_is_padding_moves_no_vector(pieces):
@@ -219,7 +210,7 @@ def test_it_learns_to_tell_pieces_apart(pieces):
     config = training.TrainingConfig(60, 1e-2, n_warmup_updates=5, report_every=60, device="cpu")
     batches = contrastive_batches(pieces, 12, 16, np.random.default_rng(0), views)
     before = evaluate_contrastive(model, pieces, np.random.default_rng(1), views, 16)
-    history = training.train(model, batches, config, objective=Contrastive(), report=None)
+    history = training.train(model, batches, config, objective=contrastive_loss, report=None)
     after = evaluate_contrastive(model, pieces, np.random.default_rng(1), views, 16)
     assert history.train_nats[0] > 1.5 and after["nats"] < 0.5 * before["nats"]
     assert after["recall_at_1"] == 1 and after["chance_recall_at_1"] == pytest.approx(0.2)
@@ -283,55 +274,151 @@ def test_recall_leaves_out_what_it_is_told_to():
     assert recall_at_1(first, second, left_out) == (1.0, pytest.approx((0.5 + 0.5 + 1 / 3) / 3))
 
 
-def test_a_spread_of_one_point_is_refused():
-    with pytest.raises(ValueError, match="compares points in pairs; found 1"):
-        uniformity(torch.ones(1, 3))
-    with pytest.raises(ValueError, match="needs points to compare; found 1"):
-        effective_rank(torch.ones(1, 3))
+N_STEPS = 24
+ALONE = dict(transposes=False, crops=False, drops_voices=False, semitones=range(1), n_crop_steps=16)
 
 
-@pytest.mark.parametrize("temperature", [0, -0.1, math.inf, math.nan])
-def test_a_temperature_of_0_or_below_is_refused(temperature):
-    with pytest.raises(ValueError, match=f"temperature must be a finite number above 0; found {temperature}"):
-        info_nce(*vectors(3), temperature)
-    with pytest.raises(ValueError, match="temperature must be a finite number above 0"):
-        Contrastive(temperature)
+def only(name: str, **settings) -> Views:
+    """Return one view alone, without augmentation."""
+    return Views(**{**ALONE, name: True, **settings})
 
 
-def test_a_batch_without_negatives_is_refused(pieces):
-    with pytest.raises(ValueError, match=r"A batch needs negatives; found 1 window\(s\)"):
-        info_nce(*vectors(1))
-    with pytest.raises(ValueError, match="n_windows must be at least 2; found 1. A batch without negatives"):
-        contrastive_batches(pieces, 1, 12, np.random.default_rng(0), VIEWS)
-    with pytest.raises(ValueError, match="found one piece or one hymn alone. Give more pieces"):
-        contrastive_batches(pieces[:2], 4, 12, np.random.default_rng(0), VIEWS, hymns=[5, 5])
-    with pytest.raises(ValueError, match="at least two pieces; found 1"):
-        evaluate_contrastive(ContrastiveModel(CONFIG), pieces[:1], np.random.default_rng(0), VIEWS)
+def draw_windows(n_windows: int = 6, seed: int = 0) -> FrameBatch:
+    """Return windows whose cells are all different in a step, some with padding, and with rests."""
+    generator = np.random.default_rng(seed)
+    pieces = [generator.integers(12, 34, (n_steps, 4)) for n_steps in (60, 20, 9, 31)]
+    for ids in pieces:
+        ids[3] = 0
+    return next(random_frame_batches(pieces, n_windows, N_STEPS, generator, semitones=range(1)))
 
 
-def test_windows_shorter_than_a_view_and_hymns_of_other_pieces_are_refused(pieces):
-    with pytest.raises(ValueError, match="windows of 8 steps and views of 8"):
-        contrastive_batches(pieces, 4, 8, np.random.default_rng(0), VIEWS)
-    with pytest.raises(ValueError, match=r"found 5 pieces and hymns of the shape \(3,\)"):
-        contrastive_batches(pieces, 4, 12, np.random.default_rng(0), VIEWS, hymns=[0, 1, 2])
-    with pytest.raises(TypeError, match="Hymns must be whole numbers; found float64"):
-        contrastive_batches(pieces, 4, 12, np.random.default_rng(0), VIEWS, hymns=np.ones(5))
-    with pytest.raises(ValueError, match="at least one piece; found none"):
-        contrastive_batches([], 4, 12, np.random.default_rng(0), VIEWS)
+def rng(seed: int = 3) -> np.random.Generator:
+    """Return a source of chance."""
+    return np.random.default_rng(seed)
 
 
-def test_vectors_that_are_no_pairs_are_refused():
-    first, second = vectors(4)
-    with pytest.raises(ValueError, match=r"in the same order; found \(4, 5\) and \(3, 5\)"):
-        info_nce(first, second[:3])
-    with pytest.raises(ValueError, match=r"every two of 4 windows; found \(3, 3\) of torch.bool"):
-        info_nce(first, second, 0.1, torch.zeros(3, 3, dtype=torch.bool))
-    with pytest.raises(ValueError, match="no false negative of itself"):
-        info_nce(first, second, 0.1, torch.eye(4, dtype=torch.bool))
+def test_a_crop_is_a_stretch_of_the_window_at_the_step_that_it_names():
+    batch = draw_windows()
+    pair = make_views(batch, only("crops"), rng())
+    assert pair.frames.shape == (2, 6, 16, 4)
+    for view, row in np.ndindex(2, 6):
+        offset = pair.start_step[view, row] - batch.start_step[row]
+        np.testing.assert_array_equal(pair.frames[view, row], batch.frames[row, offset : offset + 16])
+        np.testing.assert_array_equal(pair.is_padding[view, row], batch.is_padding[row, offset : offset + 16])
+    assert (pair.start_step[0] != pair.start_step[1]).any()
 
 
-def test_a_batch_of_another_kind_is_refused(pieces):
-    with pytest.raises(TypeError, match="Contrastive needs a ContrastiveBatch, .*; found list"):
-        Contrastive()(ContrastiveModel(CONFIG), pieces)
-    with pytest.raises(ValueError, match="d_projection must be at least 1; found 0"):
-        ContrastiveModel(CONFIG, 0)
+@given(st.integers(0, 10_000))
+def test_a_crop_reaches_into_padding_only_where_the_music_is_too_short(seed):
+    batch = draw_windows(seed=seed)
+    n_there = (~batch.is_padding).sum(axis=1)
+    shown = (~make_views(batch, only("crops"), rng(seed)).is_padding).sum(axis=2)
+    np.testing.assert_array_equal(shown, np.tile(np.minimum(n_there, 16), (2, 1)))
+
+
+def test_every_place_of_a_crop_is_drawn():
+    batch = FrameBatch(*(np.repeat(array[:1], 400, axis=0) for array in vars(draw_windows()).values()))
+    batch = replace(batch, is_padding=np.zeros_like(batch.is_padding))
+    offset = make_views(batch, only("crops"), rng()).start_step - batch.start_step
+    assert set(offset.ravel().tolist()) == set(range(N_STEPS - 16 + 1))
+
+
+def test_transposition_moves_the_pitches_of_each_view_by_its_own_interval():
+    batch = draw_windows()
+    pair = make_views(batch, only("transposes", semitones=range(-5, 7)), rng())
+    is_pitch = (batch.frames > 0) & ~batch.is_padding[..., None]
+    moved = pair.frames - batch.frames
+    np.testing.assert_array_equal(moved, is_pitch * pair.semitones[:, :, None, None])
+    assert (pair.semitones[0] != pair.semitones[1]).any()
+    assert pair.frames.min() >= 0 and pair.frames.max() <= 46
+
+
+def test_without_that_view_both_views_are_moved_alike():
+    pair = make_views(draw_windows(40), only("crops", semitones=range(-5, 7)), rng())
+    np.testing.assert_array_equal(pair.semitones[0], pair.semitones[1])
+    assert len(set(pair.semitones[0].tolist())) > 5
+
+
+def test_an_interval_is_drawn_from_those_that_the_window_allows():
+    batch = draw_windows(1)
+    high = replace(batch, frames=np.where(batch.frames > 0, 45, 0), is_padding=np.zeros_like(batch.is_padding))
+    views = only("transposes", semitones=range(-1, 7))
+    found = {tuple(make_views(high, views, rng(seed)).semitones[:, 0].tolist()) for seed in range(60)}
+    assert found == {(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1)}
+
+
+@pytest.mark.parametrize("n_dropped", [1, 2])
+def test_the_two_views_hide_different_voices_whole(n_dropped):
+    batch = draw_windows(60)
+    pair = make_views(batch, only("drops_voices", n_dropped_voices=n_dropped), rng())
+    is_there = ~pair.is_padding[..., None]
+    is_voice_hidden = (pair.is_hidden | ~is_there).all(axis=2)
+    assert (is_voice_hidden.sum(axis=2) == n_dropped).all()
+    np.testing.assert_array_equal(pair.is_hidden, is_voice_hidden[:, :, None] & is_there)
+    assert not (is_voice_hidden[0] & is_voice_hidden[1]).any()
+    assert is_voice_hidden.any(axis=1).all(), "each voice is hidden now and then, in either view"
+    np.testing.assert_array_equal(pair.frames, np.stack([batch.frames] * 2))
+
+
+def test_a_view_that_is_switched_off_takes_nothing_away():
+    batch = draw_windows()
+    for name in ("transposes", "crops", "drops_voices"):
+        views = only(name) if name != "transposes" else only(name, semitones=range(-2, 3))
+        pair = make_views(batch, views, rng())
+        assert pair.is_hidden.any() == (name == "drops_voices")
+        assert pair.semitones.any() == (name == "transposes")
+        assert (pair.frames.shape[2] == N_STEPS) == (name != "crops")
+
+
+def test_the_same_seed_gives_the_same_views_and_leaves_the_window_alone():
+    batch = draw_windows()
+    before = batch.frames.copy()
+    once, again = (make_views(batch, Views(n_crop_steps=16), rng()) for _ in range(2))
+    for name, array in vars(once).items():
+        np.testing.assert_array_equal(array, getattr(again, name))
+    np.testing.assert_array_equal(batch.frames, before)
+    assert not np.array_equal(once.frames, make_views(batch, Views(n_crop_steps=16), rng(4)).frames)
+
+
+def test_a_view_is_heard_without_what_it_hides_and_without_padding():
+    pair = make_views(draw_windows(40), Views(n_crop_steps=16), rng())
+    row = int(np.argmax(pair.is_padding[0].any(axis=1)))
+    heard = hear(pair, 0, row)
+    n_there = int((~pair.is_padding[0, row]).sum())
+    assert heard.shape == (n_there, 4) and n_there < 16
+    is_hidden = pair.is_hidden[0, row, :n_there]
+    assert (heard[is_hidden] == 0).all()
+    np.testing.assert_array_equal(heard[~is_hidden], pair.frames[0, row, :n_there][~is_hidden])
+
+
+def test_what_does_not_fit_is_refused(pieces):
+    def batches(n_windows=4, n_steps=12, hymns=None, some=pieces):
+        return contrastive_batches(some, n_windows, n_steps, rng(), VIEWS, hymns)
+
+    model, batch = ContrastiveModel(CONFIG), next(batches())
+    alone = replace(batch, piece_index=np.zeros(4, int))
+    for error, call, sentence in (
+        (ValueError, lambda: Views(**ALONE), "At least one view must be switched on; .* the same teach nothing"),
+        (ValueError, lambda: Views(semitones=range(1)), r"two intervals to choose from; found semitones=range\(0, 1"),
+        (ValueError, lambda: Views(n_dropped_voices=3), "n_dropped_voices must lie in 1..2; found 3. Two views hide"),
+        (ValueError, lambda: Views(n_crop_steps=0), "n_crop_steps must be at least 1; found 0"),
+        (TypeError, lambda: make_views(draw_windows(), only("crops"), 3), "make_views draws from .*; found int"),
+        (ValueError, lambda: make_views(draw_windows(), Views(), rng()), "windows of 24 steps and views of 32"),
+        (ValueError, lambda: batches(n_steps=8), "windows of 8 steps and views of 8"),
+        (ValueError, lambda: batches(n_windows=1), "n_windows must be at least 2; found 1. A batch without negatives"),
+        (ValueError, lambda: batches(hymns=[5] * 5), "found one piece or one hymn. Give more pieces"),
+        (ValueError, lambda: batches(hymns=[0, 1, 2]), r"found 5 pieces and hymns of the shape \(3,\)"),
+        (ValueError, lambda: batches(hymns=np.ones(5)), "the number of its hymn; found .* type float64"),
+        (ValueError, lambda: batches(some=[]), "At least one piece is needed; found none"),
+        (ValueError, lambda: ContrastiveModel(CONFIG, 0), "d_projection must be at least 1; found 0"),
+        (ValueError, lambda: evaluate_contrastive(model, pieces[:1], rng(), VIEWS), "found one piece or one hymn"),
+        (
+            TypeError,
+            lambda: contrastive_loss(model, pieces),
+            "needs a ContrastiveBatch, .*; found list",
+        ),
+        (ValueError, lambda: contrastive_loss(model, batch, 0), "temperature must be a finite number above 0; found 0"),
+        (ValueError, lambda: contrastive_loss(model, alone), "windows of two hymns; found none. Draw more windows"),
+    ):
+        with pytest.raises(error, match=sentence):
+            call()

@@ -234,11 +234,14 @@ CHORD = [[[60, 55, 52, 48]] * 2]
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: MusicalCounts(CHORD, ("voice", "mood")), "Viewpoints must be among voice, beat, .*; found 'mood'"),
-        (lambda: MusicalCounts(CHORD, tuple(N_VALUES)), "numbered in 64 bits; found 24 viewpoints with .*combinations"),
+        (lambda: MusicalCounts(CHORD, ("voice", "mood")), "A viewpoint must be one of voice, .*; found 'mood'"),
+        (
+            lambda: MusicalCounts(CHORD, ("hold", "last_leap") * 9),
+            "in 64 bits; found 18 viewpoints with .*combinations",
+        ),
         (lambda: MusicalCounts(CHORD, pitch_viewpoints=("last_leap",) * 10), "in 64 bits; found 10 viewpoints"),
-        (lambda: MusicalCounts(CHORD, strength=0), "strength must be above 0; found 0"),
-        (lambda: MusicalCounts(CHORD, strength=math.nan), "strength must be above 0; found nan"),
+        (lambda: MusicalCounts(CHORD, strength=0), "strength must be a finite number above 0; found 0"),
+        (lambda: MusicalCounts(CHORD, strength=math.nan), "strength must be a finite number above 0; found nan"),
         (lambda: NGram(CHORD, order=0), r"order must lie in 1\.\.11; found 0"),
         (lambda: NGram(CHORD, order=12), r"order must lie in 1\.\.11; found 12"),
         (lambda: NGram(CHORD, order=5).shorten(6), r"order must lie in 1\.\.5; found 6"),

@@ -1,11 +1,11 @@
-"""objectives/distillation.py: a student learns what its teachers say."""
+"""experiments/distillation.py: a student learns what its teachers say."""
 
-from __future__ import annotations
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from distillation import Distillation, shift_ids, shift_probabilities
+from distillation import distillation_loss, shift_ids, shift_probabilities
 from torch import nn
 
 from mini_musessl.batches import FrameBatch, cut_windows
@@ -47,7 +47,7 @@ def make_batch(n_padding: int = 0) -> FrameBatch:
 
 def test_a_teacher_that_is_sure_of_what_came_teaches_the_next_frame() -> None:
     student, batch = FrameTransformer(SMALL).eval(), make_batch(n_padding=2)
-    loss, n_targets = Distillation([Knows()])(student, batch)
+    loss, n_targets = distillation_loss(student, batch, [Knows()])
     expected, n_expected = next_frame_loss(student, batch)
     assert n_targets == n_expected == 4 * 10
     torch.testing.assert_close(loss, expected)
@@ -56,7 +56,7 @@ def test_a_teacher_that_is_sure_of_what_came_teaches_the_next_frame() -> None:
 def test_over_many_batches_the_loss_is_the_cross_entropy_with_the_mean_of_the_teachers() -> None:
     student = Always([0.1, 0.2, 0.3, 0.2, 0.2])
     teachers = [Always([0.5, 0.1, 0.1, 0.1, 0.2]), Always([0.1, 0.1, 0.5, 0.1, 0.2])]
-    learn = Distillation(teachers, widest_shift=0)
+    learn = partial(distillation_loss, teachers=teachers, widest_shift=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         losses = torch.stack([learn(student, make_batch())[0] for _ in range(400)])
@@ -95,7 +95,7 @@ def test_windows_are_heard_in_other_keys_and_answered_in_their_own() -> None:
     batch.frames[:] = np.clip(batch.frames, 2, 3)
     student = FrameTransformer(SMALL).eval()
     expected, _ = next_frame_loss(student, batch)
-    learn = Distillation([Listens()])
+    learn = partial(distillation_loss, teachers=[Listens()])
     for _ in range(20):
         torch.testing.assert_close(learn(student, batch)[0], expected)
     keys = {int((frames - torch.from_numpy(batch.frames)).flatten()[0]) for frames in heard}
@@ -105,7 +105,7 @@ def test_windows_are_heard_in_other_keys_and_answered_in_their_own() -> None:
 
 def test_a_student_that_agrees_with_its_teacher_has_nothing_to_learn_and_teachers_never_learn() -> None:
     student, teacher = Always([0.1, 0.2, 0.3, 0.2, 0.2]), Always([0.1, 0.2, 0.3, 0.2, 0.2])
-    Distillation([teacher], widest_shift=0)(student, make_batch())[0].backward()
+    distillation_loss(student, make_batch(), [teacher], widest_shift=0)[0].backward()
     assert student.log_probs.grad.abs().max() < 1e-6
     assert teacher.log_probs.grad is None
 
@@ -113,7 +113,7 @@ def test_a_student_that_agrees_with_its_teacher_has_nothing_to_learn_and_teacher
 def test_padding_does_not_count() -> None:
     student, batch = FrameTransformer(SMALL).eval(), make_batch(n_padding=3)
     teacher = FrameTransformer(SMALL, seed=1)
-    learn = Distillation([teacher], widest_shift=0)
+    learn = partial(distillation_loss, teachers=[teacher], widest_shift=0)
     before, _ = learn(student, batch)
     batch.frames[1, 3:] = 4
     after, _ = learn(student, batch)
@@ -122,29 +122,27 @@ def test_padding_does_not_count() -> None:
 
 def test_teachers_are_asked_without_dropout_even_if_they_came_in_training() -> None:
     teacher = FrameTransformer(SMALL, seed=1).train()
-    student, batch, learn = FrameTransformer(SMALL).eval(), make_batch(), Distillation([teacher], widest_shift=0)
+    student, batch = FrameTransformer(SMALL).eval(), make_batch()
+    learn = partial(distillation_loss, teachers=[teacher], widest_shift=0)
     assert learn(student, batch)[0] == learn(student, batch)[0]
 
 
 def test_a_teacher_is_asked_on_the_device_of_the_student() -> None:
     # "meta" holds shapes and no numbers; every machine has it.
     student, teacher = Always([0.1, 0.2, 0.3, 0.2, 0.2]).to("meta"), Always([0.2] * 5)
-    loss, n_targets = Distillation([teacher])(student, make_batch(n_padding=2))
+    loss, n_targets = distillation_loss(student, make_batch(n_padding=2), [teacher])
     assert loss.device.type == teacher.log_probs.device.type == "meta"
     assert n_targets == 4 * 10
 
 
 def test_no_teacher_another_vocabulary_and_another_batch_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one trained network to learn from; found none"):
-        Distillation([])
-    with pytest.raises(ValueError, match="0 semitones or more; found -1"):
-        Distillation([Knows()], widest_shift=-1)
-    with pytest.raises(ValueError, match="Teachers must score the same symbols"):
-        Distillation([Always([0.5, 0.5])])(FrameTransformer(SMALL), make_batch())
-    tokens = cut_windows([[1, 2, 3]], 3, begin_id=47)
-    with pytest.raises(TypeError, match="needs a FrameBatch"):
-        Distillation([Knows()])(FrameTransformer(SMALL), tokens)
-    empty = make_batch()
+    student, tokens, empty = FrameTransformer(SMALL), cut_windows([[1, 2, 3]], 3, begin_id=47), make_batch()
     empty.is_padding[:] = True
-    with pytest.raises(ValueError, match="at least one target"):
-        Distillation([Knows()])(FrameTransformer(SMALL), empty)
+    for error, batch, teachers, sentence in (
+        (ValueError, make_batch(), [], "at least one trained network to learn from; found none"),
+        (ValueError, make_batch(), [Always([0.5, 0.5])], "Teachers must score the same symbols"),
+        (TypeError, tokens, [Knows()], "needs a FrameBatch"),
+        (ValueError, empty, [Knows()], "at least one target"),
+    ):
+        with pytest.raises(error, match=sentence):
+            distillation_loss(student, batch, teachers)

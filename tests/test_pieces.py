@@ -118,7 +118,7 @@ def test_what_stands_in_hidden_cells_of_a_piece_may_lie_beyond_the_vocabulary(ch
     ]
     assert (fillings[0].pitch == fillings[1].pitch).all()
     assert (fillings[1].pitch[~is_alto] == pitch[~is_alto]).all()
-    with pytest.raises(ValueError, match=r"Pitches must lie in 36\.\.81; found 90 at step 3, voice 1"):
+    with pytest.raises(ValueError, match=r"Pitches must lie in 36\.\.81; found 48..90"):
         generation.infill_piece(chorale_model, voices.from_pitches(strange), np.roll(is_alto, 1, axis=0), from_seed())
 
 
@@ -158,7 +158,7 @@ ALL, NONE = np.ones((1, 4), bool), np.zeros((1, 4), bool)
         ("continue_piece", (WRITER, SILENCE, 4), "opening must hold at least 1 step; found none"),
         ("continue_piece", (OTHER, CHORD, 4), "drawn from a FrameTransformer or MusicTransformer, .* found Linear"),
         ("continue_piece", (make_frame_model(vocabulary_size=11), CHORD, 4), "has 11 symbols and the tokenizer 47"),
-        ("harmonise", (WRITER, [72, 82]), r"Pitches must lie in 36\.\.81; found 82"),
+        ("harmonise", (WRITER, [72, 82]), r"Pitches must lie in 36\.\.81; found .*82"),
         ("harmonise", (WRITER, [35]), r"Pitches must lie in 36\.\.81; found 35"),
         (
             "harmonise",

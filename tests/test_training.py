@@ -430,7 +430,7 @@ def test_a_gpu_that_is_not_there_is_refused():
         train(replace(QUICK, device="cuda"))
 
 
-def test_a_run_that_diverges_stops_names_the_update_and_says_that_nothing_was_kept():
+def test_a_run_that_diverges_stops_names_the_update_and_says_that_nothing_was_kept(tmp_path):
     calls = itertools.count(1)
 
     def objective(model, batch):
@@ -441,6 +441,8 @@ def test_a_run_that_diverges_stops_names_the_update_and_says_that_nothing_was_ke
         FloatingPointError, match=r"at update 3 it is nan.* Nothing was kept; .* give train a folder\.$"
     ):
         train(objective=objective)
+    with pytest.raises(FloatingPointError, match=f"No state is kept in {tmp_path} yet"):
+        train(objective=lambda model, batch: (next_token_loss(model, batch)[0] * math.nan, 9), folder=tmp_path)
     answers = iter((2.0, math.nan))
     with pytest.raises(
         FloatingPointError, match="The validation loss must stay a finite number; at update 4 it is nan"

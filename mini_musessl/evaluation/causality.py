@@ -33,15 +33,15 @@ def check_causality(model: object, generator: np.random.Generator, n_steps: int 
         n_places: how many tokens are tried with every symbol, the four voices in turn from the bass.
     """
     whole_number("n_steps", n_steps, lowest=8)
-    music = random_music(n_steps, generator)
+    music = _random_music(n_steps, generator)
     steps = generator.permutation(np.arange(1, n_steps))[: whole_number("n_places", n_places, lowest=1)]
     for place, step in enumerate(steps.tolist()):
         _check_place(model, music, step, voice=3 - place % 4)
     _check_length(model, music, n_kept=n_steps // 2)
-    _check_company(model, [music, random_music(n_steps // 2, generator), random_music(n_steps - 3, generator)])
+    _check_company(model, [music, _random_music(n_steps // 2, generator), _random_music(n_steps - 3, generator)])
 
 
-def random_music(n_steps: int, generator: np.random.Generator) -> Int[np.ndarray, "n_steps 4"]:
+def _random_music(n_steps: int, generator: np.random.Generator) -> Int[np.ndarray, "n_steps 4"]:
     """Return pitches of which most are held, as in chorales, some of them rests."""
     pitch = generator.choice(SYMBOLS, size=(n_steps, 4))
     is_held = generator.random((n_steps, 4)) < 0.6

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from mini_musessl.batches import allowed_intervals, transpose_ids
-from mini_musessl.checks import check_hidden_cells, check_pieces, whole_number
+from mini_musessl.checks import check_choice, check_hidden_cells, check_pieces, check_positive, whole_number
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, encode_chorales
 from mini_musessl.voices import SATB, VoiceGrid
 
@@ -249,29 +249,29 @@ N_VALUES = {
 }
 
 
-def relation(origin: np.ndarray, symbol: np.ndarray) -> np.ndarray:
+def _relation(origin: np.ndarray, symbol: np.ndarray) -> np.ndarray:
     """Number the interval from one pitch to another, the same in every key; or REST, or NOTHING to measure."""
     is_interval = (origin > 0) & (symbol > 0)
     return np.where(is_interval, symbol - origin + WIDEST, np.where(symbol == 0, REST, NOTHING))
 
 
-def modulo_octave(related: np.ndarray) -> np.ndarray:
+def _modulo_octave(related: np.ndarray) -> np.ndarray:
     """Return a relation as 0 to 11 semitones above the octave, 12 for a rest, 13 for nothing."""
     return np.where(related < REST, (related - WIDEST) % 12, related - REST + 12)
 
 
-def outcome(origin: np.ndarray, symbol: np.ndarray) -> np.ndarray:
+def _outcome(origin: np.ndarray, symbol: np.ndarray) -> np.ndarray:
     """Number symbols by their intervals from a pitch, so that keys share their counts; else by themselves."""
-    related = relation(origin, symbol)
+    related = _relation(origin, symbol)
     return np.where(related == NOTHING, NOTHING + symbol, related)
 
 
-def pitch_classes(ids: Ids) -> Int[np.ndarray, "n_steps 12"]:
+def _pitch_classes(ids: Ids) -> Int[np.ndarray, "n_steps 12"]:
     """Count how many voices sing each pitch class at each step."""
     return ((ids[..., None] > 0) & (ids[..., None] % 12 == np.arange(12))).sum(axis=1)
 
 
-def scale(heard: Int[np.ndarray, "n_steps 12"], pitch: Ids, least: np.ndarray | int) -> Ids:
+def _scale(heard: Int[np.ndarray, "n_steps 12"], pitch: Ids, least: np.ndarray | int) -> Ids:
     """Say which neighbours of a pitch are heard, in any voice and octave: a stand-in for the key, in five bits.
 
     Args:
@@ -285,7 +285,7 @@ def scale(heard: Int[np.ndarray, "n_steps 12"], pitch: Ids, least: np.ndarray | 
     return np.where(pitch > 0, sum(bit * 2**place for place, bit in enumerate(bits)), 0)
 
 
-def chain_levels(viewpoints: dict[str, Ids], chain: Sequence[str], is_chosen: IsHidden) -> Levels:
+def _chain_levels(viewpoints: dict[str, Ids], chain: Sequence[str], is_chosen: IsHidden) -> Levels:
     """Return one number for the first viewpoint of the chosen cells, one for the first two, and so on."""
     levels, number = [], np.zeros(is_chosen.sum(), np.int64)
     for name in chain:
@@ -305,31 +305,31 @@ def musical_viewpoints(ids: Ids) -> dict[str, Ids]:
         >>> found["moves_above"].tolist(), found["hold"].tolist()
         ([[0, 1, 3, 7], [0, 1, 2, 4]], [[0, 0, 0, 0], [1, 1, 1, 1]])
     """
-    steps, before = np.arange(len(ids))[:, None], step_before(ids)
+    steps, before = np.arange(len(ids))[:, None], _step_before(ids)
     moves = ids != before
     began = np.maximum.accumulate(np.where(moves, steps, 0), axis=0)
     began = np.vstack((np.zeros((1, 4), np.int64), began[:-1]))  # the note of the step before: this one must not show
     note_before = np.where(began > 0, np.take_along_axis(ids, (began - 1).clip(min=0), axis=0), -1)
     hold = (steps - began).clip(max=LONGEST)
-    heard_last = np.maximum.accumulate(np.where(pitch_classes(before) > 0, steps, -(10**6)), axis=0)
+    heard_last = np.maximum.accumulate(np.where(_pitch_classes(before) > 0, steps, -(10**6)), axis=0)
     found = {
         "voice": np.tile(np.arange(4), (len(ids), 1)),
         "beat": np.tile(steps % 4, 4),
-        "scale": scale(heard_last, before, steps - 15),  # a tritone of the last four quarters
+        "scale": _scale(heard_last, before, steps - 15),  # a tritone of the last four quarters
         "moves_above": np.stack([moves[:, :voice] @ 2 ** np.arange(voice)[::-1] for voice in range(4)], axis=1),
         "hold": hold,
         "all_hold": np.tile(hold.min(axis=1, keepdims=True), 4),
-        "last_leap": relation(before, note_before),
+        "last_leap": _relation(before, note_before),
     }
     above, below = (np.pad(each, ((0, 0), (2, 2)), constant_values=-1) for each in (ids, before))
     for far in (1, 2):
         for side, other in (("above", above[:, 2 - far : 6 - far]), ("below", below[:, 2 + far : 6 + far])):
-            found[f"distance_{side}_{far}"] = relation(before, other)
-            found[f"{side}_{far}"] = modulo_octave(found[f"distance_{side}_{far}"])
+            found[f"distance_{side}_{far}"] = _relation(before, other)
+            found[f"{side}_{far}"] = _modulo_octave(found[f"distance_{side}_{far}"])
     return found
 
 
-def step_before(ids: Ids) -> Ids:
+def _step_before(ids: Ids) -> Ids:
     """Return what each voice sang a step before; -1 at the first step."""
     return np.vstack((np.full((1, 4), -1), ids[:-1]))
 
@@ -361,27 +361,26 @@ class MusicalCounts(CountingModel):
         strength: float = 20.0,
     ) -> None:
         self.move_viewpoints, self.pitch_viewpoints = map(_check_chain, (move_viewpoints, pitch_viewpoints))
-        if not strength > 0:
-            raise ValueError(f"strength must be above 0; found {strength}.")
+        check_positive("strength", strength)
         pieces = encode_chorales(chorales)
-        ids, before = np.concatenate(pieces), np.concatenate([step_before(each) for each in pieces])
+        ids, before = np.concatenate(pieces), np.concatenate([_step_before(each) for each in pieces])
         of_pieces = [musical_viewpoints(each) for each in pieces]
         found = {name: np.concatenate([each[name] for each in of_pieces]) for name in of_pieces[0]}
         moves, may_hold = ids != before, before >= 0
-        levels = chain_levels(found, self.move_viewpoints, may_hold)
+        levels = _chain_levels(found, self.move_viewpoints, may_hold)
         self.move_counts = BackoffCounts(levels, moves[may_hold], 2, strength)
-        levels = chain_levels(found, self.pitch_viewpoints, moves)
-        self.pitch_counts = BackoffCounts(levels, outcome(before, ids)[moves], N_OUTCOMES, strength)
+        levels = _chain_levels(found, self.pitch_viewpoints, moves)
+        self.pitch_counts = BackoffCounts(levels, _outcome(before, ids)[moves], N_OUTCOMES, strength)
 
     def probabilities(self, ids: Ids) -> Shares:
         """Share the probability of moving among the notes to move to."""
-        found, before, is_asked = musical_viewpoints(ids), step_before(ids).reshape(-1, 1), np.ones(ids.shape, bool)
-        levels = chain_levels(found, self.move_viewpoints, is_asked)
+        found, before, is_asked = musical_viewpoints(ids), _step_before(ids).reshape(-1, 1), np.ones(ids.shape, bool)
+        levels = _chain_levels(found, self.move_viewpoints, is_asked)
         moves = self.move_counts.probabilities(levels, np.full((ids.size, 2), 0.5))[:, 1]
         moves[before[:, 0] < 0] = 1.0
-        levels = chain_levels(found, self.pitch_viewpoints, is_asked)
+        levels = _chain_levels(found, self.pitch_viewpoints, is_asked)
         outcomes = self.pitch_counts.probabilities(levels, np.full((ids.size, N_OUTCOMES), 1 / WIDEST))
-        answer = np.take_along_axis(outcomes, outcome(before, np.arange(N_SYMBOLS)), axis=1)
+        answer = np.take_along_axis(outcomes, _outcome(before, np.arange(N_SYMBOLS)), axis=1)
         is_hold = np.arange(N_SYMBOLS) == before
         answer[is_hold] = 0  # it moves; and some intervals would leave the vocabulary: share theirs among the rest
         answer *= (moves / answer.sum(axis=1))[:, None]
@@ -391,9 +390,9 @@ class MusicalCounts(CountingModel):
 
 def _check_chain(chain: Sequence[str]) -> tuple[str, ...]:
     """Refuse viewpoints of other names, and so many that the numbers of their contexts would overflow."""
-    unknown = [name for name in chain if name not in N_VALUES]
-    if unknown:
-        raise ValueError(f"Viewpoints must be among {', '.join(N_VALUES)}; found {unknown[0]!r}.")
+    known = musical_viewpoints(np.zeros((1, 4), int))
+    for name in chain:
+        check_choice("A viewpoint", name, known)
     n_contexts = math.prod(N_VALUES[name] for name in chain)
     if n_contexts * N_OUTCOMES >= 2**63:
         raise ValueError(
@@ -439,19 +438,19 @@ def neighbour_viewpoints(ids: Ids, is_hidden: IsHidden) -> tuple[dict[str, Ids],
     for number, symbol in ((1, before), (2, after), (3, beside[0]), (6, beside[3]), (4, beside[1]), (5, beside[2])):
         is_first = (anchor < 0) & (symbol > 0)
         anchor, kind = np.where(is_first, symbol, anchor), np.where(is_first, number, kind)
-    total = np.vstack((np.zeros((1, 12), np.int64), pitch_classes(seen).cumsum(axis=0)))
+    total = np.vstack((np.zeros((1, 12), np.int64), _pitch_classes(seen).cumsum(axis=0)))
     heard = total[(steps + 33).clip(max=len(ids))] - total[(steps - 32).clip(min=0)]  # up to two bars away
     found = {
         "voice": np.tile(np.arange(4), (len(ids), 1)),
         "beat": np.tile((steps % 4)[:, None], 4),
-        "scale": scale(heard, anchor, 0),
+        "scale": _scale(heard, anchor, 0),
         "anchor": kind,
         "height": anchor.clip(min=0) // 4,
-        "after": relation(anchor, after),
+        "after": _relation(anchor, after),
         "gap_before": np.where(gap_before > 0, np.searchsorted(GAPS, gap_before) + 1, 0),
         "gap_after": np.where(gap_after > 0, np.searchsorted(GAPS, gap_after) + 1, 0),
     }
-    return found | {name: modulo_octave(relation(anchor, beside[voice])) for voice, name in enumerate(SATB)}, anchor
+    return found | {name: _modulo_octave(_relation(anchor, beside[voice])) for voice, name in enumerate(SATB)}, anchor
 
 
 def _nearest(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -462,7 +461,7 @@ def _nearest(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(latest < 0, -1, symbol), np.where(latest < 0, 0, step - latest)
 
 
-def find_situations(viewpoints: dict[str, Ids], is_hidden: IsHidden) -> dict[str, IsHidden]:
+def _find_situations(viewpoints: dict[str, Ids], is_hidden: IsHidden) -> dict[str, IsHidden]:
     """Tell hidden cells apart by what is seen of their own voice, by the names of ``CHAINS``."""
     gaps = np.stack((viewpoints["gap_before"], viewpoints["gap_after"]))
     is_near, is_seen = ((gaps > 0) & (gaps <= 2)).any(axis=0), (gaps > 0).any(axis=0)
@@ -484,8 +483,8 @@ class NeighbourCounts:
         for ids, draws in zip(pieces, check_hidden_cells(pieces, hidden), strict=True):
             for is_hidden in draws:
                 found, anchor = neighbour_viewpoints(ids, is_hidden)
-                for name, is_in in find_situations(found, is_hidden).items():
-                    seen[name].append((*chain_levels(found, CHAINS[name][0], is_in), outcome(anchor, ids)[is_in]))
+                for name, is_in in _find_situations(found, is_hidden).items():
+                    seen[name].append((*_chain_levels(found, CHAINS[name][0], is_in), _outcome(anchor, ids)[is_in]))
         self.counts = {}
         for name, parts in seen.items():
             *levels, outcomes = map(np.concatenate, zip(*parts, strict=True))
@@ -498,11 +497,11 @@ class NeighbourCounts:
         """
         found, anchor = neighbour_viewpoints(ids, is_hidden)
         shares = np.broadcast_to(self.table, (*ids.shape, N_SYMBOLS)).copy()
-        for name, is_in in find_situations(found, is_hidden).items():
-            numbers = outcome(anchor[is_in][:, None], np.arange(N_SYMBOLS))
+        for name, is_in in _find_situations(found, is_hidden).items():
+            numbers = _outcome(anchor[is_in][:, None], np.arange(N_SYMBOLS))
             prior = np.zeros((len(numbers), N_OUTCOMES))
             np.put_along_axis(prior, numbers, shares[is_in], axis=1)
-            answer = self.counts[name].probabilities(chain_levels(found, CHAINS[name][0], is_in), prior)
+            answer = self.counts[name].probabilities(_chain_levels(found, CHAINS[name][0], is_in), prior)
             answer = np.take_along_axis(answer, numbers, axis=1)
             # Some intervals would leave the vocabulary: what was counted for them is shared among the rest.
             shares[is_in] = answer / answer.sum(axis=1, keepdims=True)

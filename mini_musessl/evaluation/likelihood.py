@@ -65,7 +65,7 @@ def nats_of(logits: Float[Tensor, "*places vocabulary"], targets: Int[Tensor, "*
 
 
 @torch.no_grad()
-def score_pieces(
+def _score_pieces(
     model: nn.Module, pieces: Sequence[np.ndarray], n_windows: int = 16, stride: int | None = None
 ) -> list[TokenNats]:
     """Let a network read whole pieces in windows with history.
@@ -97,7 +97,7 @@ def score_pieces(
     return [TokenNats.join(parts) for parts in scored]
 
 
-def score_tokens(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[TokenNats]:
+def _score_tokens(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[TokenNats]:
     """Let a network of tokens read whole pieces, (n_tokens,) each, in windows that begin where its cycles do."""
     if not model.config.is_causal:
         raise ValueError(
@@ -111,12 +111,12 @@ def score_tokens(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[T
             "Whole pieces are scored in overlapping windows, so context_length must be at least twice the model's "
             f"cycle of {cycle} tokens; found {context_length}. Use a longer context or shorter cycle_lengths."
         )
-    return score_pieces(model, check_pieces(pieces, model.config.vocabulary_size), n_windows=32, stride=stride)
+    return _score_pieces(model, check_pieces(pieces, model.config.vocabulary_size), n_windows=32, stride=stride)
 
 
 def token_nats(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[Float[np.ndarray, " n_tokens"]]:
     """Return how surprising each token of whole pieces is to a model, in nats; pieces are rows of token ids."""
-    return [scores.nats for scores in score_tokens(model, pieces)]
+    return [scores.nats for scores in _score_tokens(model, pieces)]
 
 
 def nats_per_token(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> float:
@@ -227,10 +227,10 @@ def _score(model: object, ids: list[Int[np.ndarray, "_ 4"]]) -> list[TokenNats]:
             "MusicTransformer over other tokens with nats_per_token."
         )
     if isinstance(model, MusicTransformer):
-        scored = score_tokens(model, [each.ravel() for each in ids])
+        scored = _score_tokens(model, [each.ravel() for each in ids])
         return [TokenNats(each.nats.reshape(-1, 4), each.is_first_choice.reshape(-1, 4)) for each in scored]
     if isinstance(model, nn.Module) and "first_step" in inspect.signature(model.forward).parameters:
-        return score_pieces(model, ids)
+        return _score_pieces(model, ids)
     if hasattr(model, "symbol_log_probs"):
         return [_ask_symbols(model, each) for each in ids]
     if hasattr(model, "token_log_probs"):

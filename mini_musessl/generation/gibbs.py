@@ -126,7 +126,7 @@ def score_cells(
     """
     model.eval()
     batch, n_steps = frames.shape[:2]
-    longest = min(n_steps, model.config.context_length, getattr(model, "trained_steps", None) or n_steps)
+    longest = min(n_steps, model.config.context_length, model.trained_steps or n_steps)
     starts = window_starts(n_steps, longest, max(1, longest // 2), is_spread=True)
     window = best_window(starts, longest, n_steps)
     place = torch.from_numpy(starts[:, None] + np.arange(longest))
@@ -162,7 +162,7 @@ def _read_request(
     model: MaskedTransformer, frames: ArrayLike | Tensor, is_hidden: ArrayLike | Tensor | None
 ) -> tuple[Int[Tensor, "*batch n_steps n_voices"], Bool[Tensor, "*batch n_steps n_voices"]]:
     """Return what is given and which cells are free, or refuse a request that cannot be met."""
-    given, n_voices = as_ids("frames", frames, model.config.vocabulary_size, FREE), model.config.n_voices
+    given, n_voices = as_ids("frames", frames, model.config.vocabulary_size, lowest=FREE), model.config.n_voices
     if given.dim() not in (2, 3) or given.shape[-1] != n_voices or 0 in given.shape:
         raise ValueError(
             f"frames must have the shape (n_steps, {n_voices}) or (batch, n_steps, {n_voices}), with at least one "

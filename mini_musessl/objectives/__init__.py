@@ -1,11 +1,9 @@
-"""Objectives: what a network is asked to predict, one module each.
+"""Objectives: what a network is asked to predict, one module each, with the same three roles.
 
-An objective is a function ``(model, batch) -> (loss, n_targets)``: it runs the model and returns the mean loss in nats
-over the targets of the batch, and how many targets there were. The number is needed where batches are put together,
-one after the other or from several processes: each counts as much as it has targets.
-
-Beside the function stand an iterator that makes its batches from windows and a generator, such as ``masked_batches``,
-and a report, such as ``measure_masked``: numbers by name, on given pieces.
+``x_batches(pieces, ...)`` draws batches without end; ``x_loss(model, batch)`` returns their mean loss in nats, with its
+gradient, and how many targets it is a mean of, by which batches are weighed where several are put together;
+``evaluate_x(model, pieces, ...)`` returns numbers by name, baselines among them. Settings of a loss are fixed with
+``functools.partial``. The next token has its batches in ``batches`` and its evaluation in ``evaluation.likelihood``.
 
 Chapter: 4a (next token), 4b (masked), 4c (attributes), 4d (contrastive, order), 5d (next frame).
 """

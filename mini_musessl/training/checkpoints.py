@@ -10,20 +10,22 @@ Chapter: 6a (the loop), 8b (the shipped models).
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from mini_musessl.checks import check_choice
 from mini_musessl.files import write_aside
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
-from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.network.transformer import MusicTransformer, Network, TransformerConfig
 
 FORMAT = "mini_musessl checkpoint 1"
 #: The models that a checkpoint can hold, each with its configuration.
@@ -70,10 +72,10 @@ def save_checkpoint(
     if MODELS.get(name, (None,))[0] is not type(model):
         raise ValueError(f"A checkpoint holds a model of this library, one of {', '.join(MODELS)}; found {name}.")
     about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": dict(card or {})}
-    trained_steps = getattr(model, "trained_steps", None)
-    if trained_steps is not None:
-        about["trained_steps"] = trained_steps
-    write_tensors(path, _rounded(model.state_dict(), dtype), about)
+    if model.trained_steps is not None:
+        about["trained_steps"] = model.trained_steps
+    weights = model.state_dict() if dtype is None else _rounded(model.state_dict(), dtype)
+    write_tensors(path, weights, about)
 
 
 def load_checkpoint(path: str | os.PathLike[str], expected: Any = None) -> Checkpoint:
@@ -91,14 +93,10 @@ def load_checkpoint(path: str | os.PathLike[str], expected: Any = None) -> Check
 
 
 def note_trained_steps(model: nn.Module, n_steps: int | None) -> None:
-    """Note on each network in a model the longest window of its training; further apart it knows nothing."""
-    for network in networks_in(model) if n_steps else ():
-        network.trained_steps = max(n_steps, getattr(network, "trained_steps", None) or 0)
-
-
-def networks_in(model: nn.Module) -> Iterator[nn.Module]:
-    """Return the parts of a model that read windows, the model itself among them."""
-    return (part for part in model.modules() if hasattr(getattr(part, "config", None), "context_length"))
+    """Note on each network in a model the longest window of its training so far."""
+    for part in model.modules() if n_steps else ():
+        if isinstance(part, Network):
+            part.trained_steps = max(n_steps, part.trained_steps or 0)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict[str, Any]) -> None:
@@ -164,13 +162,12 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()[:20]
 
 
-def _rounded(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+def _rounded(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Return weights in another type of number; whole numbers stay."""
-    if dtype not in (None, torch.float32, torch.bfloat16, torch.float16):
-        raise ValueError(f"dtype must be torch.bfloat16, torch.float16, torch.float32 or None; found {dtype}.")
-    rounded = {name: w.to(dtype) if dtype and w.is_floating_point() else w for name, w in weights.items()}
+    check_choice("dtype", dtype, (torch.float32, torch.bfloat16, torch.float16))
+    rounded = {name: weight.to(dtype) if weight.is_floating_point() else weight for name, weight in weights.items()}
     for name, weight in rounded.items():
-        if dtype and not weight.isfinite().all():
+        if not weight.isfinite().all():
             raise ValueError(
                 f"Weights must be finite numbers that fit into {dtype}; {name} holds some that do not. "
                 "Did training diverge? torch.bfloat16 holds larger numbers than torch.float16."
@@ -188,10 +185,13 @@ def _make_model(path: Path, about: dict[str, Any], weights: dict[str, Tensor], e
         name = about.get("class", "MusicTransformer")  # the first checkpoints name none
         if name not in MODELS:
             raise ValueError(f"its model is {name}, and known are {', '.join(MODELS)}")
-        config = MODELS[name][1](**{field: _tuples(value) for field, value in about["config"].items()})
+        sizes = {key: tuple(size) if isinstance(size, list) else size for key, size in about["config"].items()}
+        config = MODELS[name][1](**sizes)
         about["card"] = dict(about["card"])
         n_numbers = sum(weight.numel() for weight in weights.values())
-        if max(_sizes(asdict(config) | {"context_length": 1})) > n_numbers:
+        # Far below what any network needs; but without a look before it is made, it could take all memory.
+        asked = [np.sum(size) for key, size in sizes.items() if key not in ("context_length", "positions")]
+        if sum(asked) > n_numbers:
             raise ValueError(f"it asks for a larger network than {n_numbers} numbers fill")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -222,19 +222,12 @@ def _differing(config: Any, other: Any) -> str:
     return ", ".join(f"{name}={getattr(config, name)}" for name in names)
 
 
-def _sizes(value: Any) -> Iterator[float]:
-    """Return all numbers of a configuration, and the lengths of its tuples."""
-    if isinstance(value, dict | tuple):
-        yield len(value)
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _sizes(each)
-    elif isinstance(value, int | float):
-        yield value
-
-
-def _tuples(value: Any) -> Any:
-    """Return a value of JSON, which has no tuples, with lists made tuples again."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def _differing(config: Any, other: Any) -> str:
+    """Say in what a configuration differs from another: its kind, or its sizes."""
+    if type(config) is not type(other):
+        return f"a {type(config).__name__}"
+    names = [each.name for each in fields(config) if getattr(config, each.name) != getattr(other, each.name)]
+    return ", ".join(f"{name}={getattr(config, name)}" for name in names)
 
 
 def names(folder: str | os.PathLike[str] = FOLDER) -> list[str]:
@@ -263,10 +256,9 @@ def describe(name: str, folder: str | os.PathLike[str] = FOLDER) -> str:
     size_kb = (Path(folder) / f"{name}.safetensors").stat().st_size / 1000
     n_weights = sum(weight.numel() for weight in model.parameters())
     rows = [("name", name), ("kind", type(model).__name__), ("size", f"{n_weights:,} weights, {size_kb:,.0f} kB")]
-    trained_steps = getattr(model, "trained_steps", None)
-    if trained_steps is not None:
+    if model.trained_steps is not None:
         unit = "tokens" if isinstance(model, MusicTransformer) else "steps"
-        rows.append(("windows", f"up to {trained_steps} {unit} in training"))
+        rows.append(("windows", f"up to {model.trained_steps} {unit} in training"))
     stated_otherwise = {"seed": "seeds", "cost": "seconds"}
     for field in (*CARD_FIELDS, *(field for field in card if field not in CARD_FIELDS)):
         if field in card or (field in _REQUIRED and stated_otherwise.get(field) not in card):

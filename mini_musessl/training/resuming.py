@@ -40,6 +40,7 @@ class RunFolder:
                 f"The state of a run needs a folder; {folder} cannot be made one ({error.strerror or error}). Choose "
                 "another."
             ) from None
+        run.advice = f"No state is kept in {folder} yet."
         config = getattr(run.model, "config", None)
         model = {"class": type(run.model).__name__} | (asdict(config) if is_dataclass(config) else {})
         about = {"config": asdict(run.config), "model": model, "first_weights": weights_digest(run.model.state_dict())}
