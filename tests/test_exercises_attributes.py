@@ -13,8 +13,8 @@ from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.objectives.attributes import (
     HEADS,
     AttributeModel,
-    Attributes,
     attribute_batches,
+    attribute_loss,
     evaluate_attributes,
     label_attributes,
     transpose_chords,
@@ -61,7 +61,7 @@ def test_the_gain_of_a_head_that_never_says_onset_is_what_the_library_reports():
 def test_weighted_nats_are_the_loss_of_the_objective():
     model = AttributeModel(SMALL).eval()
     batch = next(attribute_batches([chorale()], 3, 20, np.random.default_rng(0)))
-    nats = {name: Attributes({name: 1})(model, batch)[0].item() for name in HEADS}
+    nats = {name: attribute_loss(model, batch, {name: 1})[0].item() for name in HEADS}
     weights = {"pitch": 1.0, "rhythm": 0.0, "harmony": 0.3}
-    loss, _ = Attributes(weights)(model, batch)
+    loss, _ = attribute_loss(model, batch, weights)
     assert chapter_4c.weighted_nats({**nats, "rhythm": math.nan}, weights) == pytest.approx(loss.item(), rel=1e-5)

@@ -162,7 +162,7 @@ def _read_request(
     model: MaskedTransformer, frames: ArrayLike | Tensor, is_hidden: ArrayLike | Tensor | None
 ) -> tuple[Int[Tensor, "*batch n_steps n_voices"], Bool[Tensor, "*batch n_steps n_voices"]]:
     """Return what is given and which cells are free, or refuse a request that cannot be met."""
-    given, n_voices = as_ids("frames", frames, model.config.vocabulary_size, FREE), model.config.n_voices
+    given, n_voices = as_ids("frames", frames, model.config.vocabulary_size, lowest=FREE), model.config.n_voices
     if given.dim() not in (2, 3) or given.shape[-1] != n_voices or 0 in given.shape:
         raise ValueError(
             f"frames must have the shape (n_steps, {n_voices}) or (batch, n_steps, {n_voices}), with at least one "

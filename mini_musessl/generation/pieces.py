@@ -184,7 +184,7 @@ def _tokenizer_of(model: Any, tokenizer: VoiceGridTokens | None) -> VoiceGridTok
 def _melody(soprano: VoiceGrid | ArrayLike, tokenizer: VoiceGridTokens) -> VoiceGrid:
     """Return the soprano as a grid whose other voices rest, or refuse it."""
     is_grid = isinstance(soprano, VoiceGrid)
-    pitch = soprano.pitch[:, 0] if is_grid else as_ids("A soprano", soprano, 128, REST).numpy()
+    pitch = soprano.pitch[:, 0] if is_grid else as_ids("A soprano", soprano, 128, lowest=REST).numpy()
     if pitch.ndim != 1 or len(pitch) == 0:
         raise ValueError(
             "A soprano must be a VoiceGrid, or MIDI pitches (n_steps,), at least one; found the shape "

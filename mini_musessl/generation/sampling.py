@@ -119,8 +119,7 @@ def sample(
     check_torch_generator(generator, "sample")
     check_writes(model, MusicTransformer)
     whole_number("n_tokens", n_tokens, lowest=1)
-    prompt = as_ids("prompt_ids", prompt_ids, model.config.vocabulary_size)
-    _check_prompt(prompt, "batch", "n_prompt")
+    prompt = as_ids("prompt_ids", prompt_ids, model.config.vocabulary_size, "batch, n_prompt")
     _check_goes_on(model, prompt.shape[1] + n_tokens)
     free = torch.full((len(prompt), n_tokens), FREE)
     return draw_cells(TokenDecoder(model.eval(), prompt), free, sampling, generator)
@@ -169,10 +168,9 @@ def sample_frames(
         ("first_step", first_step, 0),
     ):
         whole_number(name, number, lowest)
-    prompt = as_ids("prompt_frames", prompt_frames, model.config.vocabulary_size)
-    _check_prompt(prompt, "batch", "n_prompt", "n_voices")
+    prompt = as_ids("prompt_frames", prompt_frames, model.config.vocabulary_size, "batch, n_prompt, n_voices")
     shape = (len(prompt), n_steps, prompt.shape[2])
-    given = as_ids("clamp", FREE if clamp is None else clamp, model.config.vocabulary_size, FREE)
+    given = as_ids("clamp", FREE if clamp is None else clamp, model.config.vocabulary_size, lowest=FREE)
     if clamp is not None and given.shape not in (shape, shape[1:]):
         raise ValueError(
             f"clamp must have one row per step that is written and one column per voice, {shape[1:]} or {shape}; found "
@@ -344,8 +342,8 @@ def check_writes(model: object, kinds: type) -> None:
         )
 
 
-def as_ids(name: str, values: ArrayLike | Tensor, n_ids: int, lowest: int = 0) -> Int[Tensor, "..."]:
-    """Return ids of any shape, below ``n_ids``, as a tensor on the CPU."""
+def as_ids(name: str, values: ArrayLike | Tensor, n_ids: int, axes: str = "", lowest: int = 0) -> Int[Tensor, "..."]:
+    """Return ids below ``n_ids`` as a tensor on the CPU; with ``axes``, of these alone and in at least one row."""
     try:
         ids = np.asarray(values.cpu() if isinstance(values, Tensor) else values)
     except (TypeError, ValueError):
@@ -353,20 +351,16 @@ def as_ids(name: str, values: ArrayLike | Tensor, n_ids: int, lowest: int = 0) -
             f"{name} must be whole numbers in rows of one length; these cannot be made an array. Cut them to the "
             "shortest, or give them one by one."
         ) from None
+    if axes and (ids.ndim != axes.count(",") + 1 or len(ids) == 0):
+        raise ValueError(
+            f"{name} must have the shape ({axes}) with at least one row; found {ids.shape}. Put one sequence into a "
+            "list: [ids]."
+        )
     if ids.size:
         if ids.dtype.kind not in "iu":
             raise TypeError(f"{name} must be whole numbers; found {ids.dtype}. {ENCODE}")
         check_range(int(ids.min()), int(ids.max()), n_ids, name, lowest)
     return torch.from_numpy(ids.astype(np.int64))
-
-
-def _check_prompt(prompt: Tensor, *axes: str) -> None:
-    """Refuse a prompt of other axes, or without a row."""
-    if prompt.dim() != len(axes) or len(prompt) == 0:
-        raise ValueError(
-            f"A prompt must have the shape ({', '.join(axes)}) with at least one row; found {tuple(prompt.shape)}. Put "
-            "one sequence into a list: [ids]."
-        )
 
 
 def _check_goes_on(model: MusicTransformer, n_tokens: int, first_step: int = 0) -> None:

@@ -394,14 +394,12 @@ def evaluate_contrastive(
     batch = ContrastiveBatch(**vars(pair), hymn_index=hymn_of_piece)
     with evaluation_mode(model):
         first, second = (vectors.float() for vectors in project(model, batch))
-        one_view = (each[0] for each in (batch.frames, batch.is_hidden, batch.is_padding, batch.start_step))
-        arrays = to_device_of(model, *one_view)
-        described = pool(model.encoder(*arrays), arrays[2]).float()
-    (left_out,) = to_device_of(model, batch.is_false_negative)
-    recall, chance = recall_at_1(first, second, left_out)
-    n_candidates = 2 * (~left_out).sum(dim=1) - 1
+        described = _describe_first(model, batch).float()
+    (is_out,) = to_device_of(model, batch.is_false_negative)
+    recall, chance = recall_at_1(first, second, is_out)
+    n_candidates = 2 * (~is_out).sum(dim=1) - 1
     return {
-        "nats": info_nce(first, second, temperature, left_out).item(),
+        "nats": info_nce(first, second, temperature, is_out).item(),
         "chance_nats": n_candidates[n_candidates > 1].double().log().mean().item(),
         "recall_at_1": recall,
         "chance_recall_at_1": chance,
@@ -412,6 +410,13 @@ def evaluate_contrastive(
         "n_windows": float(len(first)),
         "n_false_negatives": float(batch.n_false_negatives),
     }
+
+
+def _describe_first(model: nn.Module, pair: ViewPair) -> Tensor:
+    """Return what the encoder says of each first view, the mean over its steps."""
+    arrays = (each[0] for each in (pair.frames, pair.is_hidden, pair.is_padding, pair.start_step))
+    frames, is_hidden, is_padding, first_step = to_device_of(model, *arrays)
+    return pool(model.encoder(frames, is_hidden, is_padding, first_step), is_padding)
 
 
 def _window_a_piece(pieces: Sequence[ArrayLike], n_steps: int, generator: np.random.Generator) -> FrameBatch:

@@ -10,16 +10,18 @@ Chapter: 6a (the loop), 8b (the shipped models).
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from mini_musessl.checks import check_choice
 from mini_musessl.files import write_aside
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
@@ -72,7 +74,8 @@ def save_checkpoint(
     about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": dict(card or {})}
     if model.trained_steps is not None:
         about["trained_steps"] = model.trained_steps
-    write_tensors(path, _rounded(model.state_dict(), dtype), about)
+    weights = model.state_dict() if dtype is None else _rounded(model.state_dict(), dtype)
+    write_tensors(path, weights, about)
 
 
 def load_checkpoint(path: str | os.PathLike[str], expected: Any = None) -> Checkpoint:
@@ -159,13 +162,12 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()[:20]
 
 
-def _rounded(weights: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+def _rounded(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Return weights in another type of number; whole numbers stay."""
-    if dtype not in (None, torch.float32, torch.bfloat16, torch.float16):
-        raise ValueError(f"dtype must be torch.bfloat16, torch.float16, torch.float32 or None; found {dtype}.")
-    rounded = {name: w.to(dtype) if dtype and w.is_floating_point() else w for name, w in weights.items()}
+    check_choice("dtype", dtype, (torch.float32, torch.bfloat16, torch.float16))
+    rounded = {name: weight.to(dtype) if weight.is_floating_point() else weight for name, weight in weights.items()}
     for name, weight in rounded.items():
-        if dtype and not weight.isfinite().all():
+        if not weight.isfinite().all():
             raise ValueError(
                 f"Weights must be finite numbers that fit into {dtype}; {name} holds some that do not. "
                 "Did training diverge? torch.bfloat16 holds larger numbers than torch.float16."
@@ -183,10 +185,13 @@ def _make_model(path: Path, about: dict[str, Any], weights: dict[str, Tensor], e
         name = about.get("class", "MusicTransformer")  # the first checkpoints name none
         if name not in MODELS:
             raise ValueError(f"its model is {name}, and known are {', '.join(MODELS)}")
-        config = MODELS[name][1](**{field: _tuples(value) for field, value in about["config"].items()})
+        sizes = {key: tuple(size) if isinstance(size, list) else size for key, size in about["config"].items()}
+        config = MODELS[name][1](**sizes)
         about["card"] = dict(about["card"])
         n_numbers = sum(weight.numel() for weight in weights.values())
-        if max(_sizes(asdict(config) | {"context_length": 1})) > n_numbers:
+        # Far below what any network needs; but without a look before it is made, it could take all memory.
+        asked = [np.sum(size) for key, size in sizes.items() if key not in ("context_length", "positions")]
+        if sum(asked) > n_numbers:
             raise ValueError(f"it asks for a larger network than {n_numbers} numbers fill")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -217,19 +222,12 @@ def _differing(config: Any, other: Any) -> str:
     return ", ".join(f"{name}={getattr(config, name)}" for name in names)
 
 
-def _sizes(value: Any) -> Iterator[float]:
-    """Return all numbers of a configuration, and the lengths of its tuples."""
-    if isinstance(value, dict | tuple):
-        yield len(value)
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _sizes(each)
-    elif isinstance(value, int | float):
-        yield value
-
-
-def _tuples(value: Any) -> Any:
-    """Return a value of JSON, which has no tuples, with lists made tuples again."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def _differing(config: Any, other: Any) -> str:
+    """Say in what a configuration differs from another: its kind, or its sizes."""
+    if type(config) is not type(other):
+        return f"a {type(config).__name__}"
+    names = [each.name for each in fields(config) if getattr(config, each.name) != getattr(other, each.name)]
+    return ", ".join(f"{name}={getattr(config, name)}" for name in names)
 
 
 def names(folder: str | os.PathLike[str] = FOLDER) -> list[str]:
