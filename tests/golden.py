@@ -631,20 +631,28 @@ def describe_likelihood(found: likelihood.Likelihood) -> Answer:
     }
 
 
-def describe_infilling(found: infilling.Infilling) -> Answer:
-    """Return the numbers of filling."""
-    names = ("nats_per_cell", "accuracy", "copy_share", "nats_where_copied", "nats_elsewhere")
-    said = {name: getattr(found, name) for name in names}
-    return {name: None if each is None else number(each) for name, each in said.items()} | {
-        "n_cells": int(found.n_cells),
+def describe_infilling(found: infilling.Infilling, pieces: list, hidden: list[np.ndarray]) -> Answer:
+    """Return the numbers of filling, apart for cells that copying the nearest symbol of the voice would name."""
+    nats, copies = np.concatenate(found.nats), []
+    for ids, is_hidden in zip(frames_of(pieces), hidden, strict=True):
+        frames = np.broadcast_to(ids, is_hidden.shape)
+        copied = masking.copy_next_door(frames, is_hidden, np.zeros(frames.shape[:2], bool))
+        copies.append(((copied == frames) & ~is_hidden.all(axis=1, keepdims=True))[is_hidden])
+    is_copy = np.concatenate(copies)
+    parts = {"nats_where_copied": nats[is_copy], "nats_elsewhere": nats[~is_copy]}
+    return {
+        "nats_per_cell": number(found.nats_per_cell),
+        "accuracy": number(found.accuracy),
+        "copy_share": number(is_copy.mean()),
+        **{name: number(part.mean()) if len(part) else None for name, part in parts.items()},
+        "n_cells": int(found.n_tokens),
         "piece_nats": [number(each) for each in found.piece_nats],
     }
 
 
 def describe_orderless(found: infilling.Orderless) -> list[float | str | None]:
     """Return the numbers of an orderless likelihood."""
-    error = found.standard_error
-    return [number(found.nats_per_cell), None if error is None else number(error)]
+    return [number(found.nats_per_cell), number(found.standard_error)]
 
 
 def shipped_models() -> Answer:
@@ -656,6 +664,8 @@ def shipped_models() -> Answer:
     short = likelihood.evaluate_likelihood(Ensemble([frame_model], (0, 2, -3)), some("test", 10, 64))
     compared = likelihood.compare(again, short, chance(0), 200)
     hidden = infilling.draw_hidden(pieces, masking.mask_spans, chance(0), 2)
+    generator = chance(1)
+    drawn = {name: infilling.draw_hidden(pieces, mask, generator) for name, mask in infilling.KINDS.items()}
     kinds = infilling.evaluate_kinds(masked_model, pieces, chance(1))
     tiny = some("test", 2, 24)
     by_orders = infilling.orderless_by_orders(masked_model, tiny, chance(2), 2)
@@ -669,8 +679,8 @@ def shipped_models() -> Answer:
         "likelihood": describe_likelihood(scored),
         "in several keys": describe_likelihood(short),
         "compared": [number(each) for each in (compared.difference, compared.low, compared.high)],
-        "filling spans": describe_infilling(infilling.evaluate_infilling(masked_model, pieces, hidden)),
-        "filling": {name: describe_infilling(found) for name, found in kinds.items()},
+        "filling spans": describe_infilling(infilling.evaluate_infilling(masked_model, pieces, hidden), pieces, hidden),
+        "filling": {name: describe_infilling(found, pieces, drawn[name]) for name, found in kinds.items()},
         "orderless, orders": describe_orderless(by_orders),
         "orderless, subsets": describe_orderless(by_subsets),
         "measured": {name: number(each) for name, each in measured.items()},
@@ -698,9 +708,11 @@ def counting_models() -> Answer:
     for name, hide in hides.items():
         seen, hidden = (infilling.draw_hidden(each, hide, chance(0)) for each in (known, asked))
         model = NeighbourCounts(known, seen)
-        found[f"neighbours, {name}"] = describe_infilling(infilling.evaluate_infilling(model, asked, hidden))
+        found[f"neighbours, {name}"] = describe_infilling(
+            infilling.evaluate_infilling(model, asked, hidden), asked, hidden
+        )
         uniform = infilling.evaluate_infilling(counting.Uniform(), asked, hidden)
-        found[f"uniform cells, {name}"] = describe_infilling(uniform)
+        found[f"uniform cells, {name}"] = describe_infilling(uniform, asked, hidden)
     rows = [TOKENS.encode(grid) for grid in (*known, *asked)]
     found["marks"] = [number(counting.uniform_nats(47)), number(counting.unigram_nats(rows[:40], rows[40:], 47))]
     return found | {"copied": copied_next_door()}
