@@ -28,7 +28,7 @@ from mini_musessl import harmony, voices
 from mini_musessl.batches import FrameBatch, random_frame_batches, side_by_side, windows_with_history
 from mini_musessl.checks import check_batch, check_choice, check_list, check_scores, check_some, whole_number
 from mini_musessl.network.encoder import CellHead, EncoderConfig, FrameEncoder
-from mini_musessl.network.transformer import evaluation_mode, to_device_of
+from mini_musessl.network.transformer import Network, evaluation_mode, to_device_of
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS
 
 NO_TARGET = -1  # stands where nothing is asked
@@ -173,7 +173,7 @@ def _cut(
 # --- The encoder with its heads, and their loss
 
 
-class AttributeModel(nn.Module):
+class AttributeModel(Network):
     """A causal encoder, and a head for each of pitch, rhythm and harmony, which answer side by side.
 
     The encoder's weights depend on the seed and not on the heads, so that models with different heads begin alike.

@@ -16,7 +16,7 @@ from torch.nn import functional
 from mini_musessl.batches import FrameBatch, random_frame_batches
 from mini_musessl.checks import check_batch, check_generator, check_some, whole_number
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, pool
-from mini_musessl.network.transformer import evaluation_mode, init_weights, to_device_of
+from mini_musessl.network.transformer import Network, evaluation_mode, init_weights, to_device_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _flip_coins(stretch: FrameBatch, n_steps: int, generator: np.random.Generato
     return OrderBatch(left, right, is_in_order, numbers[stretch.piece_index])
 
 
-class OrderModel(nn.Module):
+class OrderModel(Network):
     """An encoder, and a score for "left comes before right" that changes its sign when the two change places.
 
     The two probabilities sum to 1. A score ``h(left, right) - h(right, left)`` keeps to that whatever ``h`` is, so it
