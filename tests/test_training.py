@@ -476,6 +476,6 @@ def test_settings_that_cannot_be_are_refused(change, sentence):
 
 
 def test_the_windows_of_two_views_are_as_long_as_the_views():
-    pieces = [np.random.default_rng(5).integers(1, 40, (40, 4))]
+    pieces = list(np.random.default_rng(5).integers(1, 40, (2, 40, 4)))
     batch = next(contrastive_batches(pieces, 3, 20, np.random.default_rng(0), Views(n_crop_steps=7)))
     assert loop.longest_window(batch) == 7
