@@ -283,7 +283,7 @@ def mask_mixed(
 
 
 def weigher_of(mask: Masker) -> Weigher:
-    """Return the weights of a kind of masking: its own for ``mask_orderless``, equal ones for all else, mixtures too."""
+    """Return the weights of a masker: its own for ``mask_orderless``, equal ones for all else, mixtures too."""
     return orderless_weights if getattr(mask, "func", mask) is mask_orderless else equal_weights
 
 
