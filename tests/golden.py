@@ -37,11 +37,11 @@ from random_music import make_random_piece
 from mini_musessl import audio, corpora, exercises, masking, midi, music, musicxml, notation, show, training, voices
 from mini_musessl import harmony as chords_and_keys
 from mini_musessl.batches import cut_frame_windows, cut_windows, random_batches, random_frame_batches
-from mini_musessl.evaluation import counting, infilling, likelihood, probing
+from mini_musessl.evaluation import counting, fine_tuning, infilling, likelihood, probing
 from mini_musessl.evaluation import voice_leading as leading
 from mini_musessl.evaluation.counting import NeighbourCounts
+from mini_musessl.evaluation.fine_tuning import Classifier, labelled_batches
 from mini_musessl.evaluation.probe_tasks import EXCERPTS, ask
-from mini_musessl.evaluation.probing import Classifier, labelled_batches
 from mini_musessl.generation.gibbs import infill
 from mini_musessl.generation.pieces import continue_piece, harmonise, harmonise_by_infilling, infill_piece
 from mini_musessl.generation.sampling import Sampling, sample, sample_frames
@@ -115,6 +115,11 @@ def summary(values: Any) -> list[float | str]:
 def digest_of_fields(record: Any, left_out: tuple[str, ...] = ()) -> Answer:
     """Return a digest for each array of a dataclass, by the field's name."""
     return {field.name: digest(getattr(record, field.name)) for field in fields(record) if field.name not in left_out}
+
+
+def rename(found: Answer, now: str, once: str) -> Answer:
+    """Return an answer with the name that an entry had when the file was written."""
+    return {once if name == now else name: each for name, each in found.items()}
 
 
 def digest_of_grid(grid: voices.VoiceGrid) -> str:
@@ -826,12 +831,13 @@ def batches() -> Answer:
         "contrast, default": contrastive_batches(frames, 4, 64, chance(7)),
         "order": order_batches(frames, 6, 16, chance(8)),
         "order, gap": order_batches(frames, 6, 16, chance(9), range(1), 4),
-        "labelled": labelled("chord"),
     }
     for name, hide in hiders().items():
         drawn = islice(masked_batches(frame_batches(n_steps=60), hide, chance(10)), 3)
         found[f"masked, {name}"] = [digest_of_fields(each, left_out=("piece_index",)) for each in drawn]
     found |= {name: [digest_of_fields(each) for each in islice(drawn, 3)] for name, drawn in several.items()}
+    # What is called the row of an example was once the view of it.
+    found["labelled"] = [rename(digest_of_fields(each), "row", "view") for each in islice(labelled("chord"), 3)]
     found["attributes of pieces"] = [digest_of_attributes(grid) for grid in grids]
     return found | {"views": drawn_views()}
 
@@ -867,12 +873,12 @@ def drawn_views() -> Answer:
 def probes() -> Answer:
     """Features by hand and of encoders, a probe a task, fine-tuning and retrieval."""
     grids = probed_pieces()
-    divided = probing.split_pieces(grids, 4, chance(0))
-    apart = probing.split_pieces(grids, 4, chance(0), by_melody=True)
+    divided = draw_split(np.arange(len(grids)), 4)
+    apart = draw_split(corpora.melody_groups(grids), 4)
     makers = {
         "by hand": probing.handmade_features(grids),
         "encoder": probing.encoder_features(trained(FrameEncoder(encoder_config(), 1)), grids, precision="float32"),
-        "register": probing.register_features(grids),
+        "register": {"voice": register(grids)},
         "frames": probing.encoder_features(trained(frame_network(context_length=128)), grids, ["chord"], "float32"),
     }
     found: Answer = {"split": [list(each) for each in (divided.labelled, divided.test, apart.labelled, apart.test)]}
@@ -886,14 +892,38 @@ def probes() -> Answer:
             if asked.classes:
                 with contextlib.suppress(ValueError):  # a task whose classes do not all occur has no score
                     result = probing.probe(features, task, divided, None if name == "by hand" else 5, chance(1))
-                    found[name][task]["probe"] = describe_row(result.row())
+                    found[name][task]["probe"] = describe_result(result)
             else:
-                found[name][task]["retrieved"] = describe_row(probing.retrieve(asked).row())
+                found[name][task]["retrieved"] = describe_row({"task": "hymn"} | asdict(probing.retrieve(asked)))
     encoder, few = FrameEncoder(encoder_config(), 1), training.TrainingConfig(**FEW | dict(n_updates=4))
     for task in ("chord", "key", "voice"):
-        result = probing.fine_tune(encoder, task, grids, divided, 3, chance(2), few)
-        found[f"fine-tuned, {task}"] = describe_row(result.row())
+        result = fine_tuning.fine_tune(encoder, task, grids, divided, 3, chance(2), few)
+        found[f"fine-tuned, {task}"] = describe_result(result)
     return found
+
+
+def draw_split(group: np.ndarray, n_test: int) -> probing.PieceSplit:
+    """Draw whole groups of pieces to test, at least so many pieces; the others may be labelled."""
+    is_test = np.zeros(len(group), bool)
+    for number in chance(0).permutation(group.max() + 1):
+        if is_test.sum() < n_test:
+            is_test |= group == number
+    return probing.PieceSplit(tuple(np.flatnonzero(~is_test)), tuple(np.flatnonzero(is_test)))
+
+
+def register(grids: list[voices.VoiceGrid]) -> probing.Features:
+    """Describe each voice of each piece by its mean pitch alone."""
+    lines = [(piece, voice, line) for piece, grid in enumerate(grids) for voice, line in enumerate(grid.pitch.T)]
+    rows = [(line[line != voices.REST].mean(), voice, piece) for piece, voice, line in lines if line.max() >= 0]
+    mean, voice, piece = np.array(rows).T
+    values = mean[:, None].astype(np.float32)
+    return probing.Features("voice", voices.SATB, values, voice.astype(int), piece.astype(int), len(grids))
+
+
+def describe_result(result: probing.ProbeResult) -> Answer:
+    """Return how well a probe answers; of its labelled pieces, how many."""
+    row = asdict(result)
+    return describe_row(row | {"n_labelled_pieces": len(row.pop("labelled_pieces"))})
 
 
 def probed_pieces() -> list[voices.VoiceGrid]:
