@@ -45,10 +45,7 @@ class FrameHistory(NamedTuple):
 
 
 def advance(history: FrameHistory, frames: Int[Tensor, "batch n_new n_voices"]) -> FrameHistory:
-    """Return what is known before each of the steps that follow, once their earlier frames were read.
-
-    Args:
-        history: of the step at which ``frames`` begins; of several steps, the last one counts.
+    """Return what is known before each of the steps after ``frames``, which begin at the last step of a history.
 
     >>> start = history_of(torch.tensor([[[20]]]), None, begin_id=47)
     >>> history = advance(start, torch.tensor([[[20], [20], [22]]]))
@@ -66,10 +63,7 @@ def advance(history: FrameHistory, frames: Int[Tensor, "batch n_new n_voices"]) 
 def history_of(
     frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None, begin_id: int
 ) -> FrameHistory:
-    """Return what is known before each step of a window, which knows nothing of what came before it.
-
-    Args:
-        first_step: index in its piece of the first frame of each row; None for 0.
+    """Return what is known before each step of a window, of which the first step knows nothing but its index.
 
     >>> history = history_of(torch.tensor([[[20], [20], [22]]]), None, begin_id=47)
     >>> history.latest.flatten().tolist(), history.held_step.flatten().tolist()
