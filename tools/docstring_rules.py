@@ -18,8 +18,6 @@ SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = (
     "batches.cut_windows",
-    "batches.random_batches",
-    "batches.random_frame_batches",
     "corpora.load_chorales",
     "corpora.melody_groups",
     "corpora.rebuilt_split",
