@@ -24,6 +24,8 @@ DOORS: tuple[str, ...] = (
     "evaluation.causality.check_causality",
     "evaluation.infilling.evaluate_infilling",
     "evaluation.likelihood.compare",
+    "evaluation.probing.fit_linear_probe",
+    "evaluation.probing.probe",
     "evaluation.voice_leading.parallels",
     "generation.gibbs.infill",
     "generation.pieces.harmonise",
