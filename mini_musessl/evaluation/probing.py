@@ -372,14 +372,12 @@ class Features:
 def encoder_features(
     model: nn.Module, grids: Sequence[voices.VoiceGrid], tasks: Iterable[str] | None = None, precision: str = "auto"
 ) -> dict[str, Features]:
-    """Describe the examples of tasks by a frozen network.
+    """Describe the examples of tasks, all for None, by a network that is not changed.
 
-    Frozen does not mean that it never saw the answers. Where its training asked for them (a harmony head for "chord",
-    pairs of settings of one hymn for "hymn"), mark the row.
+    Where its training asked for the answers (a harmony head for "chord", settings of a hymn for "hymn"), mark the row.
 
     Args:
-        model: a FrameEncoder, a network with one as ``.encoder``, or a FrameTransformer; not changed.
-        tasks: names; None for all.
+        model: a FrameEncoder, a network with one as ``.encoder``, or a FrameTransformer.
         precision: "float32", "bfloat16", or "auto" as for ``TrainingConfig``.
     """
     names = _task_names(tasks)

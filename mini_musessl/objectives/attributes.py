@@ -28,7 +28,7 @@ from mini_musessl import harmony, voices
 from mini_musessl.batches import FrameBatch, random_frame_batches, side_by_side, windows_with_history
 from mini_musessl.checks import check_batch, check_choice, check_list, check_scores, check_some
 from mini_musessl.network.encoder import CellHead, EncoderConfig, FrameEncoder
-from mini_musessl.network.transformer import evaluation_mode, to_device_of
+from mini_musessl.network.transformer import Network, evaluation_mode, to_device_of
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS
 
 NO_TARGET = -1  # stands where nothing is asked
@@ -151,7 +151,7 @@ def _cut(
     return AttributeBatch(is_padding=is_padding, start_step=start_step, piece_index=piece_index, **cut)
 
 
-class AttributeModel(nn.Module):
+class AttributeModel(Network):
     """A causal encoder, and a head for each of pitch, rhythm and harmony, which answer side by side.
 
     First weights depend on the seed and not on which heads there are, so that all models begin alike.

@@ -22,7 +22,7 @@ from torch.nn import functional
 from mini_musessl.batches import N_VOICES, FrameBatch, allowed_intervals, random_frame_batches
 from mini_musessl.checks import check_batch, check_generator, check_positive, check_some, whole_number
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, pool
-from mini_musessl.network.transformer import evaluation_mode, init_weights, to_device_of
+from mini_musessl.network.transformer import Network, evaluation_mode, init_weights, to_device_of
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS
 
 
@@ -214,7 +214,7 @@ def info_nce(
     return functional.cross_entropy(scores[has_negative], other_half[has_negative])
 
 
-class ContrastiveModel(nn.Module):
+class ContrastiveModel(Network):
     """An encoder, the mean over steps, and a small head whose vectors are compared.
 
     The head is thrown away after training: what comes before it keeps more of the music (Chen et al., section 4.2).

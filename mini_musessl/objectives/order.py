@@ -16,7 +16,7 @@ from torch.nn import functional
 from mini_musessl.batches import FrameBatch, random_frame_batches
 from mini_musessl.checks import check_batch, whole_number
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, pool
-from mini_musessl.network.transformer import evaluation_mode, init_weights, to_device_of
+from mini_musessl.network.transformer import Network, evaluation_mode, init_weights, to_device_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _flip_coins(stretch: FrameBatch, n_steps: int, generator: np.random.Generato
     return OrderBatch(left, right, is_in_order, numbers[stretch.piece_index])
 
 
-class OrderModel(nn.Module):
+class OrderModel(Network):
     """An encoder, and a score for "left comes before right" that changes its sign when the two change places.
 
     The score ``h(left, right) - h(right, left)`` cannot prefer a side, whatever ``h`` is.
