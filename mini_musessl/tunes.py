@@ -247,7 +247,7 @@ TUNE_COLLECTIONS = {
     "Davies; the files state no licence: use them from music21, do not redistribute them.",
 }
 #: Raise this when the reader changes what it returns, so that old cache files are not used.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:
@@ -267,15 +267,11 @@ def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.
     """
     check_choice("A collection of tunes", collection, TUNE_COLLECTIONS, "tunes.TUNE_COLLECTIONS says what each is.")
     paths = music21_files(collection, ".abc")
+    if not cache:
+        return _read_collection(paths)
     key = files.digest(str(READER_VERSION), str(paths[0].parent), state_of(paths))
-    kept = files.cache_folder() / f"tunes-{collection}-{key}.npz"
-    stored = files.read_arrays(kept, PIECE_ARRAYS) if cache else None
-    if stored is not None:
-        return unpack_pieces(stored)
-    tunes = _read_collection(paths)
-    if cache:
-        files.write_arrays(kept, pack_pieces(tunes))
-    return tunes
+    path = files.cache_folder() / f"tunes-{collection}-{key}.npz"
+    return unpack_pieces(files.cached(path, PIECE_ARRAYS, lambda: pack_pieces(_read_collection(paths))))
 
 
 def _read_collection(paths: list[Path]) -> list[music.Piece]:

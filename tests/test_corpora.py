@@ -1,6 +1,7 @@
 """Tests of mini_musessl.corpora: chorales, JSB, tunes that are the same, splits, folders of MIDI files."""
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -48,7 +49,7 @@ def few_files(monkeypatch):
 
 
 def test_the_chorales_are_those_of_music21_in_the_order_of_their_numbers(chorales):
-    if corpora._music21_version() != "10.5.1":
+    if importlib.metadata.version("music21") != "10.5.1":
         pytest.skip("the counts are those of music21 10.5.1")
     counts = {"n_files": 410, "n_pieces": 408, "n_clean": 359, "n_with_repeats": 164}
     assert corpora.chorale_metadata() == {"music21_version": "10.5.1"} | counts
@@ -120,7 +121,7 @@ def test_the_cache_asks_for_everything_that_decides_the_result(own_cache, tmp_pa
     if change == "time of the file":
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
     elif change == "music21":
-        monkeypatch.setattr(corpora, "_music21_version", lambda: "another")
+        monkeypatch.setattr(importlib.metadata, "version", lambda name: "another")
     elif change == "reader":
         monkeypatch.setattr(corpora, "READER_VERSION_CHORALES", corpora.READER_VERSION_CHORALES + 1)
     else:
@@ -453,12 +454,11 @@ def test_a_file_that_vanishes_is_named(folder, monkeypatch):
 @pytest.mark.parametrize(
     "place, asked, error, sentence",
     [
-        ("absent", {}, FileNotFoundError, r"A folder of MIDI files must exist; there is none at .*absent"),
-        ("b.mid", {}, NotADirectoryError, r"b.mid is a file\. Use midi.read_midi for a single file"),
+        ("absent", {}, NotADirectoryError, r"A folder of MIDI files must exist; there is none at .*absent"),
+        ("b.mid", {}, NotADirectoryError, "Use midi.read_midi for a single file"),
         ("empty", {}, ValueError, r"must hold at least one \.mid or \.midi file"),
         ("", {"reader": "fast"}, ValueError, "reader must be one of pretty_midi, symusic; found 'fast'"),
         ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must be at least 1; found 0"),
-        ("", {"print_every": -1}, ValueError, "print_every must be at least 0; found -1"),
     ],
 )
 def test_what_is_no_folder_of_midi_files_is_refused_once(folder, place, asked, error, sentence):
