@@ -341,7 +341,6 @@ def read_midi(
 
     Args:
         source: path of the file, its bytes, or a file open for reading bytes.
-        steps_per_quarter: the grid; 24 holds triplets and thirty-seconds.
         reader: "pretty_midi" or "symusic" (fast; must be installed).
         max_notes: refuse a file with so many notes or more.
         max_hours: refuse a file that plays so long or longer.
@@ -358,8 +357,6 @@ def read_midi(
     check_grid(steps_per_quarter)
     check_choice("reader", reader, READERS)
     whole_number("max_notes", max_notes, 1)
-    if not max_hours > 0:
-        raise ValueError(f"max_hours must be above 0; found {max_hours}.")
     label, data = _load(source, max_notes)
     parse = _parse_with_symusic if reader == "symusic" else _parse_with_mido
     ticks = parse(label, *_check_chunks(label, data))
