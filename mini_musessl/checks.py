@@ -210,3 +210,14 @@ def check_hidden_cells(
         if not is_hidden.any(axis=(1, 2)).all():
             raise ValueError(f"Each draw must hide something, to be asked for; one of piece {index} hides nothing.")
     return arrays
+
+
+def check_trained_length(model: object, n_steps: int) -> None:
+    """Refuse to read more steps at once than training ever showed; ``train`` notes how many on the network."""
+    longest = getattr(model, "trained_steps", None)
+    if longest is not None and n_steps > longest:
+        raise ValueError(
+            f"The network should read at most {longest} steps at once, the longest window of its training; found "
+            f"{n_steps}. What steps further apart mean to each other it never learned: read shorter excerpts, or allow "
+            "it with model.trained_steps = None."
+        )
