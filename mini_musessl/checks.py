@@ -58,10 +58,10 @@ def check_sizes(config: object, *names: str, lowest: int = 1) -> None:
         whole_number(name, getattr(config, name), lowest)
 
 
-def check_share(name: str, value: float) -> None:
+def check_share(name: str, value: float, advice: str = "") -> None:
     """Refuse what is not a share, 0 or more and below 1."""
     if not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1; found {value}.")
+        raise ValueError(f"{name} must be at least 0 and below 1; found {value}. {advice}".rstrip())
 
 
 def check_positive(name: str, value: float, advice: str = "") -> None:

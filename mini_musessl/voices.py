@@ -161,6 +161,15 @@ def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
     }
 
 
+def check_is_grid(grid: VoiceGrid) -> None:
+    """Refuse a piece or an array of pitches in place of a ``VoiceGrid``."""
+    if not isinstance(grid, VoiceGrid):
+        raise TypeError(
+            f"Voices must be a voices.VoiceGrid; found {type(grid).__name__}. "
+            "voices.from_pitches makes one from an array of pitches, voices.from_piece from a piece."
+        )
+
+
 # --- From grids to notes and back
 
 

@@ -124,6 +124,7 @@ def test_a_grid_without_steps_becomes_a_piece_without_notes():
         ),
         (lambda g: voices.from_piece(voices.to_piece(g), n_voices=0), ValueError, "n_voices must be at least 1"),
         (lambda g: voices.from_piece(voices.to_piece(g)), ValueError, "piece of 4 parts; this one has 2"),
+        (lambda g: voices.check_is_grid(g.pitch), TypeError, "must be a voices.VoiceGrid; found ndarray"),
         (lambda g: voices.as_piece(g.pitch), TypeError, "must be a music.Piece or a voices.VoiceGrid; found ndarray"),
     ],
 )
