@@ -47,9 +47,8 @@ def load_chorales(
     """Load every Bach chorale of the installed music21 that has a soprano, an alto, a tenor and a bass.
 
     The grid is the sixteenth note. A step holds the pitch that sounds as it begins, so the few faster notes (three
-    files have thirty-seconds) are sampled, as in the JSB data set. Ties are merged, grace notes left out. Instruments
-    besides the four voices are left out, and so is the second soprano of the two five-part pieces (bwv227.3, bwv27.6).
-    One file is left out altogether: music21's ``bwv62.6`` holds the music of BWV 274.
+    files have thirty-seconds) are sampled, as in the JSB data set. Ties are merged. Left out are
+    grace notes, instruments, the second soprano of the two five-part pieces (bwv227.3, bwv27.6), and ``LEFT_OUT``.
 
     Args:
         cache: keep the arrays in ``files.cache_folder()`` and read them from there the next time.
@@ -252,9 +251,7 @@ def melody_groups(chorales: Sequence[voices.VoiceGrid]) -> Int[np.ndarray, " n_c
         >>> melody_groups([melody, voices.transpose(melody, 3)]).tolist()
         [0, 0]
     """
-    check_some(
-        len(chorales), "Grouping by melody needs at least one chorale", "Load some with corpora.load_chorales()."
-    )
+    check_some(len(chorales), "Grouping by melody needs at least one chorale", "Use corpora.load_chorales().")
     return number_groups(shared_runs([melody_runs(grid) for grid in chorales]) >= SAME_MELODY)
 
 
@@ -312,7 +309,6 @@ def rebuilt_split(
     Args:
         chorales: the pieces to choose from, by name; None stands for all. The notes are read from music21 again, since
             some pieces come with their repeats and some without.
-        cache: as for ``load_chorales``.
 
     Returns:
         Grids by "train", "valid" and "test", in the order of JSB, with onsets, bars and fermatas as in music21.
@@ -359,11 +355,7 @@ def melody_disjoint_split(chorales: Sequence[voices.VoiceGrid] | None = None) ->
     """Divide the chorales so that no tune that ``melody_groups`` recognises is on two sides.
 
     The groups of ``melody_groups`` are dealt out whole, the largest first, each to the part that still lacks the
-    greatest share of its size; the sizes are in the proportion of the standard split, 229 to 76 to 77. The result
-    depends on nothing but the chorales; None stands for all that ``load_chorales`` gives.
-
-    Returns:
-        "train", "valid" and "test", each in the order given.
+    greatest share of its size; the sizes are in the proportion of the standard split. None stands for all chorales.
     """
     chorales = load_chorales() if chorales is None else chorales
     group = melody_groups(chorales)
@@ -386,26 +378,21 @@ _ENTRIES = {"meters": music.Meter, "tempos": music.Tempo, "parts": music.Part}
 
 def pack_pieces(pieces: Sequence[music.Piece]) -> dict[str, np.ndarray]:
     """Return pieces as two arrays: their notes, one piece after the other, and all else as text."""
-    return files.pack(
-        [
-            (
-                {"notes": piece.notes},
-                {name: getattr(piece, name) for name in ("steps_per_quarter", "n_steps", "title")}
-                | {name: [astuple(entry) for entry in getattr(piece, name)] for name in _ENTRIES},
-            )
-            for piece in pieces
-        ]
-    )
+    items = []
+    for piece in pieces:
+        about = {name: getattr(piece, name) for name in ("steps_per_quarter", "n_steps", "title")}
+        about |= {name: [astuple(entry) for entry in getattr(piece, name)] for name in _ENTRIES}
+        items.append(({"notes": piece.notes}, about))
+    return files.pack(items)
 
 
 def unpack_pieces(stored: dict[str, np.ndarray]) -> list[music.Piece]:
     """Undo ``pack_pieces``."""
-    return [
-        music.Piece(
-            **arrays, **about | {name: [kind(*entry) for entry in about[name]] for name, kind in _ENTRIES.items()}
-        )
-        for arrays, about in files.unpack(stored)
-    ]
+    pieces = []
+    for arrays, about in files.unpack(stored):
+        about |= {name: [kind(*entry) for entry in about[name]] for name, kind in _ENTRIES.items()}
+        pieces.append(music.Piece(**arrays, **about))
+    return pieces
 
 
 # A folder of MIDI files: every file either becomes a piece or is named with the reason why not.

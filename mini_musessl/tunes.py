@@ -73,19 +73,14 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
     elif name == "L" and re.fullmatch(r"[1-9]\d*/[1-9]\d*", value):
         tune.unit = Fraction(value) * 4
     elif name == "M":
-        tune.meter = _read_meter(value)
+        written = re.match(r"([1-9]\d*)/([1-9]\d*)", value)  # anything else but C| counts as 4/4
+        tune.meter = (int(written[1]), int(written[2])) if written else ((2, 2) if value.startswith("C|") else (4, 4))
     elif name == "Q" and (tempo := re.search(r"([1-9]\d*/[1-9]\d*)\s*=\s*([1-9]\d*)", value)):
         tune.quarters_per_minute = float(Fraction(tempo[1]) * 4 * int(tempo[2]))
     elif name == "K":
         tune.key = _read_key(value, tune.title)
     elif name == "V" and value.split()[:1] not in (["1"], []):
         raise ValueError(f"A tune must have one voice; {tune.title or 'this one'} has several.")
-
-
-def _read_meter(value: str) -> tuple[int, int]:
-    """Return a meter from "6/8", "C" or "C|"; anything else counts as 4/4."""
-    written = re.match(r"([1-9]\d*)/([1-9]\d*)", value)
-    return (int(written[1]), int(written[2])) if written else ((2, 2) if value.startswith("C|") else (4, 4))
 
 
 def _read_key(value: str, title: str) -> dict[str, int]:
@@ -251,15 +246,11 @@ READER_VERSION = 2
 
 
 def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:
-    """Load the tunes of one collection as melodies, in the order of the files.
+    """Load the tunes of a collection in ``TUNE_COLLECTIONS`` as melodies, in the order of the files.
 
     They are read by ``read_abc``, and those that it refuses are left out (40 of 1,180 of "airdsAirs" in music21
     10.5.1). music21 also holds the Essen folk songs; they may be used for non-commercial ends only, so this book does
     not read them.
-
-    Args:
-        collection: a name in ``TUNE_COLLECTIONS``, whose value says what the files say about rights.
-        cache: keep the notes in ``files.cache_folder()`` and read them from there the next time.
 
     Example:
         >>> load_tunes("airdsAirs")[0].title
