@@ -137,9 +137,8 @@ def test_the_cache_folder_is_the_one_named_or_the_users(monkeypatch):
 
 
 def test_other_content_has_another_name():
-    names = [files.digest(*parts) for parts in (("a", "b"), ("ab",), (b"a", "b", ""), ("b", "a"))]
-    assert len(set(names)) == 4 and {len(name) for name in names} == {20}
-    assert files.digest("a", b"b") == names[0]
+    names = {files.digest(*parts) for parts in (("a", "b"), ("ab",), (b"a", "b", ""), ("b", "a"))}
+    assert len(names) == 4 and files.digest("a", b"b") in names
 
 
 # --- downloads

@@ -163,7 +163,7 @@ def test_each_profile_finds_its_own_key(mode):
 
 @given(amount=st.lists(st.integers(0, 99), min_size=12, max_size=12, unique=True), semitones=st.integers(0, 11))
 def test_the_key_moves_with_the_music_and_does_not_depend_on_the_scale(amount, semitones):
-    here, there = harmony.find_key(amount), harmony.find_key(0.1 * np.roll(amount, semitones))
+    here, there = harmony.find_key(amount), harmony.find_key(1e300 * np.roll(amount, semitones))
     assert ((here.tonic + semitones) % 12, here.mode) == (there.tonic, there.mode)
     assert here.correlation == pytest.approx(there.correlation)
 
@@ -215,13 +215,9 @@ def test_cadences_by_hand(chords, key, kind):
 
 def test_without_a_key_each_phrase_has_its_own():
     here, there = phrase("C", "F", "C", "F", "G", "C"), voices.transpose(phrase("Dm", "G", "C"), 2)
-    both = voices.from_pitches(
-        np.concatenate([here.pitch, there.pitch]), is_fermata=np.concatenate([here.is_fermata, there.is_fermata])
-    )
-    assert [(c.step, c.kind, str(c.key)) for c in harmony.cadences(both)] == [
-        (20, "authentic", "C major"),
-        (32, "authentic", "D major"),
-    ]
+    pitch, is_fermata = (np.concatenate([getattr(g, name) for g in (here, there)]) for name in ("pitch", "is_fermata"))
+    found = harmony.cadences(voices.from_pitches(pitch, is_fermata=is_fermata))
+    assert [(c.step, c.kind, str(c.key)) for c in found] == [(20, "authentic", "C major"), (32, "authentic", "D major")]
 
 
 def test_a_lone_fermata_has_no_chord_before_it():
@@ -254,7 +250,6 @@ def music21_key(grid: voices.VoiceGrid):
 
 
 def key_agreement(grids) -> tuple[int, int, int, int, float]:
-    """Count music21's key, the signature's as best or runner-up, and the signatures; with the worst difference."""
     same, best, second, n_signed, worst = 0, 0, 0, 0, 0.0
     for grid in grids:
         ours, theirs = harmony.find_key(harmony.chroma(grid)), music21_key(grid)
@@ -295,7 +290,6 @@ def music21_triad(bass: int, others: tuple[int, ...]) -> tuple[int, str] | None:
 
 
 def triad_agreement(grids) -> tuple[int, int, int]:
-    """Count beats whose first step sounds a triad for music21, the same root there, and the same root and quality."""
     n_triads = same_root = same_chord = 0
     for grid in grids:
         for step, root, quality, bass in harmony.chord_labels(grid).tolist():
@@ -353,7 +347,6 @@ def analyses() -> tuple:
 
 
 def latest(numerals, quarter: float, *, other_than: int | None = None):
-    """Return the last numeral that begins at or before a time, with another root if asked."""
     return [n for n in numerals if n[0] <= quarter + 1e-6 and n[1] != other_than][-1:] or [None]
 
 
@@ -389,7 +382,6 @@ def test_cadences_agree_with_analysts_as_often_as_the_docstring_says():
 
 
 def kind_by_roots(before, last) -> str:
-    """Return the kind of cadence that two Roman numerals make, from their roots and the key of the last."""
     _, root, tonic, mode = last
     degrees = (((before[1] if before else root) - tonic) % 12, (root - tonic) % 12)
     kinds = {(7, 0): "authentic", (11, 0): "authentic", (5, 0): "plagal", (7, 9 if mode == "major" else 8): "deceptive"}
@@ -434,23 +426,15 @@ def test_what_has_no_harmony_is_refused(call, error, sentence):
         call(voices.from_pitches([[72, 67, 64, 48]] * 4))
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e300])
-def test_the_scale_of_a_chroma_says_nothing(scale):
-    amount = np.array([4, 0, 2, 0, 3, 1, 0, 3, 0, 1, 0, 1])
-    assert harmony.find_key(scale * amount) == harmony.find_key(amount)
-
-
 def test_a_fermata_over_a_rest_is_read_in_the_key_of_the_piece():
-    chords = np.repeat([[76, 67, 60, 48], [74, 67, 59, 43], [72, 64, 60, 48]], 4, axis=0)
-    silent = np.full((4, 4), voices.REST)
-    grid = voices.from_pitches(
-        np.concatenate([chords, silent]), is_fermata=[*[False] * 8, *[True] * 4, False, *[True] * 3]
-    )
-    first, second = harmony.cadences(grid)
+    silent = [[voices.REST] * 4]
+    rows = [CHORDS[name] for name in ("C", "G", "C")] + silent
+    is_fermata = np.isin(np.arange(16), [8, 9, 10, 11, 13, 14, 15])
+    first, second = harmony.cadences(block(*rows, is_fermata=is_fermata))
     assert (first.kind, str(first.key)) == ("authentic", "C major")
     assert (second.kind, second.chord, second.chord_before, str(second.key)) == ("other", "-", "-", "C major")
     with pytest.raises(ValueError, match="all 12 are 0. Is the music empty"):
-        harmony.cadences(voices.from_pitches(silent, is_fermata=[True] * 4))
+        harmony.cadences(voices.from_pitches(silent, is_fermata=[True]))
 
 
 # --- the rules at their edges

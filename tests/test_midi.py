@@ -266,11 +266,6 @@ def test_a_path_bytes_and_an_open_file_give_the_same(tmp_path):
         assert all(midi.read_midi(source) == TRIPLET for source in (path, str(path), path.read_bytes(), file))
 
 
-def test_a_note_inside_a_longer_one_of_its_pitch_exchanges_ends_with_it():
-    nested = Piece(make_notes(onset_step=[0, 10], duration_step=[30, 10], pitch=60))
-    assert rows(midi.read_midi(midi.to_bytes(nested))) == [(0, 20, 60), (10, 20, 60)]
-
-
 def test_more_than_fifteen_parts_and_two_drum_kits_survive():
     parts = tuple(Part(f"part {n}", n, is_drum=n in (3, 17)) for n in range(20))
     piece = Piece(make_notes(onset_step=[0] * 20, duration_step=24, pitch=60, part=range(20)), parts=parts)

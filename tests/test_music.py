@@ -29,16 +29,10 @@ def waltz():
 
 
 @given(pieces(), st.integers(-20, 20))
-def test_transposing_there_and_back_changes_nothing(piece, semitones):
-    assert music.transpose(music.transpose(piece, semitones), -semitones) == piece
-
-
-@given(pieces(), st.integers(-20, 20))
-def test_transposing_moves_pitches_and_nothing_else(piece, semitones):
-    moved = music.transpose(piece, semitones).notes
-    rest = ["onset_step", "duration_step", "velocity", "part"]
-    assert np.array_equal(np.sort(moved[rest]), np.sort(piece.notes[rest]))
-    assert sorted(moved["pitch"]) == sorted(piece.notes["pitch"] + semitones)
+def test_transposing_moves_pitches_and_back_and_nothing_else(piece, semitones):
+    moved = music.transpose(piece, semitones)
+    assert sorted(moved.notes["pitch"]) == sorted(piece.notes["pitch"] + semitones)
+    assert music.transpose(moved, -semitones) == piece
 
 
 def test_transposing_leaves_drums_alone():
@@ -89,15 +83,8 @@ def test_cutting_in_two_keeps_every_sounding_step(piece, data):
 
 
 def test_joining_the_halves_gives_back_a_piece_cut_between_notes(waltz):
-    halves = [music.cut(waltz, 0, 24), music.cut(waltz, 24, 120)]
-    assert music.join(halves) == waltz
-
-
-def test_joining_a_piece_to_itself_repeats_its_upbeat(waltz):
-    twice = music.join([waltz, waltz])
-    assert twice.n_steps == 240
-    assert twice.notes["onset_step"].tolist() == [0, 24, 48, 72, 120, 144, 168, 192]
-    assert [tempo.step for tempo in twice.tempos] == [0, 72, 120, 192]
+    assert music.join([music.cut(waltz, 0, 24), music.cut(waltz, 24, 120)]) == waltz
+    assert [tempo.step for tempo in music.join([waltz, waltz]).tempos] == [0, 72, 120, 192]
 
 
 def test_rounding_to_sixteenths_moves_triplets_and_keeps_every_note_audible():
@@ -193,11 +180,6 @@ def test_bad_notes_are_refused(columns, error, sentence):
 def test_a_piece_that_contradicts_itself_is_refused(changes, error, sentence):
     with pytest.raises(error, match=sentence):
         Piece(**(dict(notes=make_notes([0], [4], [60])) | changes))
-
-
-def test_lists_of_facts_are_kept_as_tuples():
-    notes = make_notes([0], [4], [60])
-    assert Piece(notes, meters=[Meter(0, 4, 4)], tempos=[Tempo(0, 120.0)], parts=[Part()]) == Piece(notes)
 
 
 def test_a_piece_keeps_its_own_notes():

@@ -147,10 +147,6 @@ def test_a_grid_keeps_its_own_arrays(phrase):
     assert grid == phrase and phrase.pitch[0, 0] == 72 and not phrase.is_fermata.any()
 
 
-def test_meter_and_names_may_be_lists(phrase):
-    assert replace(phrase, meter=[4, 4], voice_names=["high", "low"]) == phrase
-
-
 def test_music_in_either_form_becomes_a_piece(phrase):
     piece = voices.to_piece(phrase)
     assert voices.as_piece(phrase) == piece and voices.as_piece(piece) is piece
