@@ -202,7 +202,7 @@ CHORD = [[[60, 55, 52, 48]] * 2]
     ("make", "sentence"),
     [
         (lambda: counting.unigram_nats([], [[1]], 2), "piece is needed; found none"),
-        (lambda: counting.unigram_nats([[1]], [[2]], 2), r"must lie in 0\.\.1; piece 0 has 2"),
+        (lambda: counting.unigram_nats([[1]], [[2]], 2), r"piece 0 must lie in 0\.\.1; found 2"),
         (lambda: MusicalCounts(CHORD, ("hold", "last_leap") * 9), "in 64 bits; 18 viewpoints are too many"),
         (lambda: MusicalCounts(CHORD, pitch_viewpoints=("last_leap",) * 10), "in 64 bits; 10 viewpoints"),
         (lambda: MusicalCounts(CHORD, strength=0), "strength must be a finite number above 0; found 0"),

@@ -80,7 +80,7 @@ def test_a_model_that_was_training_is_scored_without_dropout():
     ("changes", "pieces", "sentence"),
     [
         ({}, [], "At least one piece is needed; found none"),
-        ({}, [[1, 2], [3, 11]], r"must lie in 0\.\.10; piece 1 has 3\.\.11"),
+        ({}, [[1, 2], [3, 11]], r"piece 1 must lie in 0\.\.10; found 3\.\.11"),
         ({}, [1, 2], "Put a single piece into a list"),
         ({"context_length": 100, "cycle_lengths": (64,)}, [[1]], "twice the model's cycle of 64 tokens; found 100"),
         ({"is_causal": False}, [[1]], "needs a causal network; found is_causal=False"),
