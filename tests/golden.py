@@ -48,7 +48,7 @@ from mini_musessl import (
     voices,
 )
 from mini_musessl.batches import cut_frame_windows, cut_windows, random_batches, random_frame_batches
-from mini_musessl.evaluation import counting, infilling, likelihood, probe_tasks, probing, voice_leading
+from mini_musessl.evaluation import counting, fine_tuning, infilling, likelihood, probe_tasks, probing, voice_leading
 from mini_musessl.evaluation.likelihood import evaluate_likelihood
 from mini_musessl.generation.gibbs import infill
 from mini_musessl.generation.pieces import continue_piece, harmonise, harmonise_by_infilling, infill_piece
@@ -192,7 +192,7 @@ def labelled_batches(task="key", seed=0):
     grids = some("train", 4, 120)
     shown = probe_tasks.EXCERPTS["windows"](grids)
     examples = probe_tasks.ask(task, grids, shown)
-    return probing.labelled_batches(examples, shown, np.ones(len(examples.label), bool), chance(seed))
+    return fine_tuning.labelled_batches(examples, shown, np.ones(len(examples.label), bool), chance(seed))
 
 
 # Networks: all that is made of a configuration is made here
@@ -356,7 +356,7 @@ def part_networks():
     found["attributes, pitch alone"] = weights_of(attribute_model(["pitch"]))
     found["contrastive"] = describe_network(contrastive.ContrastiveModel(encoder_config(), 12, 1), encoder_answers)
     found["order"] = describe_network(order.OrderModel(encoder_config(), 1), order_answers)
-    found["classifier"] = describe_network(probing.Classifier(encoder(), 25), classifier_answers)
+    found["classifier"] = describe_network(fine_tuning.Classifier(encoder(), 25), classifier_answers)
     for seed in (0, 2):
         kinds = {"tokens": token_network, "frames": frame_network, "masked": masked_network}
         found[f"seeds, {seed}"] = {name: digest(*make(seed).state_dict().values()) for name, make in kinds.items()}
@@ -806,12 +806,14 @@ def part_batches():
         "contrast, default": contrastive.contrastive_batches(frames, 4, 64, chance(7)),
         "order": order.order_batches(frames, 6, 16, chance(8)),
         "order, gap": order.order_batches(frames, 6, 16, chance(9), still, 4),
-        "labelled": labelled_batches("chord"),
     }
     for name, hide in MASKERS.items():
         drawn = islice(masked_batches(frame_batches(n_steps=60), hide, chance(10)), 3)
         found[f"masked, {name}"] = [digest_of_fields(each, left_out=("piece_index",)) for each in drawn]
     found |= {name: [digest_of_fields(each) for each in islice(drawn, 3)] for name, drawn in several.items()}
+    labelled = [digest_of_fields(each) for each in islice(labelled_batches("chord"), 3)]
+    # What is called the row of an example was once the view of it.
+    found["labelled"] = [{"view" if name == "row" else name: each[name] for name in each} for each in labelled]
     asked = [attributes.label_attributes(grid) for grid in grids]
     names = ("frames", "pitch", "onset", "duration", "chord")
     found["attributes of pieces"] = [digest(*(getattr(each, name) for name in names)) for each in asked]
@@ -828,13 +830,12 @@ def part_batches():
 def part_probing():
     """Features by hand and of encoders, a probe a task, fine-tuning and retrieval."""
     grids = probed_pieces()
-    divided = probing.split_pieces(grids, 4, chance(0))
-    apart = probing.split_pieces(grids, 4, chance(0), by_melody=True)
+    divided, apart = draw_split(np.arange(len(grids)), 4), draw_split(corpora.melody_groups(grids), 4)
     few = TrainingConfig(**FEW, n_updates=4)
     makers = {
         "by hand": probing.handmade_features(grids),
         "encoder": probing.encoder_features(trained(encoder()), grids, precision="float32"),
-        "register": probing.register_features(grids),
+        "register": {"voice": register(grids)},
         "frames": probing.encoder_features(trained(frame_network(context_length=128)), grids, ["chord"], "float32"),
     }
     found = {"split": [list(each) for each in (divided.labelled, divided.test, apart.labelled, apart.test)]}
@@ -842,8 +843,8 @@ def part_probing():
         n_labelled = None if name == "by hand" else 5
         found[name] = {task: probed(features, task, divided, n_labelled) for task in features}
     for task in ("chord", "key", "voice"):
-        result = probing.fine_tune(encoder(), task, grids, divided, 3, chance(2), few)
-        found[f"fine-tuned, {task}"] = describe_row(result.row())
+        result = fine_tuning.fine_tune(encoder(), task, grids, divided, 3, chance(2), few)
+        found[f"fine-tuned, {task}"] = describe_result(result)
     return found
 
 
@@ -851,10 +852,28 @@ def probed(features, task, divided, n_labelled):
     asked = features[task]
     found = {"values": summary(asked.values), "labels": digest(asked.label, asked.piece, asked.classes)}
     if not asked.classes:
-        return found | {"retrieved": describe_row(probing.retrieve(asked).row())}
+        return found | {"retrieved": describe_row({"task": "hymn"} | asdict(probing.retrieve(asked)))}
     with contextlib.suppress(ValueError):  # a task whose classes do not all occur has no score
-        found["probe"] = describe_row(probing.probe(features, task, divided, n_labelled, chance(1)).row())
+        found["probe"] = describe_result(probing.probe(features, task, divided, n_labelled, chance(1)))
     return found
+
+
+def draw_split(group, n_test):
+    """Draw whole groups of pieces to test, at least so many pieces; the others may be labelled."""
+    is_test = np.zeros(len(group), bool)
+    for number in chance(0).permutation(group.max() + 1):
+        if is_test.sum() < n_test:
+            is_test |= group == number
+    return probing.PieceSplit(tuple(np.flatnonzero(~is_test)), tuple(np.flatnonzero(is_test)))
+
+
+def register(grids):
+    """Describe each voice of each piece by its mean pitch alone."""
+    lines = [(piece, voice, line) for piece, grid in enumerate(grids) for voice, line in enumerate(grid.pitch.T)]
+    rows = [(line[line != voices.REST].mean(), voice, piece) for piece, voice, line in lines if line.max() >= 0]
+    mean, voice, piece = np.array(rows).T
+    values = mean[:, None].astype(np.float32)
+    return probing.Features("voice", voices.SATB, values, voice.astype(int), piece.astype(int), len(grids))
 
 
 def probed_pieces():
@@ -865,6 +884,11 @@ def probed_pieces():
     twice = [pair for group in members.values() if len(group) > 1 for pair in group[:2]][:8]
     others = [index for index in range(len(every)) if groups[index] not in {groups[each] for each in twice}][:6]
     return [beginning(every[index], 110) for index in (*twice, *others)]
+
+
+def describe_result(result):
+    row = asdict(result)
+    return describe_row(row | {"n_labelled_pieces": len(row.pop("labelled_pieces"))})
 
 
 def describe_row(row):

@@ -116,6 +116,7 @@ FLOORS: dict[str, Floor] = {
             "evaluation.voice_leading": "parallels, crossings, ranges",
             "evaluation.probe_tasks": "questions that music answers by itself",
             "evaluation.probing": "what frozen features hold",
+            "evaluation.fine_tuning": "what a network finds that learns on from few labels",
             "evaluation": "all that judges",
         },
     ),
