@@ -74,9 +74,9 @@ FLOORS: dict[str, Floor] = {
     "5": Floor(
         "network",
         {
-            "network.attention": "positions, scaled dot product, heads, causal and padding masks, the KV cache",
-            "network.transformer": "the block, MusicTransformer",
-            "network.frames": "FrameTransformer: one position a step, the voices of a step in turn",
+            "network.attention": "positions, masks, attention and its heads, the KV cache",
+            "network.transformer": "the block, first weights, MusicTransformer",
+            "network.frames": "FrameTransformer: one position per step, the voices of a step in turn",
             "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
             "network": "the networks by name",
         },

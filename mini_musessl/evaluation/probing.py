@@ -374,7 +374,7 @@ def encoder_features(
 ) -> dict[str, Features]:
     """Describe the examples of tasks, all for None, by a network that is not changed.
 
-    Where its training asked for the answers (a harmony head for "chord", settings of one hymn for "hymn"), mark the row.
+    Where its training asked for the answers (a harmony head for "chord", settings of a hymn for "hymn"), mark the row.
 
     Args:
         model: a FrameEncoder, a network with one as ``.encoder``, or a FrameTransformer.

@@ -16,7 +16,7 @@ Chapter: 3b (tokens).
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -314,6 +314,7 @@ class PieceTokenizer:
 
     def __post_init__(self) -> None:
         checks.check_grid(self.steps_per_quarter)
+        checks.check_sizes(self, *(field.name for field in fields(self) if field.name.startswith("max_")))
         checks.whole_number("lowest_pitch", self.lowest_pitch, 0, 127)
         checks.whole_number("highest_pitch", self.highest_pitch, self.lowest_pitch, 127)
         checks.whole_number("n_velocities", self.n_velocities, 0, 127, "0 leaves velocity out.")
@@ -393,7 +394,6 @@ class BarTokenizer(PieceTokenizer):
         if not meters or len(set(meters)) < len(meters):
             raise ValueError(f"A tokenizer needs at least one meter, as in ((4, 4),), and each once; found {meters}.")
         object.__setattr__(self, "meters", meters)
-        checks.whole_number("max_duration_quarter", self.max_duration_quarter, 1, advice="8 is the default.")
         self._bar_steps  # noqa: B018 refuses bars that are not whole steps
 
     @cached_property

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import checks, music
+from mini_musessl import music
 from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, BarTokenizer, Vocabulary
 
 
@@ -41,10 +41,6 @@ class CompoundWords(BarTokenizer):
     """
 
     max_bars: int = 16  # how many bars one word can pass
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.whole_number("max_bars", self.max_bars, 1, advice="16 is the default.")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import checks, music
+from mini_musessl import music
 from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, PieceTokenizer, Vocabulary
 
 
@@ -38,10 +38,6 @@ class MidiLike(PieceTokenizer):
     """
 
     max_shift_quarter: int = 4  # longest single shift of time
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.whole_number("max_shift_quarter", self.max_shift_quarter, 1, advice="4 is the default.")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
