@@ -254,7 +254,7 @@ FOUR = np.ones((4, 4), int)
 REFUSED = [
     (lambda: cut_windows([], 8, BEGIN), "At least one piece is needed; found none"),
     (lambda: cut_windows([[1], []], 8, BEGIN), r"whole token ids of the shape \(n_tokens,\).* piece 1 has"),
-    (lambda: cut_windows([[1], [60, -1]], 8, BEGIN), "must be 0 or more; piece 1 has -1"),
+    (lambda: cut_windows([[1], [60, -1]], 8, BEGIN), "piece 1 must lie in 0.*; found -1"),
     (lambda: cut_windows([[1, 2]], 0, BEGIN), "context_length must be at least 1; found 0"),
     (lambda: cut_windows([[1, 2]], 4, BEGIN, 5), r"stride_token must lie in 1\.\.4; found 5"),
     (lambda: random_batches([[1]], 0, 4, chance(), BEGIN), "n_windows must be at least 1; found 0"),
