@@ -38,6 +38,8 @@ DOORS: tuple[str, ...] = (
     "masking.mask_notes",
     "midi.read_midi",
     "midi.write_midi",
+    "notation.to_kern",
+    "show.show",
     "tunes.load_tunes",
     "voices.from_pitches",
 )
