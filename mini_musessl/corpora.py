@@ -124,9 +124,7 @@ def _load_written(cache: bool) -> list[WrittenChorale]:
     version = f"{importlib.metadata.version('music21')} {READER_VERSION_CHORALES}"
     key = files.digest(version, str(paths[0].parent), state_of(paths))
     path = files.cache_folder() / f"chorales-{key}.npz"
-    stored = files.cached(
-        path, (*_CELLS, *_SPANS, "about"), lambda: files.pack([*map(_to_arrays, _read_written(paths))])
-    )
+    stored = files.cached(path, lambda: files.pack([_to_arrays(each) for each in _read_written(paths)]))
     return [_from_arrays(*item) for item in files.unpack(stored)]
 
 
@@ -372,7 +370,6 @@ def melody_disjoint_split(chorales: Sequence[voices.VoiceGrid] | None = None) ->
 
 # Pieces as a few arrays, for the cache.
 
-PIECE_ARRAYS = ("notes", "about")
 _ENTRIES = {"meters": music.Meter, "tempos": music.Tempo, "parts": music.Part}
 
 
@@ -444,7 +441,7 @@ def load_midi_folder(
         try:
             key = files.digest(way, path.read_bytes())
             kept = files.cache_folder() / "midi" / key[:2] / f"{key}.npz"
-            arrays = files.read_arrays(kept, PIECE_ARRAYS) if cache else None
+            arrays = files.read_arrays(kept) if cache else None
             if arrays is not None:
                 (piece,) = unpack_pieces(arrays)
                 n_from_cache += 1
