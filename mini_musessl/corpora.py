@@ -222,8 +222,12 @@ def harmony_runs(grid: voices.VoiceGrid) -> set[tuple[int, ...]]:
 
 def shared_runs(runs: Sequence[set]) -> Float[np.ndarray, "n_pieces n_pieces"]:
     """Return for each two pieces how many runs they share, divided by the number of runs of the shorter one."""
-    share = [len(a & b) / max(min(len(a), len(b)), 1) for a in runs for b in runs]
-    return np.array(share).reshape(len(runs), len(runs))
+    column = {run: number for number, run in enumerate(set().union(*runs))}
+    has_run = np.zeros((len(runs), len(column)), np.float32)
+    for piece, members in enumerate(runs):
+        has_run[piece, [column[run] for run in members]] = 1
+    n_runs = has_run.sum(axis=1)
+    return has_run @ has_run.T / np.maximum(np.minimum.outer(n_runs, n_runs), 1)
 
 
 def number_groups(is_same: Bool[np.ndarray, "n_pieces n_pieces"]) -> Int[np.ndarray, " n_pieces"]:
