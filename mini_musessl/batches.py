@@ -4,22 +4,12 @@ A window of tokens holds ``context_length`` inputs and, beside each, its target:
 frames holds ``n_steps`` steps with all their voices; it is input and target in one. No window crosses from one piece
 into the next.
 
-Wherever the library cuts a piece, it asks here where the windows stand:
-
-* to train on tokens: ``window_starts(n_tokens, context, stride)``;
-* to score by a causal network (tokens, frames, attributes): ``windows_with_history(n_steps, context)``, every step
-  once, with at least half a context before it;
-* to fill or score by a network that looks both ways: ``window_starts(n_steps, context, context // 2, is_spread=True)``,
-  and ``best_window`` says which window answers for which step;
-* to go on writing beyond a context, from its latest half: ``window_starts(n_tokens, context // 2, cycle)[-1]``;
-* to show excerpts that share 16 steps: ``window_starts(n_steps, 96, 96 - 16, is_spread=True)``;
-* to measure on windows that do not overlap, all about as long: ``cut_frame_windows(pieces, n_steps)``.
+Wherever the library cuts a piece, it asks here where the windows stand: ``window_starts`` to train, and to write on
+beyond a context; ``windows_with_history`` to score by a causal network; ``best_window`` to fill or score by a network
+that looks both ways; ``cut_frame_windows`` to measure on windows that do not overlap.
 
 Conventions:
     pieces: a sequence of integer arrays of token ids, one array per piece: (n_tokens,) or, for frames, (n_steps, 4).
-    token_ids: (n_windows, context_length), what a network of tokens reads.
-    targets: (n_windows, context_length); ``targets[w, i]`` follows ``token_ids[w, i]``.
-    frames: (n_windows, n_steps, 4), the ids of all voices, soprano first.
     is_padding: True beyond the end of the piece: nothing is to be learned there.
 
 NumPy only: tensors are made at the door of training.
@@ -61,8 +51,7 @@ def window_starts(n_steps: int, length: int, stride: int, is_spread: bool = Fals
 def windows_with_history(n_steps: int, length: int, stride: int | None = None) -> list[tuple[int, int, int]]:
     """Cut a piece for a causal network: each window as ``(start, first step scored, stop)``, every step scored once.
 
-    A step is scored in the first window that holds it, where most history stands before it; a window brings ``stride``
-    new steps, half a context by default.
+    A window scores the ``stride`` steps that are new in it, half a context by default: the rest is their history.
 
     >>> windows_with_history(9, 8)
     [(0, 0, 8), (4, 8, 9)]
@@ -80,13 +69,11 @@ def windows_with_history(n_steps: int, length: int, stride: int | None = None) -
 def best_window(starts: Int[np.ndarray, " n_windows"], length: int, n_steps: int) -> Int[np.ndarray, " n_steps"]:
     """Say which window answers for each step when a network looks both ways: the first of those farthest from a cut.
 
-    The ends of the piece are not cuts.
-
     >>> best_window(np.array([0, 2, 4]), 4, 8).tolist()
     [0, 0, 0, 1, 1, 2, 2, 2]
     """
     starts, steps = starts[:, None], np.arange(n_steps)
-    # Where a window ends with the piece nothing is cut off, however near the end a step may be.
+    # Where a window begins or ends with the piece nothing is cut off, however near a step may be.
     before = np.where(starts == 0, n_steps, steps - starts)
     after = np.where(starts + length >= n_steps, n_steps, starts + length - 1 - steps)
     is_inside = (steps >= starts) & (steps < starts + length)
@@ -96,10 +83,9 @@ def best_window(starts: Int[np.ndarray, " n_windows"], length: int, n_steps: int
 def side_by_side(
     stretches: Sequence[np.ndarray], n_steps: int | None = None, fill: int = 0
 ) -> tuple[Int[np.ndarray, "n_windows n_steps *voices"], Bool[np.ndarray, "n_windows n_steps"]]:
-    """Put stretches of different lengths into one array, padded at their ends; return it and what is padding.
+    """Put stretches of different lengths, (n_steps,) or (n_steps, n_voices), into one array; say what is padding.
 
     Args:
-        stretches: (n_steps,) or (n_steps, n_voices) each.
         n_steps: width of the result; the longest stretch by default.
         fill: what stands on padding.
     """
@@ -136,9 +122,8 @@ def allowed_intervals(
 def transpose_ids(token_ids: ArrayLike, semitones: int, pitch_ids: range) -> Int[np.ndarray, "*shape"]:
     """Move the pitches among token ids up; rests and other symbols stay.
 
-    Example:
-        >>> transpose_ids([0, 10, 20], 2, pitch_ids=range(1, 47)).tolist()
-        [0, 12, 22]
+    >>> transpose_ids([0, 10, 20], 2, pitch_ids=range(1, 47)).tolist()
+    [0, 12, 22]
     """
     ids = np.asarray(token_ids, np.int64)
     is_pitch = (ids >= pitch_ids.start) & (ids < pitch_ids.stop)
@@ -176,13 +161,10 @@ def cut_windows(
 
     Example:
         >>> batch = cut_windows([[5, 6, 7, 8, 9]], context_length=3, begin_id=99)
-        >>> batch.token_ids.tolist()
-        [[99, 5, 6], [7, 8, 99]]
-        >>> batch.targets.tolist()
-        [[5, 6, 7], [8, 9, 0]]
+        >>> batch.token_ids.tolist(), batch.targets.tolist()
+        ([[99, 5, 6], [7, 8, 99]], [[5, 6, 7], [8, 9, 0]])
     """
-    stride_token = context_length if stride_token is None else stride_token
-    wholes, cuts = _cut_tokens(pieces, context_length, begin_id, stride_token)
+    wholes, cuts = _cut_tokens(pieces, context_length, begin_id, stride_token or context_length)
     return _token_batch(_stretches(wholes, cuts, context_length + 1), cuts, context_length, begin_id)
 
 
@@ -203,60 +185,38 @@ def random_batches(
         begin_id: input id that stands before the first token of a piece.
         stride_token: windows begin at multiples of this. A network that knows its position in the bar needs it: with
             four tokens per step and sixteen steps per bar, 64 keeps every window in the same phase.
-        pitch_ids: ids that stand for consecutive pitches. Each window is then transposed by an interval drawn from
-            those that keep the whole piece inside these ids. None: no transposition.
-        semitones: intervals to draw from.
-
-    Example:
-        >>> batches = random_batches([[5, 6, 7]], 2, 4, np.random.default_rng(0), begin_id=99)
-        >>> next(batches).token_ids.shape
-        (2, 4)
+        pitch_ids: ids that stand for consecutive pitches. Each window is then transposed by one of those ``semitones``
+            that keep the whole piece inside these ids. None: no transposition.
     """
     check_generator(generator, "random_batches")
     whole_number("n_windows", n_windows, lowest=1)
     wholes, cuts = _cut_tokens(pieces, context_length, begin_id, stride_token)
-    if pitch_ids is None:
-        return _draw_tokens(wholes, cuts, n_windows, context_length, generator)
-    if begin_id in pitch_ids:
+    if pitch_ids is not None and begin_id in pitch_ids:
         raise ValueError(
             f"The begin symbol must not be a pitch, or it would be transposed; found begin_id={begin_id} among pitch "
             f"ids {pitch_ids.start}..{pitch_ids.stop - 1}. Use the model's config.begin_id."
         )
-    intervals = [allowed_intervals(ids, pitch_ids, semitones) for ids in wholes]
-    return _draw_tokens(wholes, cuts, n_windows, context_length, generator, pitch_ids, intervals)
+    intervals = None if pitch_ids is None else [allowed_intervals(ids, pitch_ids, semitones) for ids in wholes]
 
+    def draw() -> Iterator[Batch]:
+        while True:
+            drawn = cuts[generator.integers(len(cuts), size=n_windows)]
+            stretches = _stretches(wholes, drawn, context_length + 1)
+            if intervals is not None:
+                for row, piece in enumerate(drawn[:, 0]):
+                    stretches[row] = transpose_ids(stretches[row], generator.choice(intervals[piece]), pitch_ids)
+            yield _token_batch(stretches, drawn, context_length, begin_id)
 
-def _draw_tokens(
-    wholes: list[np.ndarray],
-    cuts: np.ndarray,
-    n_windows: int,
-    context_length: int,
-    generator: np.random.Generator,
-    pitch_ids: range | None = None,
-    intervals: Sequence[np.ndarray] = (),
-) -> Iterator[Batch]:
-    """Yield random batches without end."""
-    begin_id = int(wholes[0][0])
-    while True:
-        drawn = cuts[generator.integers(len(cuts), size=n_windows)]
-        stretches = _stretches(wholes, drawn, context_length + 1)
-        if pitch_ids is not None:
-            chosen = [generator.choice(intervals[piece]) for piece in drawn[:, 0]]
-            stretches = [transpose_ids(each, up, pitch_ids) for each, up in zip(stretches, chosen, strict=True)]
-        yield _token_batch(stretches, drawn, context_length, begin_id)
+    return draw()
 
 
 def _cut_tokens(
     pieces: Sequence[ArrayLike], context_length: int, begin_id: int, stride_token: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the pieces, each after the begin symbol, and their windows as rows (piece, start)."""
-    arrays = check_pieces(pieces)
     whole_number("context_length", context_length, lowest=1)
-    if whole_number("stride_token", stride_token, lowest=1) > context_length:
-        raise ValueError(
-            f"stride_token must not exceed context_length = {context_length}, or tokens between windows would be "
-            f"skipped; found {stride_token}. Use longer windows."
-        )
+    whole_number("stride_token", stride_token, 1, context_length, "A longer one would skip tokens between windows.")
+    arrays = check_pieces(pieces)
     starts = [window_starts(len(ids), context_length, stride_token) for ids in arrays]
     cuts = [(piece, start) for piece, of_piece in enumerate(starts) for start in of_piece]
     return [np.append(begin_id, ids) for ids in arrays], np.array(cuts)
@@ -269,9 +229,10 @@ def _stretches(pieces: list[np.ndarray], cuts: np.ndarray, length: int) -> list[
 
 def _token_batch(stretches: list[np.ndarray], cuts: np.ndarray, context_length: int, begin_id: int) -> Batch:
     """Make inputs of all tokens of each stretch but the last, and targets of all but the first."""
-    token_ids, is_padding = side_by_side([each[:-1] for each in stretches], context_length, begin_id)
-    targets, _ = side_by_side([each[1:] for each in stretches], context_length)
-    return Batch(token_ids, targets, is_padding, cuts[:, 1].copy(), cuts[:, 0].copy())
+    together, is_beyond = side_by_side(stretches, context_length + 1)
+    is_padding = is_beyond[:, 1:]
+    token_ids = np.where(is_padding, begin_id, together[:, :-1])
+    return Batch(token_ids, together[:, 1:], is_padding, cuts[:, 1].copy(), cuts[:, 0].copy())
 
 
 # --- Windows of frames, all voices at once, for a network with one position per step
@@ -326,48 +287,34 @@ def random_frame_batches(
     """Draw batches of stretches without end.
 
     A piece is drawn in proportion to its length, then a step of it, each equally likely: the window's middle, or as
-    near to it as the ends of the piece allow. So every step of every piece is seen at least a third as often as any
-    other. A piece shorter than a window is taken whole and padded at its end. Each window is transposed by an interval
-    drawn from those that keep its own pitches inside the vocabulary, so that one high note does not bind the whole
-    piece.
+    near to it as the ends of the piece allow. A piece shorter than a window is taken whole and padded. Each window is
+    transposed by an interval drawn from those that keep its own pitches inside the vocabulary.
 
     Args:
         generator: the same state gives the same batches.
-        semitones: intervals to draw from; ``range(1)`` for no transposition. 0 is always allowed.
+        semitones: intervals to draw from; ``range(1)`` for no transposition.
         pitch_ids: ids that stand for consecutive pitches; other ids, such as the rest, do not move.
-
-    Example:
-        >>> batch = next(random_frame_batches([np.full((40, 4), 20)], 2, 16, np.random.default_rng(0)))
-        >>> batch.frames.shape, batch.is_padding.any()
-        ((2, 16, 4), np.False_)
     """
     check_generator(generator, "random_frame_batches")
     whole_number("n_windows", n_windows, lowest=1)
     whole_number("n_steps", n_steps, lowest=1)
     arrays = check_pieces(pieces, n_voices=N_VOICES)
-    return _draw_frames(arrays, n_windows, n_steps, generator, np.array(sorted({0, *semitones})), pitch_ids)
+    lengths, intervals = np.array([len(ids) for ids in arrays]), np.array(sorted({0, *semitones}))
 
+    def draw() -> Iterator[FrameBatch]:
+        while True:
+            piece = generator.choice(len(arrays), size=n_windows, p=lengths / lengths.sum())
+            # A window that would begin before the piece, or end after it, is pushed inside. Were each start that fits
+            # equally likely, the first and last steps of a piece would hardly ever be seen: one start alone has them.
+            middle = generator.integers(lengths[piece])
+            start = np.clip(middle - n_steps // 2, 0, np.maximum(lengths[piece] - n_steps, 0))
+            stretches = _stretches(arrays, np.stack([piece, start], axis=1), n_steps)
+            frames, is_padding = side_by_side(stretches, n_steps)
+            is_pitch = (frames >= pitch_ids.start) & (frames < pitch_ids.stop) & ~is_padding[..., None]
+            shift = _draw_intervals(frames, is_pitch, generator, intervals, pitch_ids)
+            yield FrameBatch(frames + shift[:, None, None] * is_pitch, is_padding, start, piece)
 
-def _draw_frames(
-    arrays: list[np.ndarray],
-    n_windows: int,
-    n_steps: int,
-    generator: np.random.Generator,
-    intervals: np.ndarray,
-    pitch_ids: range,
-) -> Iterator[FrameBatch]:
-    """Yield random batches without end."""
-    lengths = np.array([len(ids) for ids in arrays])
-    while True:
-        piece = generator.choice(len(arrays), size=n_windows, p=lengths / lengths.sum())
-        # A window that would begin before the piece, or end after it, is pushed inside. Were each start that fits
-        # equally likely, the first and last steps of a piece would hardly ever be seen: only one start reaches each.
-        middle = generator.integers(lengths[piece])
-        start = np.clip(middle - n_steps // 2, 0, np.maximum(lengths[piece] - n_steps, 0))
-        frames, is_padding = side_by_side(_stretches(arrays, np.stack([piece, start], 1), n_steps), n_steps)
-        is_pitch = (frames >= pitch_ids.start) & (frames < pitch_ids.stop) & ~is_padding[..., None]
-        shift = _draw_intervals(frames, is_pitch, generator, intervals, pitch_ids)
-        yield FrameBatch(frames + shift[:, None, None] * is_pitch, is_padding, start, piece)
+    return draw()
 
 
 def _draw_intervals(

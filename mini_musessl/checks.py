@@ -1,7 +1,7 @@
 """Refusals that several modules share, each in one sentence: what must hold, what was found, what to do.
 
-They stand at public doors (readers of files, ``train``, samplers, losses, ``evaluate_*``, constructors of
-configurations) and never inside a taught function. Arrays may be NumPy's or PyTorch's: this file imports no torch.
+They stand at public doors and never inside a taught function. Arrays may be NumPy's or PyTorch's: this file imports no
+torch.
 
 Chapter: 3a.
 """
@@ -17,16 +17,10 @@ from numpy.typing import ArrayLike
 
 ENCODE = "Encode the music with a tokenizer first."
 SECONDS = "Are these seconds or quarters? Multiply by the steps in each and round."
-VOCABULARY = "Was the music encoded with another vocabulary?"
 
 
 def whole_number(name: str, value: object, lowest: int, highest: int | None = None, advice: str = "") -> int:
-    """Return a whole number as an ``int``; integers of Python and NumPy pass, floats and bools do not.
-
-    Example:
-        >>> whole_number("n_bars", np.int16(8), lowest=1)
-        8
-    """
+    """Return a whole number as an ``int``; integers of Python and NumPy pass, floats and bools do not."""
     try:
         number = operator.index(value if not isinstance(value, bool) else None)
     except TypeError:
@@ -98,12 +92,7 @@ def check_list(what: str, given: Sequence, single: type | tuple[type, ...], advi
 def check_pieces(
     pieces: Sequence[ArrayLike], n_ids: int | None = None, n_voices: int | None = None
 ) -> list[np.ndarray]:
-    """Return pieces of token ids as int64 arrays.
-
-    Args:
-        n_ids: ids lie below it; None for no limit.
-        n_voices: None for pieces of the shape (n_tokens,), else they have the shape (n_steps, n_voices).
-    """
+    """Return pieces of token ids below ``n_ids`` as int64 arrays, of n_tokens or of n_steps times ``n_voices``."""
     arrays = [np.asarray(piece) for piece in pieces]
     check_some(len(arrays), "At least one piece is needed", "Is the corpus or the split empty?")
     shape = "(n_tokens,)" if n_voices is None else f"(n_steps, {n_voices})"
@@ -114,22 +103,18 @@ def check_pieces(
                 f"A piece must be whole token ids of the shape {shape}, at least one; piece {index} has shape "
                 f"{ids.shape} and type {ids.dtype}. {ENCODE} Put a single piece into a list."
             )
-        if ids.min() < 0 or (n_ids is not None and ids.max() >= n_ids):
-            limits = "be 0 or more" if n_ids is None else f"lie in 0..{n_ids - 1}"
-            raise ValueError(f"Token ids must {limits}; piece {index} has {ids.min()}..{ids.max()}. {VOCABULARY}")
+        check_range(ids.min(), ids.max(), n_ids or 1 << 31, f"The token ids of piece {index}")
     return [ids.astype(np.int64) for ids in arrays]
 
 
 def check_ids(
     name: str, ids: Any, n_ids: int, shape: Sequence[str | int], longest: int | None = None, lowest: int = 0
 ) -> None:
-    """Refuse an array that does not hold ids of a vocabulary.
+    """Refuse an array or a tensor that does not hold ids of a vocabulary.
 
     Args:
-        ids: an array or a tensor.
-        n_ids: ids lie below it.
         shape: name or size of each axis, such as ("batch", "n_steps", 4).
-        longest: the context_length of a network, which the second axis may not exceed; None for no limit.
+        longest: the context_length of a network, which the second axis may not exceed.
     """
     has_shape = len(ids.shape) == len(shape) and all(
         size == wanted if isinstance(wanted, int) else size > 0 for size, wanted in zip(ids.shape, shape, strict=True)
@@ -152,16 +137,14 @@ def check_ids(
 def check_range(smallest: int, largest: int, n_ids: int, name: str = "Targets", lowest: int = 0) -> None:
     """Refuse ids outside a vocabulary, given the smallest and the largest of them."""
     if smallest < lowest or largest >= n_ids:
-        raise ValueError(f"{name} must lie in {lowest}..{n_ids - 1}; found {smallest}..{largest}. {VOCABULARY}")
+        raise ValueError(
+            f"{name} must lie in {lowest}..{n_ids - 1}; found {smallest}..{largest}. "
+            "Was the music encoded with another vocabulary?"
+        )
 
 
 def check_logits(shape: Sequence[int], targets: np.ndarray) -> None:
-    """Refuse scores that do not belong to the targets, and targets that are not among the symbols that are scored.
-
-    Args:
-        shape: of the logits, the vocabulary last.
-        targets: ids as an array: to look at numbers on a GPU would wait for all that it has still to do.
-    """
+    """Refuse logits, given by their shape, that do not belong to the targets, and targets that they do not score."""
     if tuple(shape[:-1]) != targets.shape:
         raise ValueError(
             f"A model must score every target, so that its logits have the shape ({', '.join(map(str, targets.shape))},"
@@ -218,12 +201,7 @@ def check_torch_generator(generator: object, drawer: str) -> None:
 def check_hidden_cells(
     pieces: Sequence[np.ndarray], hidden: Sequence[ArrayLike]
 ) -> list[Bool[np.ndarray, "n_draws n_steps 4"]]:
-    """Return what is hidden in each piece, several draws of it, or refuse what does not fit the pieces.
-
-    Args:
-        pieces: ids, (n_steps, 4) each.
-        hidden: bool (n_draws, n_steps, 4) for each piece, something hidden in each draw.
-    """
+    """Return what is hidden in each piece, several draws of it, or refuse what does not fit the pieces."""
     if len(hidden) != len(pieces):
         raise ValueError(f"What is hidden must be said of each piece, {len(pieces)}; found {len(hidden)}.")
     arrays = [np.asarray(each) for each in hidden]

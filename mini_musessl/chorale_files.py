@@ -206,11 +206,6 @@ def read_chorale(data: bytes, name: str = "", title: str = "") -> WrittenChorale
     The four are the first part each whose name begins so; instruments and a second soprano are left out. Notes off the
     grid of sixteenths are sampled: a step holds the pitch that sounds as it begins. Ties are merged and grace notes
     left out.
-
-    Args:
-        data: the file's bytes.
-        name: name of the grid, also for messages.
-        title: title of the grid.
     """
     root = _parse(data, name)
     parts = _choose_voices(root)

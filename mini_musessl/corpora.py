@@ -28,12 +28,12 @@ from jaxtyping import Bool, Float, Int
 
 import mini_musessl
 from mini_musessl import chorale_files, files, midi, music, voices
-from mini_musessl.checks import check_choice, check_grid, check_some, whole_number
+from mini_musessl.checks import check_choice, check_grid, check_some
 from mini_musessl.chorale_files import METADATA, WrittenChorale
 
 # Raise one when its reader changes what it returns, so that old cache files are not used.
-READER_VERSION_CHORALES = 2
-READER_VERSION_MIDI_FOLDER = 1
+READER_VERSION_CHORALES = 3
+READER_VERSION_MIDI_FOLDER = 2
 
 # The Bach chorales of the reader's own music21.
 
@@ -47,9 +47,8 @@ def load_chorales(
     """Load every Bach chorale of the installed music21 that has a soprano, an alto, a tenor and a bass.
 
     The grid is the sixteenth note. A step holds the pitch that sounds as it begins, so the few faster notes (three
-    files have thirty-seconds) are sampled, as in the JSB data set. Ties are merged, grace notes left out. Instruments
-    besides the four voices are left out, and so is the second soprano of the two five-part pieces (bwv227.3, bwv27.6).
-    One file is left out altogether: music21's ``bwv62.6`` holds the music of BWV 274.
+    files have thirty-seconds) are sampled, as in the JSB data set. Ties are merged. Left out are
+    grace notes, instruments, the second soprano of the two five-part pieces (bwv227.3, bwv27.6), and ``LEFT_OUT``.
 
     Args:
         cache: keep the arrays in ``files.cache_folder()`` and read them from there the next time.
@@ -73,7 +72,7 @@ def chorale_metadata() -> dict[str, str | int]:
     """Count what the installed music21 holds; another version may hold other files."""
     written = _load_written(True)
     return {
-        "music21_version": _music21_version(),
+        "music21_version": importlib.metadata.version("music21"),
         "n_files": len(_chorale_files()),
         "n_pieces": len(written),
         "n_clean": sum(chorale.is_clean for chorale in written),
@@ -113,25 +112,22 @@ def _chorale_files() -> list[Path]:
     return sorted(music21_files("bach", ".mxl", ".xml"), key=number)
 
 
-def _music21_version() -> str:
-    try:
-        return importlib.metadata.version("music21")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+_CELLS = ("pitch", "is_onset", "is_fermata", "bar_position_step")
+_SPANS = ("played_step", "is_tied_on")
 
 
 def _load_written(cache: bool) -> list[WrittenChorale]:
     """Return all chorales as written, from the cache if it holds them."""
     paths = _chorale_files()
-    key = files.digest(_music21_version(), str(READER_VERSION_CHORALES), str(paths[0].parent), state_of(paths))
-    kept = files.cache_folder() / f"chorales-{key}.npz"
-    arrays = files.read_arrays(kept, _CHORALE_ARRAYS) if cache else None
-    if arrays is not None:
-        return _unpack_chorales(arrays)
-    written = _read_written(paths)
-    if cache:
-        files.write_arrays(kept, _pack_chorales(written))
-    return written
+    if not cache:
+        return _read_written(paths)
+    version = f"{importlib.metadata.version('music21')} {READER_VERSION_CHORALES}"
+    key = files.digest(version, str(paths[0].parent), state_of(paths))
+    path = files.cache_folder() / f"chorales-{key}.npz"
+    stored = files.cached(
+        path, (*_CELLS, *_SPANS, "about"), lambda: files.pack([*map(_to_arrays, _read_written(paths))])
+    )
+    return [_from_arrays(*item) for item in files.unpack(stored)]
 
 
 def _read_written(paths: list[Path]) -> list[WrittenChorale]:
@@ -149,39 +145,16 @@ def _read_written(paths: list[Path]) -> list[WrittenChorale]:
     return [chorale for chorale in found if chorale is not None]
 
 
-_CELLS = ("pitch", "is_onset", "is_fermata", "bar_position_step")
-_SPANS = ("played_step", "is_tied_on")
-_CHORALE_ARRAYS = (*_CELLS, *_SPANS, "n_steps", "n_played", "facts")
+def _to_arrays(chorale: WrittenChorale) -> tuple[dict[str, np.ndarray], dict]:
+    """Return the arrays of a chorale, and the rest."""
+    arrays = {name: getattr(chorale.grid, name) for name in _CELLS} | {name: getattr(chorale, name) for name in _SPANS}
+    return arrays, {name: getattr(chorale.grid, name) for name in METADATA} | {"is_clean": chorale.is_clean}
 
 
-def _pack_chorales(written: list[WrittenChorale]) -> dict[str, np.ndarray]:
-    """Return all chorales as a few arrays: one after the other, with their lengths."""
-    arrays = {name: np.concatenate([getattr(chorale.grid, name) for chorale in written]) for name in _CELLS}
-    arrays |= {name: np.concatenate([getattr(chorale, name) for chorale in written]) for name in _SPANS}
-    metadata = [{name: getattr(each.grid, name) for name in METADATA} | {"is_clean": each.is_clean} for each in written]
-    return arrays | {
-        "pitch": arrays["pitch"].astype(np.int8),
-        "is_onset": np.packbits(arrays["is_onset"]),
-        "is_fermata": np.packbits(arrays["is_fermata"]),
-        "n_steps": np.array([chorale.grid.n_steps for chorale in written], np.int32),
-        "n_played": np.array([len(chorale.played_step) for chorale in written], np.int32),
-        "facts": np.frombuffer(json.dumps(metadata).encode(), np.uint8),
-    }
-
-
-def _unpack_chorales(arrays: dict[str, np.ndarray]) -> list[WrittenChorale]:
-    """Undo ``_pack_chorales``."""
-    n_steps = int(arrays["n_steps"].sum())
-    arrays["is_onset"] = np.unpackbits(arrays["is_onset"], count=4 * n_steps).reshape(-1, 4).astype(bool)
-    arrays["is_fermata"] = np.unpackbits(arrays["is_fermata"], count=n_steps).astype(bool)
-    cells = [np.split(arrays[name], np.cumsum(arrays["n_steps"])[:-1]) for name in _CELLS]
-    spans = [np.split(arrays[name], np.cumsum(arrays["n_played"])[:-1]) for name in _SPANS]
-    written = []
-    for metadata, played, tied, *columns in zip(json.loads(arrays["facts"].tobytes()), *spans, *cells, strict=True):
-        is_clean = metadata.pop("is_clean")
-        grid = voices.VoiceGrid(*columns, **metadata | {"meter": tuple(metadata["meter"])})
-        written.append(WrittenChorale(grid, played, tied, is_clean))
-    return written
+def _from_arrays(arrays: dict[str, np.ndarray], metadata: dict) -> WrittenChorale:
+    """Undo ``_to_arrays``."""
+    is_clean, spans = metadata.pop("is_clean"), [arrays.pop(name) for name in _SPANS]
+    return WrittenChorale(voices.VoiceGrid(**arrays, **metadata), *spans, is_clean)
 
 
 # The JSB chorales: the data set on which likelihoods of Bach chorales are published.
@@ -278,9 +251,7 @@ def melody_groups(chorales: Sequence[voices.VoiceGrid]) -> Int[np.ndarray, " n_c
         >>> melody_groups([melody, voices.transpose(melody, 3)]).tolist()
         [0, 0]
     """
-    check_some(
-        len(chorales), "Grouping by melody needs at least one chorale", "Load some with corpora.load_chorales()."
-    )
+    check_some(len(chorales), "Grouping by melody needs at least one chorale", "Use corpora.load_chorales().")
     return number_groups(shared_runs([melody_runs(grid) for grid in chorales]) >= SAME_MELODY)
 
 
@@ -338,13 +309,12 @@ def rebuilt_split(
     Args:
         chorales: the pieces to choose from, by name; None stands for all. The notes are read from music21 again, since
             some pieces come with their repeats and some without.
-        cache: as for ``load_chorales``.
 
     Returns:
         Grids by "train", "valid" and "test", in the order of JSB, with onsets, bars and fermatas as in music21.
     """
-    advice = "Load some with corpora.load_chorales(), or pass None for all."
-    check_some(1 if chorales is None else len(chorales), "A split needs at least one chorale", advice)
+    if chorales is not None:
+        check_some(len(chorales), "A split needs at least one chorale", "Pass None for all.")
     repeated = {grid.name: grid for grid in load_chorales(cache)}
     written = {grid.name: grid for grid in load_chorales(cache, expand_repeats=False)}
     wanted = set(repeated) if chorales is None else {grid.name for grid in chorales} & set(repeated)
@@ -385,11 +355,7 @@ def melody_disjoint_split(chorales: Sequence[voices.VoiceGrid] | None = None) ->
     """Divide the chorales so that no tune that ``melody_groups`` recognises is on two sides.
 
     The groups of ``melody_groups`` are dealt out whole, the largest first, each to the part that still lacks the
-    greatest share of its size; the sizes are in the proportion of the standard split, 229 to 76 to 77. The result
-    depends on nothing but the chorales; None stands for all that ``load_chorales`` gives.
-
-    Returns:
-        Grids by "train", "valid" and "test", each in the order given.
+    greatest share of its size; the sizes are in the proportion of the standard split. None stands for all chorales.
     """
     chorales = load_chorales() if chorales is None else chorales
     group = melody_groups(chorales)
@@ -406,32 +372,26 @@ def melody_disjoint_split(chorales: Sequence[voices.VoiceGrid] | None = None) ->
 
 # Pieces as a few arrays, for the cache.
 
-PIECE_ARRAYS = ("notes", "n_notes", "metadata")
+PIECE_ARRAYS = ("notes", "about")
+_ENTRIES = {"meters": music.Meter, "tempos": music.Tempo, "parts": music.Part}
 
 
 def pack_pieces(pieces: Sequence[music.Piece]) -> dict[str, np.ndarray]:
-    """Return pieces as a few arrays: the columns of their notes, one piece after the other, and all else as text."""
-    metadata = [
-        {name: getattr(piece, name) for name in ("steps_per_quarter", "n_steps", "title")}
-        | {name: [astuple(entry) for entry in getattr(piece, name)] for name in ("meters", "tempos", "parts")}
-        for piece in pieces
-    ]
-    columns = [np.stack([piece.notes[name] for name in music.NOTE_DTYPE.names]) for piece in pieces]
-    return {
-        "notes": np.concatenate(columns, axis=1),
-        "n_notes": np.array([len(piece.notes) for piece in pieces], np.int32),
-        "metadata": np.frombuffer(json.dumps(metadata).encode(), np.uint8),
-    }
+    """Return pieces as two arrays: their notes, one piece after the other, and all else as text."""
+    items = []
+    for piece in pieces:
+        about = {name: getattr(piece, name) for name in ("steps_per_quarter", "n_steps", "title")}
+        about |= {name: [astuple(entry) for entry in getattr(piece, name)] for name in _ENTRIES}
+        items.append(({"notes": piece.notes}, about))
+    return files.pack(items)
 
 
-def unpack_pieces(arrays: dict[str, np.ndarray]) -> list[music.Piece]:
+def unpack_pieces(stored: dict[str, np.ndarray]) -> list[music.Piece]:
     """Undo ``pack_pieces``."""
-    columns = np.split(arrays["notes"], np.cumsum(arrays["n_notes"])[:-1], axis=1)
     pieces = []
-    for notes, metadata in zip(columns, json.loads(arrays["metadata"].tobytes()), strict=True):
-        for name, kind in (("meters", music.Meter), ("tempos", music.Tempo), ("parts", music.Part)):
-            metadata[name] = tuple(kind(*entry) for entry in metadata[name])
-        pieces.append(music.Piece(music.make_notes(*notes), **metadata))
+    for arrays, about in files.unpack(stored):
+        about |= {name: [kind(*entry) for entry in about[name]] for name, kind in _ENTRIES.items()}
+        pieces.append(music.Piece(**arrays, **about))
     return pieces
 
 
@@ -467,10 +427,6 @@ def load_midi_folder(
     moved is known again, and a file that was changed is read anew.
 
     Args:
-        folder: where the files are.
-        steps_per_quarter: grid of the pieces, as for ``midi.read_midi``.
-        reader: "pretty_midi" or "symusic", as for ``midi.read_midi``.
-        cache: keep the pieces in ``files.cache_folder()`` and take them from there.
         print_every: say how far it is after so many files; 0 says nothing.
 
     Returns:
@@ -482,11 +438,12 @@ def load_midi_folder(
     # Refused here once, and not for every file.
     check_grid(steps_per_quarter)
     check_choice("reader", reader, midi.READERS)
-    whole_number("print_every", print_every, lowest=0)
+    way = f"{mini_musessl.__version__} {READER_VERSION_MIDI_FOLDER} {steps_per_quarter} {reader}"
     pieces, refused, n_from_cache = [], {}, 0
     for n_done, path in enumerate(paths, start=1):
         try:
-            kept = _midi_entry(path.read_bytes(), steps_per_quarter, reader)
+            key = files.digest(way, path.read_bytes())
+            kept = files.cache_folder() / "midi" / key[:2] / f"{key}.npz"
             arrays = files.read_arrays(kept, PIECE_ARRAYS) if cache else None
             if arrays is not None:
                 (piece,) = unpack_pieces(arrays)
@@ -504,20 +461,12 @@ def load_midi_folder(
 
 def _midi_files(folder: Path) -> list[Path]:
     """Return the MIDI files below a folder in the order of their paths."""
-    if not folder.exists():
-        raise FileNotFoundError(f"A folder of MIDI files must exist; there is none at {folder}. Is the path right?")
     if not folder.is_dir():
         raise NotADirectoryError(
-            f"load_midi_folder reads a folder; {folder} is a file. Use midi.read_midi for a single file."
+            f"A folder of MIDI files must exist; there is none at {folder}. Is the path right? "
+            "Use midi.read_midi for a single file."
         )
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi") and path.is_file())
     need = f"A folder of MIDI files must hold at least one .mid or .midi file, there or in the folders below {folder}"
     check_some(len(paths), need, "Is the path right?")
     return paths
-
-
-def _midi_entry(data: bytes, steps_per_quarter: int, reader: str) -> Path:
-    """Return the cache file for the content of a MIDI file and the way of reading it."""
-    version = f"{mini_musessl.__version__} {READER_VERSION_MIDI_FOLDER}"
-    key = files.digest(data, version, str(steps_per_quarter), reader)
-    return files.cache_folder() / "midi" / key[:2] / f"{key}.npz"

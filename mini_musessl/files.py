@@ -7,22 +7,19 @@ Chapter: 3a, 3c.
 
 import hashlib
 import io
+import json
 import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 
 def check_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None = None) -> Path:
-    """Return the path of a file that may be read: it is there, it is not empty and not too large.
-
-    Args:
-        reader: name of the function that reads it, for messages.
-    """
+    """Return the path of a file that may be read by the function ``reader``: it is there, not empty, not too large."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(
@@ -70,12 +67,7 @@ def cache_folder() -> Path:
 
 
 def digest(*parts: str | bytes) -> str:
-    """Return 20 hexadecimal digits that name some content: equal content has equal names, other content another.
-
-    Example:
-        >>> digest("a", "b") == digest("ab")  # the borders between the parts count
-        False
-    """
+    """Return 20 hexadecimal digits that name some content; the borders between its parts count."""
     sha = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -84,10 +76,7 @@ def digest(*parts: str | bytes) -> str:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Write arrays to a cache file and return whether it is there now.
-
-    A cache that cannot be written is no error, since the caller has its arrays: it is said once, as a warning.
-    """
+    """Write arrays to a cache file and return whether it is there now; if not, a warning says so."""
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
     try:
@@ -117,17 +106,39 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | N
         return None
 
 
+def cached(path: Path, names: tuple[str, ...], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return arrays from a cache file, or make them and keep them there."""
+    arrays = read_arrays(path, names)
+    if arrays is None:
+        write_arrays(path, arrays := make())
+    return arrays
+
+
+def pack(items: Sequence[tuple[dict[str, np.ndarray], dict]]) -> dict[str, np.ndarray]:
+    """Return many items, each some arrays and some metadata, as few arrays: one item after the other, and a text."""
+    about = [[*map(len, arrays.values()), metadata] for arrays, metadata in items]
+    columns = {name: np.concatenate([arrays[name] for arrays, _ in items]) for name in items[0][0]}
+    return columns | {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+
+
+def unpack(stored: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray], dict]]:
+    """Undo ``pack``."""
+    *lengths, metadata = zip(*json.loads(stored["about"].tobytes()), strict=True)
+    names = [name for name in stored if name != "about"]
+    columns = [np.split(stored[name], np.cumsum(n)[:-1]) for name, n in zip(names, lengths, strict=True)]
+    for *arrays, about in zip(*columns, metadata, strict=True):
+        yield dict(zip(names, arrays, strict=True)), about
+
+
 def download(url: str, sha256: str, file_name: str) -> Path:
     """Return the path of a file in the cache folder, downloading it first if it is not there or was altered."""
     import pooch
     import requests
 
     path = cache_folder() / file_name
-    if has_sha256(path, sha256):
-        return path
     pooch.get_logger().setLevel("WARNING")  # its notes would stand in red in a notebook
     try:
-        pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=file_name, path=cache_folder())
+        pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=file_name, path=path.parent)
     except requests.RequestException as error:
         raise ConnectionError(
             f"{file_name} must be downloaded once from {url}; that failed ({type(error).__name__}). "
@@ -140,15 +151,7 @@ def download(url: str, sha256: str, file_name: str) -> Path:
         ) from None
     except OSError as error:
         raise OSError(
-            f"A download needs a cache folder that can be written and has room; {cache_folder()} cannot be used "
+            f"A download needs a cache folder that can be written and has room; {path.parent} cannot be used "
             f"({error.strerror or error}). Set MUSESSL_CACHE to another folder."
         ) from None
     return path
-
-
-def has_sha256(path: Path, sha256: str) -> bool:
-    """Return whether a file is there, can be read and has this digest of 64 hexadecimal digits."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-    except OSError:
-        return False

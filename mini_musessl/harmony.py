@@ -6,7 +6,7 @@ and with human analysts stands in the docstring of each function.
 
 Conventions:
     chroma: float (12,), how much of the sounding time each pitch class has; sums to 1, or to 0 where nothing sounds.
-    chords: structured array of ``CHORD_DTYPE``, one row per beat; a beat is a quarter counted from the bar line.
+    chords: array of ``CHORD_DTYPE``, one row per beat; a beat is a quarter counted from the bar line.
     fifths: position of a key signature, sharps positive: G major and E minor have 1.
 
 Chapter: 3a (pitch, rhythm and harmony as arrays).
@@ -25,8 +25,8 @@ from mini_musessl.checks import check_choice, whole_number
 
 
 def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
-    """Spell a pitch class, 0..11, as is usual under a key signature, -7..7: by the scale of its major key, the
-    lowered seventh degree, and the sharpened ones that its relative minor and its secondary dominants use.
+    """Spell a pitch class as is usual under a key signature: by the scale of its major key, the lowered seventh degree,
+    and the sharpened ones that its relative minor and its secondary dominants use.
 
     Example:
         >>> pitch_class_name(8), pitch_class_name(8, fifths=-3)
@@ -42,10 +42,7 @@ def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
 def chroma(notes: np.ndarray | music.Piece | voices.VoiceGrid) -> Float[np.ndarray, " 12"]:
     """Return the share of each pitch class, from C to B, in the sounding time.
 
-    A note counts for as long as it lasts; two voices on one pitch class count twice; loudness does not count.
-
-    Args:
-        notes: an array of notes, a piece (its drum parts are left out), or a grid.
+    Two voices on one pitch class count twice; loudness does not count, and a piece's drum parts are left out.
 
     Example:
         >>> notes = music.make_notes(onset_step=[0, 24], duration_step=[72, 24], pitch=[60, 67])
@@ -61,7 +58,7 @@ def chroma(notes: np.ndarray | music.Piece | voices.VoiceGrid) -> Float[np.ndarr
 
 
 def grid_chroma(grid: voices.VoiceGrid, n_block_steps: int) -> Float[np.ndarray, "n_blocks 12"]:
-    """Return one chroma for each block of so many steps, counted from step 0; the last block may be shorter.
+    """Return the chroma of each block of so many steps; the last may be shorter.
 
     Example:
         >>> grid = voices.from_pitches([[60], [62], [62]], voice_names=("melody",))
@@ -81,7 +78,7 @@ def step_counts(grid: voices.VoiceGrid) -> Int[np.ndarray, "n_steps 12"]:
 
 
 def sums_before(counts: Int[np.ndarray, "n_steps 12"]) -> Int[np.ndarray, "n_edges 12"]:
-    """Return the sum of the rows before each row, and of all: the difference of two is the sum of the rows between."""
+    """Return the sum of the rows before each row, and of all; the difference of two sums the rows between."""
     return np.concatenate([np.zeros((1, 12), np.int64), np.cumsum(counts, axis=0)])
 
 
@@ -113,6 +110,7 @@ _SUFFIXES = ("", "m", "dim", "aug", "7", "m7", "maj7", "m7b5", "dim7")
 #: A chord is one of 9 qualities on one of 12 roots, or none.
 N_CHORD_CLASSES = 1 + 12 * len(QUALITIES)
 
+#: Root and bass are pitch classes, quality is a place in ``QUALITIES``; -1 stands for none.
 CHORD_DTYPE = np.dtype([("step", np.int32), ("root", np.int8), ("quality", np.int8), ("bass", np.int8)])
 
 # One row for each of the 108 chords, 12 roots for each quality; one column per pitch class.
@@ -163,9 +161,7 @@ def chord_labels(grid: voices.VoiceGrid) -> np.ndarray:
     were chosen on these 18 chorales, so expect a little less elsewhere.
 
     Returns:
-        structured array of ``CHORD_DTYPE``, one row per beat: ``step`` where it begins, ``root`` and ``bass`` as pitch
-        classes 0..11 or -1, ``quality`` as an index into ``QUALITIES`` or -1. The bass is the lowest note at the
-        beginning of the beat, chord tone or not.
+        one row of ``CHORD_DTYPE`` per beat. The bass is the lowest note as the beat begins, chord tone or not.
 
     Example:
         >>> grid = voices.from_pitches([[79, 74, 71, 59]] * 4 + [[78, 74, 69, 60]] * 4)
@@ -283,7 +279,7 @@ class Key:
 
 
 def key_from_signature(fifths: int, mode: str) -> Key:
-    """Return the key that a signature, -7..7 with sharps positive, and a mode name.
+    """Return the key that a signature and a mode name.
 
     Example:
         >>> str(key_from_signature(-3, "minor"))
@@ -410,51 +406,59 @@ def cadences(grid: voices.VoiceGrid, key: Key | None = None) -> list[Cadence]:
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], grid.is_fermata, [False]]).astype(np.int8)))
     start_step, stop_step = edges[0::2], edges[1::2]
-    phrase_step = np.concatenate([[0], stop_step[:-1]])[: len(start_step)]
+    phrase_step = np.concatenate([[0], stop_step[:-1]])[: len(start_step)].astype(int)
+    last = label_spans(grid, start_step, stop_step)
+    before = _chords_before(grid, phrase_step, start_step, last)
+    counts = step_counts(grid)
     found = []
-    for phrase, start, stop in zip(phrase_step, start_step, stop_step, strict=True):
-        (last,) = label_spans(grid, np.array([start]), np.array([stop]))
-        before = _chord_before(grid, phrase, start, last)
-        here = key or _phrase_key(step_counts(grid), phrase, start, stop, before, last)
-        names = [chord_name(*chord.tolist()[1:], here.fifths) for chord in (last, before)]
-        found.append(Cadence(int(start), cadence_kind(before, last, here), *names, here))
+    rows = (each.tolist() for each in (phrase_step, start_step, stop_step, before, last))
+    for phrase, start, stop, *pair in zip(*rows, strict=True):
+        here = key or _phrase_key(counts, phrase, start, stop, pair)
+        name_before, name = (chord_name(*chord[1:], here.fifths) for chord in pair)
+        found.append(Cadence(start, cadence_kind(*pair, here), name, name_before, here))
     return found
 
 
-def _chord_before(grid: voices.VoiceGrid, phrase_step: int, start_step: int, last: np.void) -> np.void:
-    """Return the first chord, going back from the fermata in eighths, whose root is not that of the last chord."""
+def _chords_before(
+    grid: voices.VoiceGrid, phrase_step: np.ndarray, start_step: np.ndarray, last: np.ndarray
+) -> np.ndarray:
+    """Return for each fermata the first chord, going back from it in eighths, of another root than its last chord."""
     eighth = max(1, grid.steps_per_quarter // 2)
-    stop = np.arange(start_step, phrase_step, -eighth)
-    chords = label_spans(grid, np.maximum(stop - eighth, phrase_step), stop)
-    is_other = (chords["root"] != last["root"]) & (chords["root"] != NO_CHORD)
-    return chords[is_other.argmax()] if is_other.any() else np.array((0, NO_CHORD, NO_CHORD, NO_CHORD), CHORD_DTYPE)[()]
+    phrase = np.repeat(np.arange(len(start_step)), -(-(start_step - phrase_step) // eighth))
+    n_back = np.arange(len(phrase)) - np.searchsorted(phrase, phrase)  # 0, 1, ... in each phrase
+    stop = start_step[phrase] - eighth * n_back
+    chords = label_spans(grid, np.maximum(stop - eighth, phrase_step[phrase]), stop)
+    is_other = (chords["root"] != last["root"][phrase]) & (chords["root"] != NO_CHORD)
+    has_other, first_other = np.unique(phrase[is_other], return_index=True)
+    before = np.full(len(last), NO_CHORD, CHORD_DTYPE)
+    before[has_other] = chords[is_other][first_other]
+    return before
 
 
-def _phrase_key(
-    counts: Int[np.ndarray, "n_steps 12"], phrase: int, start: int, stop: int, before: np.void, last: np.void
-) -> Key:
+def _phrase_key(counts: Int[np.ndarray, "n_steps 12"], phrase: int, start: int, stop: int, pair: list[tuple]) -> Key:
     """Return the local key of the phrase that ends with a fermata, as ``cadences`` describes."""
     # Where the phrase says nothing, its last chord may, or else the whole piece.
     amounts = [part.sum(axis=0) for part in (counts[phrase:start], counts[phrase:stop], counts)]
     amount = next((amount for amount in amounts if np.ptp(amount) > 0), amounts[-1])
     correlation = key_correlations(_checked_chroma(amount))
     keys = [_key_at(index, correlation) for index in range(24)]
-    likely = [key for key in keys if degree(last, key) in ("I", "V") or cadence_kind(before, last, key) == "deceptive"]
+    likely = [key for key in keys if degree(pair[1], key) in ("I", "V") or cadence_kind(*pair, key) == "deceptive"]
     return max(likely or keys, key=lambda key: key.correlation)
 
 
-def degree(chord: np.void, key: Key) -> str:
-    """Return the Roman numeral that a chord has in a key, if it is one that makes cadences, or an empty string."""
-    if chord["root"] == NO_CHORD:
+def degree(chord: tuple, key: Key) -> str:
+    """Return the Roman numeral of a chord, a row of ``CHORD_DTYPE``, if it is one that makes cadences, else ""."""
+    _, root, number, _ = chord
+    if root == NO_CHORD:
         return ""
-    interval, quality = (int(chord["root"]) - key.tonic) % 12, QUALITIES[chord["quality"]]
+    interval, quality = (root - key.tonic) % 12, QUALITIES[number]
     if quality == "diminished seventh":  # its four notes share its name: any of them may be the leading tone
         return "vii" if interval % 3 == 11 % 3 else ""
     sixth = (9, "minor") if key.mode == "major" else (8, "major")
     return "vi" if (interval, quality) == sixth else _DEGREES.get((interval, quality), "")
 
 
-def cadence_kind(before: np.void, last: np.void, key: Key) -> str:
+def cadence_kind(before: tuple, last: tuple, key: Key) -> str:
     """Return the kind of cadence that two chords make in a key."""
     degrees = degree(before, key), degree(last, key)
     return "half" if degrees[1] == "V" else _CADENCES.get(degrees, "other")

@@ -11,8 +11,6 @@ Conventions:
     weights: float32, as frames: how much a cell counts in the loss; 0 where it is not asked for.
     share: part of a window's cells that is hidden, above 0 and below 1.
 
-NumPy only.
-
 References:
     Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding" (2019), who hide
     15 % of the words; Joshi et al., "SpanBERT" (2020), who hide spans and draw their lengths as well. Uria, Murray and
@@ -27,7 +25,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mini_musessl.checks import check_generator
+from mini_musessl.checks import check_generator, check_share, check_truth
 
 Frames = Int[np.ndarray, "n_windows n_steps n_voices"]
 IsPadding = Bool[np.ndarray, "n_windows n_steps"]
@@ -47,6 +45,15 @@ def smallest(keys: Float[np.ndarray, "n_windows n_keys"], n: Int[np.ndarray, " n
     return keys <= last[:, None]
 
 
+def hide_cells(
+    frames: Frames, is_padding: IsPadding, generator: np.random.Generator, n_hidden: Int[np.ndarray, " n_windows"]
+) -> IsHidden:
+    """Hide so many cells of each window, each subset of that size equally likely."""
+    keys = generator.random(frames.shape)
+    keys[is_padding] = np.inf
+    return smallest(keys.reshape(len(frames), -1), n_hidden).reshape(frames.shape)
+
+
 def mask_cells(frames: Frames, is_padding: IsPadding, generator: np.random.Generator, share: float = 0.25) -> IsHidden:
     """Hide the same share of the cells of every window, rounded to whole cells, each cell equally likely.
 
@@ -54,23 +61,17 @@ def mask_cells(frames: Frames, is_padding: IsPadding, generator: np.random.Gener
     """
     n_cells = (~is_padding).sum(axis=1) * frames.shape[2]
     n_hidden = np.clip(np.rint(share * n_cells), 1, n_cells - 1).astype(int)
-    keys = generator.random(frames.shape)
-    keys[is_padding] = np.inf
-    return smallest(keys.reshape(len(frames), -1), n_hidden).reshape(frames.shape)
+    return hide_cells(frames, is_padding, generator, n_hidden)
 
 
 def mask_orderless(frames: Frames, is_padding: IsPadding, generator: np.random.Generator) -> IsHidden:
     """Hide a random number of cells in every window: one, two and so on up to all, each number equally likely.
 
-    These are the states of music that is written cell by cell in a random order: before the first, all are hidden,
-    before the last, one. With ``orderless_weights`` the expected loss is the mean, over all orders, of the nats per
-    cell of writing the window in that order.
+    These are the states of music that is written cell by cell in a random order. With ``orderless_weights`` the
+    expected loss is the mean, over all orders, of the nats per cell of writing the window in that order.
     """
     n_cells = (~is_padding).sum(axis=1) * frames.shape[2]
-    n_hidden = generator.integers(1, n_cells + 1)
-    keys = generator.random(frames.shape)
-    keys[is_padding] = np.inf
-    return smallest(keys.reshape(len(frames), -1), n_hidden).reshape(frames.shape)
+    return hide_cells(frames, is_padding, generator, generator.integers(1, n_cells + 1))
 
 
 # --- Stretches: spans of one voice, bars of all voices, whole voices
@@ -81,8 +82,7 @@ def mask_spans(
 ) -> IsHidden:
     """Hide stretches of single voices, all of the same length, while the other voices may be seen.
 
-    No two stretches overlap; two may touch and make a longer one. Their number is rounded up or down at random, so that
-    the mean share is right wherever so many fit; at least one is hidden, and something stays.
+    No two overlap; two may touch. Their number is rounded up or down at random, so that the mean share is right.
     """
     n_music, n_voices = (~is_padding).sum(axis=1), frames.shape[2]
     n_starts = np.clip(n_music - span_steps + 1, 1, span_steps)
@@ -100,8 +100,6 @@ def mask_bars(
     bar_line_step: Int[np.ndarray, " n_windows"] | None = None,
 ) -> IsHidden:
     """Hide whole bars in all voices at once: only what comes before and after may be seen.
-
-    Their number is rounded up or down at random; at least one is hidden, and at least one step stays.
 
     Args:
         bar_line_step: a step of each window at which a bar begins. None where the music does not say: then stretches as
@@ -146,8 +144,7 @@ def hide_blocks(
     """Draw blocks of one length from the rows of each window, and mark their steps.
 
     Args:
-        n_steps: of a window, with its padding.
-        n_music: steps of music in each window.
+        n_music: steps of music in each window; ``n_steps`` counts padding too.
         phase: where the first block of each row begins; the others follow without gaps, as long as they end within the
             music.
         n_wanted: about how many blocks are drawn of each window, at least one, and never all music.
@@ -168,9 +165,9 @@ def hide_blocks(
 
 
 def number_notes(frames: Frames, is_padding: IsPadding) -> tuple[Frames, Int[np.ndarray, " n_windows"]]:
-    """Number the notes of each window from 0, voice after voice; return the numbers, and how many each window has.
+    """Number the notes of each window, longest stretches of one symbol, voice after voice; say how many there are.
 
-    A note is a longest stretch of one symbol. All padding has the number after the last.
+    All padding has the number after the last.
 
     >>> number_notes(np.array([[[30, 9], [30, 9], [32, 9]]]), np.zeros((1, 3), bool))[0].tolist()
     [[[0, 2], [0, 2], [1, 2]]]
@@ -188,19 +185,18 @@ def number_notes(frames: Frames, is_padding: IsPadding) -> tuple[Frames, Int[np.
 def mask_notes(frames: Frames, is_padding: IsPadding, generator: np.random.Generator, share: float = 0.25) -> IsHidden:
     """Hide whole sounding notes: all steps of a window at which a voice holds one symbol, or none of them.
 
-    A note is a longest stretch of one symbol in one voice; a pitch that is struck again at once counts as held, since
-    the ids do not tell, and a rest is hidden like a note. Notes are drawn in a random order, each equally likely to
-    come next, until the share is reached as nearly as whole notes allow; at least one is hidden and at least one stays.
+    A pitch that is struck again at once counts as held, since the ids do not tell; a rest is hidden like a note. Notes
+    are drawn in a random order until the share is reached as nearly as whole notes allow; at least one is hidden and at
+    least one stays.
 
     What it promises: a visible cell next to a hidden one in its voice never holds the same symbol, so the note next
     door is always wrong there. What it does not promise: two neighbouring notes may both be hidden, and the note beyond
     may be the same again; another voice may sing the same pitch; and where a hidden stretch is one note, its edges tell
     when it begins and ends. Rhythm is less hidden than pitch.
 
-    Example:
-        >>> frames = np.array([[[30], [30], [32], [32], [32]]])
-        >>> mask_notes(frames, np.zeros((1, 5), bool), np.random.default_rng(0))[..., 0].tolist()
-        [[False, False, True, True, True]]
+    >>> frames = np.array([[[30], [30], [32], [32], [32]]])
+    >>> mask_notes(frames, np.zeros((1, 5), bool), np.random.default_rng(0))[..., 0].tolist()
+    [[False, False, True, True, True]]
     """
     note, n_notes = number_notes(frames, is_padding)
     note, number = note.reshape(len(frames), -1), np.arange(n_notes.max() + 1)
@@ -245,10 +241,9 @@ def equal_weights(is_hidden: IsHidden, is_padding: IsPadding) -> Weights:
 
 
 def orderless_weights(is_hidden: IsHidden, is_padding: IsPadding) -> Weights:
-    r"""Let the hidden cells of a window count together as much as all its cells, however many are hidden.
+    """Let the hidden cells of a window count together as much as all its cells of music, however many are hidden.
 
-    A hidden cell of a window with :math:`D` cells of music, :math:`h` of them hidden, weighs :math:`D/h`. Without it
-    the states with nearly all hidden, in which little can be known, would count most.
+    Else the states with nearly all hidden, in which little can be known, would count most.
     """
     once = equal_weights(is_hidden, is_padding)
     n_cells = (~is_padding).sum(axis=1) * is_hidden.shape[2]
@@ -277,8 +272,7 @@ def mask_mixed(
 ) -> IsHidden:
     """Hide in each window by one of several kinds, each equally likely.
 
-    All hidden cells weigh the same (``weigher_of``), in the windows of ``mask_orderless`` too where it is among the
-    kinds: windows with more hidden count more, and the loss is not an orderless likelihood.
+    All hidden cells weigh the same, in the windows of ``mask_orderless`` too: the loss is then no orderless likelihood.
     """
     drawn = generator.integers(len(kinds), size=len(frames))
     is_hidden = np.zeros(frames.shape, bool)
@@ -289,25 +283,14 @@ def mask_mixed(
 
 
 def weigher_of(mask: Masker) -> Weigher:
-    """Return the weights that belong to a kind of masking: those of ``mask_orderless``, and equal ones for all else.
-
-    Example:
-        >>> weigher_of(mask_orderless).__name__, weigher_of(mask_notes).__name__
-        ('orderless_weights', 'equal_weights')
-    """
+    """Return the weights of a masker: its own for ``mask_orderless``, equal ones for all else, mixtures too."""
     return orderless_weights if getattr(mask, "func", mask) is mask_orderless else equal_weights
 
 
 def may_mask_all(mask: Masker) -> bool:
-    """Say whether a kind of masking leaves nothing of a window now and then: ``mask_orderless``, mixtures with it.
-
-    Example:
-        >>> from functools import partial
-        >>> may_mask_all(mask_mixed), may_mask_all(partial(mask_mixed, kinds=[mask_bars, mask_orderless]))
-        (False, True)
-    """
+    """Say whether a kind of masking leaves nothing of a window now and then: ``mask_orderless``, mixtures with it."""
     kinds = getattr(mask, "keywords", {}).get("kinds", ())
-    return getattr(mask, "func", mask) is mask_orderless or any(map(may_mask_all, kinds))
+    return weigher_of(mask) is orderless_weights or any(map(may_mask_all, kinds))
 
 
 def draw_mask(
@@ -316,28 +299,13 @@ def draw_mask(
     """Draw what is hidden: the door in front of all maskers.
 
     Args:
-        mask: a masker, or ``functools.partial`` of one.
         may_hide_all: a window may be hidden whole, as it may where ``may_mask_all(mask)``.
     """
     check_generator(generator, "draw_mask")
     share = getattr(mask, "keywords", {}).get("share", 0.5)
-    if not 0 < share < 1:
-        raise ValueError(
-            f"share, the part of the cells that is hidden, must lie above 0 and below 1; found {share}. With nothing "
-            "hidden nothing is asked, and with all hidden there is nothing to answer from."
-        )
+    check_share("share, the part of the cells that is hidden,", share, "0.25 is a quarter.")
     is_hidden = mask(frames, is_padding, generator)
-    _check_mask(is_hidden, frames, is_padding, may_hide_all or may_mask_all(mask))
-    return is_hidden
-
-
-def _check_mask(is_hidden: object, frames: np.ndarray, is_padding: np.ndarray, may_hide_all: bool) -> None:
-    """Refuse what a masker returned, if nothing of a window is hidden, or nothing is left."""
-    if getattr(is_hidden, "dtype", None) != np.bool_ or is_hidden.shape != frames.shape:
-        raise TypeError(
-            f"A masker must return a bool array of the shape of the frames, {frames.shape}, True where a cell is "
-            f"hidden; found {getattr(is_hidden, 'dtype', type(is_hidden).__name__)} {np.shape(is_hidden)}."
-        )
+    check_truth("What a masker hides", is_hidden, frames.shape)
     is_music = ~is_padding[..., None]
     asks, shows = (is_hidden & is_music).any(axis=(1, 2)), (~is_hidden & is_music).any(axis=(1, 2))
     if not asks.all():
@@ -345,8 +313,9 @@ def _check_mask(is_hidden: object, frames: np.ndarray, is_padding: np.ndarray, m
             f"Something must be hidden in each window, or nothing is asked of it; in window {int(asks.argmin())} "
             "nothing is. Cut longer windows, hide a larger share, or is the array upside down (True is hidden)?"
         )
-    if not (may_hide_all or shows.all()):
+    if not (shows.all() or may_hide_all or may_mask_all(mask)):
         raise ValueError(
             f"Something must stay visible in each window; in window {int(shows.argmin())} every cell is hidden. Hide "
             "less, or train an orderless likelihood: mask_orderless, or weigh=orderless_weights."
         )
+    return is_hidden

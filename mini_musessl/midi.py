@@ -78,10 +78,8 @@ def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> 
 
 
 def _check_chunks(label: str, data: bytes) -> tuple[bytes, int]:
-    """Return the file without foreign chunks, and its ticks in a quarter; refuse one that is cut short.
-
-    The parsers take some cut files in silence, so the lengths are checked here.
-    """
+    """Return the file without foreign chunks, and its ticks in a quarter; refuse one that is cut short."""
+    # The parsers take some cut files in silence, so the lengths are checked here.
     if data[:4] != b"MThd":
         raise ValueError(
             f"A MIDI file must begin with the letters MThd; {label} begins with {data[:4]!r}. "
@@ -248,7 +246,7 @@ def _check_limits(label: str, ticks: _TickMusic, max_notes: int, max_hours: floa
             f"A MIDI file must hold fewer than max_notes={max_notes} notes; {label} holds {len(ticks.notes)}. "
             "If that is meant, raise max_notes."
         )
-    for found in _impossible_events(ticks):
+    if found := next(_impossible_events(ticks), None):
         raise _damaged_file(label, found)
     hours = _length_sec(ticks) / 3600
     if hours >= max_hours:
@@ -341,7 +339,6 @@ def read_midi(
 
     Args:
         source: path of the file, its bytes, or a file open for reading bytes.
-        steps_per_quarter: the grid; 24 holds triplets and thirty-seconds.
         reader: "pretty_midi" or "symusic" (fast; must be installed).
         max_notes: refuse a file with so many notes or more.
         max_hours: refuse a file that plays so long or longer.
@@ -358,8 +355,6 @@ def read_midi(
     check_grid(steps_per_quarter)
     check_choice("reader", reader, READERS)
     whole_number("max_notes", max_notes, 1)
-    if not max_hours > 0:
-        raise ValueError(f"max_hours must be above 0; found {max_hours}.")
     label, data = _load(source, max_notes)
     parse = _parse_with_symusic if reader == "symusic" else _parse_with_mido
     ticks = parse(label, *_check_chunks(label, data))
@@ -382,15 +377,6 @@ def _check_can_be_written(piece: Piece) -> None:
         raise ValueError(
             "A MIDI file needs at least one note, or no reader takes it; found a piece of 0 notes. Write another."
         )
-    if piece.steps_per_quarter > 32_767:
-        raise ValueError(
-            f"MIDI has at most 32767 ticks a quarter; found {piece.steps_per_quarter} steps. Use music.change_grid."
-        )
-    for meter in piece.meters:
-        if meter.numerator > 255 or meter.denominator > 128:
-            raise ValueError(
-                f"A MIDI meter goes up to 255/128; found {meter.numerator}/{meter.denominator}. Count in other units."
-            )
     for tempo in piece.tempos:
         if not 1 <= round(6e7 / tempo.quarters_per_minute) <= 0xFFFFFF:
             raise ValueError(
@@ -468,8 +454,7 @@ def to_bytes(piece: Piece) -> bytes:
 def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
     """Write a piece as a Standard MIDI File of type 1, one track a part after a track of tempos and meters.
 
-    The same piece gives the same bytes. The file is written aside and then renamed: if that fails, an older file stays
-    as it was. ``read_midi`` gives the same notes, meters, tempos and parts back, with these exceptions:
+    The same piece gives the same bytes. ``read_midi`` gives the same notes, meters, tempos and parts back, except:
 
     * Where a note begins and ends inside a longer one of its pitch and part, the two exchange their ends: MIDI cannot
       say which of them a note-off means.

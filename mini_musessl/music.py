@@ -33,8 +33,8 @@ DEFAULT_STEPS_PER_QUARTER = 24
 class Meter:
     """A time signature, and the step of a bar line from which its bars are counted.
 
-    For the first meter of a piece ``step`` may be negative: a piece in 4/4 that begins with an upbeat of one quarter,
-    at 4 steps per quarter, has ``Meter(-12, 4, 4)``: step 0 is the last quarter of a bar.
+    The step of the first meter may be negative: a piece in 4/4 at 4 steps per quarter that begins with an upbeat of
+    one quarter has ``Meter(-12, 4, 4)``.
     """
 
     step: int
@@ -93,7 +93,7 @@ NOTE_DTYPE = np.dtype([(name, np.int32) for name in ("onset_step", "duration_ste
 def make_notes(
     onset_step: ArrayLike, duration_step: ArrayLike, pitch: ArrayLike, velocity: ArrayLike = 64, part: ArrayLike = 0
 ) -> np.ndarray:
-    """Make a note array, in order of onset, from columns; a single number stands for a whole column.
+    """Make a note array from columns, in order of onset; a single number stands for a whole column.
 
     Example:
         >>> make_notes([0, 4], [4, 4], [60, 67])["pitch"].tolist()
@@ -105,12 +105,11 @@ def make_notes(
     if len(lengths) > 1 or any(column.ndim > 1 for column in columns.values()):
         shapes = {name: column.shape for name, column in columns.items()}
         raise ValueError(f"Every column of notes must be one row, one entry per note; found the shapes {shapes}.")
-    _check_ranges(columns)  # before they are put into 32 bits
-    notes = np.empty(max(lengths, default=1), NOTE_DTYPE)
+    notes = np.empty(max(lengths, default=1), [(name, np.int64) for name in NOTE_DTYPE.names])
     for name, column in columns.items():
         notes[name] = column
-    _check_times(notes)
-    return notes
+    _check_values(notes)  # before they are put into 32 bits
+    return notes.astype(NOTE_DTYPE)
 
 
 def check_notes(notes: np.ndarray, n_parts: int = LARGEST_STEP) -> None:
@@ -121,12 +120,11 @@ def check_notes(notes: np.ndarray, n_parts: int = LARGEST_STEP) -> None:
             f"Notes must be a NumPy array of music.NOTE_DTYPE, shape (n_notes,); found {found}. Make one with "
             "music.make_notes."
         )
-    _check_ranges(notes, n_parts)
-    _check_times(notes)
+    _check_values(notes, n_parts)
 
 
-def _check_ranges(notes: np.ndarray | dict[str, np.ndarray], n_parts: int = LARGEST_STEP) -> None:
-    """Refuse a value that no note can have."""
+def _check_values(notes: np.ndarray, n_parts: int = LARGEST_STEP) -> None:
+    """Refuse values that no note can have, notes that are not in order, and ends that 32 bits cannot count."""
     ranges = {
         "onset_step": (0, LARGEST_STEP, "Steps count from the start of the piece."),
         "duration_step": (1, LARGEST_STEP, "A note lasts at least one step; use a finer grid or drop the note."),
@@ -141,10 +139,6 @@ def _check_ranges(notes: np.ndarray | dict[str, np.ndarray], n_parts: int = LARG
             raise ValueError(
                 f"{name} must lie in {lowest}..{highest}; found {notes[name][index]} at note {index}. {advice}"
             )
-
-
-def _check_times(notes: np.ndarray) -> None:
-    """Refuse notes that are not in order, or that end where steps can no longer be counted."""
     falls = np.diff(notes["onset_step"]) < 0
     if falls.any():
         index = int(falls.argmax()) + 1
@@ -180,16 +174,14 @@ class Part:
     is_drum: bool = False  # its pitches then name instruments
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or any("\ud800" <= character <= "\udfff" for character in self.name):
+        if any("\ud800" <= character <= "\udfff" for character in self.name):
             raise ValueError(f"The name of a part must be text that files can hold; found {self.name!r}.")
         whole_number("program", self.program, 0, 127, 'General MIDI counts from 0, "acoustic grand piano".')
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One work: its notes and what is needed to count bars and to play it.
-
-    Notes with one onset are put in the order part, pitch, duration, velocity, so that equal music has equal arrays.
+    """One work; notes with one onset are put in the order of ``sort_notes``, so that equal music has equal arrays.
 
     Example:
         >>> piece = Piece(make_notes(onset_step=[0, 24], duration_step=[24, 24], pitch=[60, 64]))
@@ -247,7 +239,7 @@ def _check_order(name: str, entries: tuple[Meter, ...] | tuple[Tempo, ...], may_
 
 
 def check_is_piece(piece: Piece) -> None:
-    """Refuse what is not a ``Piece``, where a voice grid or bare notes are often given."""
+    """Refuse a voice grid or bare notes in place of a ``Piece``."""
     if not isinstance(piece, Piece):
         raise TypeError(
             f"Music must be a music.Piece here; found {type(piece).__name__}. "
@@ -256,7 +248,7 @@ def check_is_piece(piece: Piece) -> None:
 
 
 def is_drum_note(piece: Piece) -> np.ndarray:
-    """Return for each note whether a drum kit plays it, bool (n_notes,)."""
+    """Return for each note whether a drum kit plays it."""
     return np.array([part.is_drum for part in piece.parts], bool)[piece.notes["part"]]
 
 
@@ -264,7 +256,7 @@ def is_drum_note(piece: Piece) -> np.ndarray:
 
 
 def steps_to_sec(piece: Piece, step: ArrayLike) -> np.ndarray:
-    """Return the time in seconds at which each step begins, in the shape of ``step``; a fraction lies between two.
+    """Return the time in seconds at which each step begins; a fraction lies between two.
 
     Example:
         >>> piece = Piece(make_notes([0], [24], [60]), tempos=(Tempo(0, 60.0),))
@@ -278,7 +270,7 @@ def steps_to_sec(piece: Piece, step: ArrayLike) -> np.ndarray:
 
 
 def sec_to_steps(piece: Piece, sec: ArrayLike) -> np.ndarray:
-    """Return the step nearest to each time in seconds, int64 in the shape of ``sec``."""
+    """Return the step nearest to each time in seconds."""
     tempo_step, tempo_sec, sec_per_step = _tempo_table(piece)
     sec = np.asarray(sec, np.float64)
     index = (np.searchsorted(tempo_sec, sec, side="right") - 1).clip(min=0)
@@ -294,7 +286,7 @@ def _tempo_table(piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def bar_lines_step(piece: Piece) -> np.ndarray:
-    """Return the steps from 0 up to the end of the piece at which a bar begins, int64 (n_bar_lines,).
+    """Return the steps inside the piece at which a bar begins.
 
     Example:
         >>> bar_lines_step(Piece(make_notes([0], [24 * 8], [60]))).tolist()
@@ -311,7 +303,7 @@ def bar_lines_step(piece: Piece) -> np.ndarray:
 
 
 def bar_position_step(piece: Piece, step: ArrayLike) -> np.ndarray:
-    """Return how many steps after the latest bar line each step lies, int64; 0 on the bar line.
+    """Return how many steps after the latest bar line each step lies.
 
     Example:
         >>> upbeat = Piece(make_notes([0], [96], [60]), meters=(Meter(-72, 4, 4),))
@@ -383,14 +375,10 @@ def cut(piece: Piece, start_step: int, stop_step: int) -> Piece:
 
 
 def check_cut(start_step: int, stop_step: int, n_steps: int) -> None:
-    """Refuse the ends of a cut that holds no step, or that reaches outside the music."""
+    """Refuse a cut that holds no step, or that reaches outside the music."""
     advice = "Are these seconds or bars? Both ends are steps."
-    for name, step in (("start_step", start_step), ("stop_step", stop_step)):
-        whole_number(name, step, -LARGEST_STEP, advice=advice)
-    if not 0 <= start_step < stop_step <= n_steps:
-        raise ValueError(
-            f"A cut needs 0 <= start_step < stop_step <= {n_steps}; found {start_step} and {stop_step}. {advice}"
-        )
+    whole_number("start_step", start_step, 0, n_steps - 1, advice)
+    whole_number("stop_step", stop_step, start_step + 1, n_steps, advice)
 
 
 def _in_force(entries: tuple, start_step: int, stop_step: int) -> list:
@@ -401,9 +389,7 @@ def _in_force(entries: tuple, start_step: int, stop_step: int) -> list:
 
 
 def join(pieces: Iterable[Piece]) -> Piece:
-    """Put pieces on one grid, with the same parts, one after another; each brings its meters and tempos along.
-
-    Each piece begins where the one before it ends (``n_steps``). The title is that of the first.
+    """Put pieces on one grid, with the same parts, one after another, under the title of the first.
 
     Example:
         >>> piece = Piece(make_notes([0], [24], [60]))
@@ -421,7 +407,6 @@ def join(pieces: Iterable[Piece]) -> Piece:
                 f"{first.steps_per_quarter} and {len(first.parts)}. Use music.change_grid for the grid, and "
                 "dataclasses.replace for the parts."
             )
-    whole_number("The length of all pieces, in steps,", sum(piece.n_steps for piece in pieces), 0, LARGEST_STEP)
     notes, meters, tempos, start_step = [], [], [], 0
     for piece in pieces:
         shifted = piece.notes.copy()
@@ -437,7 +422,7 @@ def join(pieces: Iterable[Piece]) -> Piece:
 def _meters_inside(piece: Piece, start_step: int) -> list[Meter]:
     """Return the meters of a piece that follows another, each from its first bar line inside the piece on.
 
-    The bars before it run on through an upbeat: so an upbeat that fills up the bar before it makes no bar of its own.
+    The bars before run on through an upbeat: one that fills up the last of them makes no bar of its own.
     """
     first, *later = piece.meters
     first_line = first.step % first.bar_length_step(piece.steps_per_quarter)
@@ -463,9 +448,8 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
     """Put a piece on a finer or coarser grid.
 
     Args:
-        may_round: False refuses a piece whose notes or bar lines do not fit exactly; True moves onsets, ends and
-            changes of meter to the nearest step (a half goes up) and lets no note get shorter than one step. Changes of
-            tempo, and the end of the piece, move to the nearest step in either case.
+        may_round: True moves onsets, ends and changes of meter to the nearest step (a half goes up), and no note gets
+            shorter than one step; False refuses. Tempos and the end of the piece move in either case.
 
     Example:
         >>> triplet = Piece(make_notes([0, 8, 16], 8, [60, 62, 64]))
@@ -481,11 +465,8 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
     def scaled(step: ArrayLike) -> np.ndarray:  # whole numbers only: twice the value plus a half, rounded down
         return (2 * np.asarray(step, np.int64) * new + old) // (2 * old)
 
-    onset_step = scaled(piece.notes["onset_step"])
+    notes, onset_step = piece.notes.copy(), scaled(piece.notes["onset_step"])
     end_step = np.maximum(scaled(ends_step(piece.notes)), onset_step + 1)
-    n_steps = max(int(scaled(piece.n_steps)), int(end_step.max(initial=0)))
-    whole_number("The length of the piece on the new grid, in steps,", n_steps, 0, LARGEST_STEP)
-    notes = piece.notes.copy()
     notes["onset_step"], notes["duration_step"] = onset_step, end_step - onset_step
     # Of entries that fall on one step the last counts: a dictionary keeps it.
     meters = {int(scaled(meter.step)): meter for meter in piece.meters}
@@ -497,7 +478,7 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
         steps_per_quarter=new,
         meters=tuple(replace(meter, step=step) for step, meter in meters.items() if step >= first),
         tempos=tuple(replace(tempo, step=step) for step, tempo in tempos.items()),
-        n_steps=n_steps,
+        n_steps=max(int(scaled(piece.n_steps)), int(end_step.max(initial=0))),
     )
 
 

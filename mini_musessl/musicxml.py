@@ -99,10 +99,8 @@ def _tied_rows(part: "music21.stream.Part") -> list[tuple[Fraction, Fraction, in
 
 
 def _read_part(part: "music21.stream.Part", root: ET.Element) -> Part:
-    """Return a part's name, program and channel as the XML has them.
-
-    music21 would guess: a part called "soprano" gets the program of a choir, and one without a name is called "None".
-    """
+    """Return a part's name, program and channel as the XML has them."""
+    # music21 would guess: a part called "soprano" gets the program of a choir, one without a name is called "None".
     part_id = part.getInstrument().partId
     listed = next((element for element in root.iter("score-part") if element.get("id") == part_id), ET.Element("none"))
     channel = listed.findtext("midi-instrument/midi-channel", "1").strip()
@@ -144,9 +142,7 @@ def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> 
     shorter than one step. Grace notes have no length and unpitched percussion has no pitch: both are left out. A short
     first bar is an upbeat; a short bar later on restates its meter, so that bars stay where the score has them.
     Dynamics are not turned into velocities: a note without a velocity of its own has 64.
-
-    Returns:
-        The piece, with one part for each part at ``path`` that holds a note. It ends where its last note ends.
+    The piece has the parts that hold a note, and ends where its last note ends.
     """
     check_grid(steps_per_quarter)
     path = check_file(path, "read_musicxml", max_bytes=50_000_000)  # twice as many take a minute to parse
@@ -203,10 +199,8 @@ def _split_at_bar_lines(notes: np.ndarray, lines: list[int]) -> list[list[_Stret
 
 
 def _share_among_voices(stretches: list[_Stretch]) -> list[list[list[_Stretch]]]:
-    """Put notes that begin and end together into chords, and chords into the first voice that is free.
-
-    music21 writes one velocity for all notes of a chord, so that only notes of one velocity may share a chord.
-    """
+    """Put notes that begin and end together into chords, and chords into the first voice that is free."""
+    # music21 writes one velocity for all notes of a chord, so that only notes of one velocity may share a chord.
     chords: dict[tuple[int, int, int], list[_Stretch]] = defaultdict(list)
     for stretch in stretches:
         chords[stretch.onset_step, stretch.end_step, stretch.velocity].append(stretch)
@@ -233,10 +227,8 @@ def _note_values(length_quarter: Fraction) -> list[Fraction]:
 
 
 def _make_chords(chord: list[_Stretch], steps_per_quarter: int) -> "list[music21.note.GeneralNote]":
-    """Return a note or chord, or several that are tied where one note value cannot say the length.
-
-    music21 would split them too, but lose velocities.
-    """
+    """Return a note or chord, or several with ties where no note value says the length."""
+    # music21 would split them too, but lose velocities.
     import music21
 
     values = _note_values(Fraction(chord[0].end_step - chord[0].onset_step, steps_per_quarter))
@@ -328,14 +320,9 @@ def _printable(text: str) -> str:
 def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
     """Write a piece as a score in MusicXML, with bars, ties and one staff a part.
 
-    The same piece gives the same bytes; the file is written aside and then renamed. ``read_musicxml`` gives the same
-    notes, parts, meters, tempos and title back, except for a part without notes, rest and changes of meter or tempo
-    after the last note, and control characters in names. Where two notes of one pitch and part are tied over the same
-    bar line, they may exchange their ends.
-
-    Args:
-        piece: what to write; at least one note.
-        path: where to, usually with the ending ``.musicxml``; the folder must exist.
+    The same piece gives the same bytes. ``read_musicxml`` gives the same notes, parts, meters, tempos and title back,
+    except for a part without notes, rest and changes of meter or tempo after the last note, and control characters in
+    names. Where two notes of one pitch and part are tied over the same bar line, they may exchange their ends.
 
     Example:
         >>> import tempfile

@@ -115,7 +115,7 @@ def note_values(start_step: int, stop_step: int, meter: tuple[int, int], steps_p
 
 
 def _check_writable(grid: VoiceGrid) -> None:
-    """Refuse what is no grid, an empty one, and one whose single step is no note value."""
+    """Refuse anything but a grid, an empty one, and one whose single step is no note value."""
     if not isinstance(grid, VoiceGrid):
         raise TypeError(f"A score needs a voices.VoiceGrid; found {type(grid).__name__}. Use voices.from_piece first.")
     if grid.n_steps == 0:

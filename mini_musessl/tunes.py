@@ -73,19 +73,14 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
     elif name == "L" and re.fullmatch(r"[1-9]\d*/[1-9]\d*", value):
         tune.unit = Fraction(value) * 4
     elif name == "M":
-        tune.meter = _read_meter(value)
+        written = re.match(r"([1-9]\d*)/([1-9]\d*)", value)  # anything else but C| counts as 4/4
+        tune.meter = (int(written[1]), int(written[2])) if written else ((2, 2) if value.startswith("C|") else (4, 4))
     elif name == "Q" and (tempo := re.search(r"([1-9]\d*/[1-9]\d*)\s*=\s*([1-9]\d*)", value)):
         tune.quarters_per_minute = float(Fraction(tempo[1]) * 4 * int(tempo[2]))
     elif name == "K":
         tune.key = _read_key(value, tune.title)
     elif name == "V" and value.split()[:1] not in (["1"], []):
         raise ValueError(f"A tune must have one voice; {tune.title or 'this one'} has several.")
-
-
-def _read_meter(value: str) -> tuple[int, int]:
-    """Return a meter from "6/8", "C" or "C|"; anything else counts as 4/4."""
-    written = re.match(r"([1-9]\d*)/([1-9]\d*)", value)
-    return (int(written[1]), int(written[2])) if written else ((2, 2) if value.startswith("C|") else (4, 4))
 
 
 def _read_key(value: str, title: str) -> dict[str, int]:
@@ -247,19 +242,15 @@ TUNE_COLLECTIONS = {
     "Davies; the files state no licence: use them from music21, do not redistribute them.",
 }
 #: Raise this when the reader changes what it returns, so that old cache files are not used.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:
-    """Load the tunes of one collection as melodies, in the order of the files.
+    """Load the tunes of a collection in ``TUNE_COLLECTIONS`` as melodies, in the order of the files.
 
     They are read by ``read_abc``, and those that it refuses are left out (40 of 1,180 of "airdsAirs" in music21
     10.5.1). music21 also holds the Essen folk songs; they may be used for non-commercial ends only, so this book does
     not read them.
-
-    Args:
-        collection: a name in ``TUNE_COLLECTIONS``, whose value says what the files say about rights.
-        cache: keep the notes in ``files.cache_folder()`` and read them from there the next time.
 
     Example:
         >>> load_tunes("airdsAirs")[0].title
@@ -267,15 +258,11 @@ def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.
     """
     check_choice("A collection of tunes", collection, TUNE_COLLECTIONS, "tunes.TUNE_COLLECTIONS says what each is.")
     paths = music21_files(collection, ".abc")
+    if not cache:
+        return _read_collection(paths)
     key = files.digest(str(READER_VERSION), str(paths[0].parent), state_of(paths))
-    kept = files.cache_folder() / f"tunes-{collection}-{key}.npz"
-    stored = files.read_arrays(kept, PIECE_ARRAYS) if cache else None
-    if stored is not None:
-        return unpack_pieces(stored)
-    tunes = _read_collection(paths)
-    if cache:
-        files.write_arrays(kept, pack_pieces(tunes))
-    return tunes
+    path = files.cache_folder() / f"tunes-{collection}-{key}.npz"
+    return unpack_pieces(files.cached(path, PIECE_ARRAYS, lambda: pack_pieces(_read_collection(paths))))
 
 
 def _read_collection(paths: list[Path]) -> list[music.Piece]:

@@ -30,9 +30,7 @@ _PITCH_ADVICE = f"{REST} is a rest; write it in place of NaN."
 
 @dataclass(frozen=True, eq=False)
 class VoiceGrid:
-    """Music in a fixed number of voices, sampled at every step.
-
-    The arrays are copied, so that a grid does not change with the array that it was made from.
+    """Music in a fixed number of voices, sampled at every step; the arrays are copied.
 
     Example:
         >>> grid = from_pitches([[72, 67, 64, 48], [72, 67, 65, 48]])
@@ -54,8 +52,7 @@ class VoiceGrid:
     voice_names: tuple[str, ...] = SATB  # one per voice, highest first
 
     def __post_init__(self) -> None:
-        checked = _checked_arrays(self) | _checked_facts(self)
-        for name, value in checked.items():
+        for name, value in (_checked_arrays(self) | _checked_facts(self)).items():
             object.__setattr__(self, name, value)
 
     @property
@@ -81,10 +78,7 @@ def from_pitches(pitch: ArrayLike, **others: Any) -> VoiceGrid:
     """Make a grid from pitches alone; a note begins wherever the pitch changes.
 
     Repeated notes of one pitch therefore melt into one long note: that is what the JSB data set keeps of a chorale.
-
-    Args:
-        pitch: (n_steps, n_voices), MIDI pitches or REST.
-        **others: any other field of VoiceGrid; without ``bar_position_step`` the bars are counted from step 0.
+    ``others`` are fields of VoiceGrid; without ``bar_position_step`` the bars are counted from step 0.
 
     Example:
         >>> from_pitches([[60], [60], [-1], [60]], voice_names=("melody",)).is_onset[:, 0].tolist()
@@ -113,28 +107,24 @@ def _one_step_before(pitch: np.ndarray) -> np.ndarray:
 def _checked_arrays(grid: VoiceGrid) -> dict[str, np.ndarray]:
     """Return copies of the arrays of a grid, or refuse those that do not fit together."""
     pitch = checks.whole_numbers("Pitches", grid.pitch, _PITCH_ADVICE)
-    position = checks.whole_numbers("Bar positions", grid.bar_position_step, "They count steps since the bar line.")
     if pitch.ndim != 2 or pitch.shape[1] != len(grid.voice_names):
         raise ValueError(
             f"pitch must have one row per step and one column for each of {len(grid.voice_names)} voices; found shape "
             f"{pitch.shape}. Pass voice_names if the music has another number of voices."
         )
-    arrays = {"is_onset": np.array(grid.is_onset), "is_fermata": np.array(grid.is_fermata)}
-    for name, array in (arrays | {"bar_position_step": position}).items():
+    arrays = {name: np.asarray(getattr(grid, name)) for name in ("is_onset", "is_fermata", "bar_position_step")}
+    for name, array in arrays.items():
         shape = pitch.shape if name == "is_onset" else pitch.shape[:1]
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape} like pitch; found {array.shape}.")
-    for name, array in arrays.items():
-        arrays[name] = array.astype(bool, copy=False)
+        arrays[name] = array.astype(bool if name.startswith("is_") else np.int16)
         if (arrays[name] != array).any():  # 0 and 1 stand for False and True
-            raise TypeError(f"{name} must be True or False; found an array of {array.dtype} with other values.")
+            must = "be True or False" if name.startswith("is_") else "count the steps since the latest bar line"
+            raise ValueError(f"{name} must {must}; found an array of {array.dtype} with other values.")
     _check_cells(pitch, arrays["is_onset"])
-    if position.size and not 0 <= position.min() <= position.max() < 2**15:
-        raise ValueError(
-            f"bar_position_step must lie in 0..{2**15 - 1}; found {position.min()} to {position.max()}. It counts the "
-            "steps since the latest bar line; an upbeat begins above 0."
-        )
-    return arrays | {"pitch": pitch.astype(np.int16), "bar_position_step": position.astype(np.int16)}
+    if arrays["bar_position_step"].min(initial=0) < 0:
+        raise ValueError("bar_position_step must be 0 or more; found a number below. An upbeat begins above 0.")
+    return arrays | {"pitch": pitch.astype(np.int16)}
 
 
 def _check_cells(pitch: np.ndarray, is_onset: np.ndarray) -> None:
@@ -156,7 +146,7 @@ def _check_cells(pitch: np.ndarray, is_onset: np.ndarray) -> None:
 
 
 def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
-    """Return the fields of a grid that are not arrays, or refuse them."""
+    """Return the fields of a grid that are stored otherwise than given, or refuse what stands in the others."""
     if isinstance(grid.voice_names, str) or not grid.voice_names:
         raise TypeError(f'voice_names must be a list of names, such as ("melody",); found {grid.voice_names!r}.')
     if grid.fifths is not None:
@@ -172,7 +162,7 @@ def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
 
 
 def check_is_grid(grid: VoiceGrid) -> None:
-    """Refuse what is not a ``VoiceGrid``, where a piece or an array of pitches is often given."""
+    """Refuse a piece or an array of pitches in place of a ``VoiceGrid``."""
     if not isinstance(grid, VoiceGrid):
         raise TypeError(
             f"Voices must be a voices.VoiceGrid; found {type(grid).__name__}. "
@@ -196,8 +186,8 @@ def notes_of_voice(
 def to_piece(grid: VoiceGrid) -> music.Piece:
     """Turn a grid into notes, one part per voice.
 
-    Fermatas and the key are not part of a ``Piece`` and are left behind. A grid knows its first meter only: where its
-    bars get shorter or longer, that meter begins anew at each of their lines.
+    Fermatas and the key are left behind. A grid knows its first meter only: where its bars get shorter or longer, that
+    meter begins anew.
 
     Example:
         >>> to_piece(from_pitches([[60], [60], [62]], voice_names=("melody",))).notes["duration_step"].tolist()
@@ -216,7 +206,7 @@ def to_piece(grid: VoiceGrid) -> music.Piece:
 
 
 def _meters(grid: VoiceGrid) -> list[music.Meter]:
-    """Return meters whose bar lines are those of the grid, with a new one wherever the count restarts early or late."""
+    """Return meters whose bar lines are those of the grid: a new one wherever the count restarts early or late."""
     meter = music.as_meter(grid.meter)
     if grid.n_steps == 0:
         return [meter]
@@ -241,11 +231,7 @@ def as_piece(music_or_grid: music.Piece | VoiceGrid) -> music.Piece:
 
 
 def from_piece(piece: music.Piece, steps_per_quarter: int = 4, n_voices: int = 4) -> VoiceGrid:
-    """Turn a piece into a grid, on which its notes must fit exactly.
-
-    Args:
-        piece: one part per voice, highest voice first; each part plays one note at a time.
-    """
+    """Turn a piece into a grid: one part per voice, highest first, each playing one note at a time."""
     on_grid = music.change_grid(piece, steps_per_quarter)
     if len(piece.parts) != checks.whole_number("n_voices", n_voices, 1):
         raise ValueError(

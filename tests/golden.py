@@ -1,14 +1,13 @@
 """What the library computes, part by part, in numbers and short digests: kept in golden/golden.json.
 
-python tests/golden.py --write    computes every part and writes the file
-python tests/golden.py [PART...]  computes the parts and says what differs from the file, and the seconds
+PYTHONPATH=experiments python tests/golden.py [PART...]          says what differs from the file, and the seconds
+PYTHONPATH=experiments python tests/golden.py --write [PART...]  writes these parts anew, or all
 
 A digest stands for what must be equal to the bit, a float for what may move by a millionth. Nothing here says what is
-right; it says what was there when the file was written. Whoever changes what a part computes, and means to, writes the
-file again and says so.
+right; it says what was there when the file was written. Whoever changes what a part computes, and means to, writes that
+part anew and says so. The last bits of networks depend on the machine: MACHINE_PARTS are compared only on one like that
+which the file names.
 """
-
-from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -20,10 +19,10 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from functools import cache, partial
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -34,57 +33,48 @@ from distillation import distillation_loss
 from ensemble import Ensemble
 from random_music import make_random_piece
 
-from mini_musessl import audio, corpora, exercises, masking, midi, music, musicxml, notation, show, training, voices
-from mini_musessl import harmony as chords_and_keys
+from mini_musessl import (
+    audio,
+    corpora,
+    exercises,
+    harmony,
+    masking,
+    midi,
+    music,
+    musicxml,
+    notation,
+    plotting,
+    show,
+    voices,
+)
 from mini_musessl.batches import cut_frame_windows, cut_windows, random_batches, random_frame_batches
-from mini_musessl.evaluation import counting, infilling, likelihood, probing
-from mini_musessl.evaluation import voice_leading as leading
-from mini_musessl.evaluation.counting import NeighbourCounts
-from mini_musessl.evaluation.probe_tasks import EXCERPTS, ask
-from mini_musessl.evaluation.probing import Classifier, labelled_batches
+from mini_musessl.evaluation import counting, fine_tuning, infilling, likelihood, probe_tasks, probing, voice_leading
+from mini_musessl.evaluation.likelihood import evaluate_likelihood
 from mini_musessl.generation.gibbs import infill
 from mini_musessl.generation.pieces import continue_piece, harmonise, harmonise_by_infilling, infill_piece
 from mini_musessl.generation.sampling import Sampling, sample, sample_frames
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, MaskedTransformer, pool
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
-from mini_musessl.objectives.attributes import (
-    AttributeModel,
-    attribute_batches,
-    attribute_loss,
-    evaluate_attributes,
-    label_attributes,
-)
-from mini_musessl.objectives.contrastive import (
-    ContrastiveModel,
-    Views,
-    contrastive_batches,
-    contrastive_loss,
-    evaluate_contrastive,
-    make_views,
-)
+from mini_musessl.objectives import attributes, contrastive, order
+from mini_musessl.objectives.contrastive import Views
 from mini_musessl.objectives.masked import evaluate_masked, masked_batches, masked_loss
 from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
-from mini_musessl.objectives.order import OrderModel, evaluate_order, order_batches, order_loss
-from mini_musessl.plotting import piano_roll_svg
 from mini_musessl.tokenizers.compound import CompoundWords
 from mini_musessl.tokenizers.midi_like import MidiLike
 from mini_musessl.tokenizers.remi import Remi
 from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
-from mini_musessl.training import checkpoints
+from mini_musessl.training import TrainingConfig, checkpoints, train
 
 TESTS = Path(__file__).resolve().parent
 FILE = TESTS / "golden" / "golden.json"
-NOTEBOOKS = TESTS.parent / "notebooks"
 TOKENS = VoiceGridTokens()
 
-Answer = dict[str, Any]
+
+# Digests and numbers
 
 
-# What everything is made of.
-
-
-def digest(*things: Any, length: int = 12) -> str:
+def digest(*things, length=12):
     """Return a short digest of texts, bytes and arrays, with the kind and shape of the arrays."""
     hashed = hashlib.sha256()
     for thing in things:
@@ -99,82 +89,118 @@ def digest(*things: Any, length: int = 12) -> str:
     return hashed.hexdigest()[:length]
 
 
-def number(value: Any) -> float | str:
-    """Return a float of ten digits; what is not finite, as text."""
-    value = float(value)
-    return float(f"{value:.10g}") if math.isfinite(value) else str(value)
+def number(value):
+    """Return a float of ten digits; what is not finite, as text; None as it is."""
+    if value is None:
+        return None
+    return float(f"{float(value):.10g}") if math.isfinite(value) else str(float(value))
 
 
-def summary(values: Any) -> list[float | str]:
-    """Return the shape's size, mean, deviation and three entries of an array."""
+def numbers(found):
+    return {name: number(each) for name, each in found.items()}
+
+
+def summary(values):
+    """Return size, mean, deviation and three entries of an array."""
     flat = np.asarray(values.detach() if isinstance(values, torch.Tensor) else values, np.float64).ravel()
-    entries = flat[[0, len(flat) // 3, -1]]
-    return [len(flat), *(number(each) for each in (flat.mean(), flat.std(), *entries))]
+    return [len(flat), *(number(each) for each in (flat.mean(), flat.std(), *flat[[0, len(flat) // 3, -1]]))]
 
 
-def digest_of_fields(record: Any, left_out: tuple[str, ...] = ()) -> Answer:
-    """Return a digest for each array of a dataclass, by the field's name."""
+def numbers_of(record, names):
+    """Return the numbers of a record: whole ones begin with n_, lists are of pieces or voices."""
+    found = {}
+    for name in names:
+        value = getattr(record, name)
+        is_list, is_whole = name in ("piece_nats", "voice_nats"), name.startswith("n_")
+        found[name] = [number(each) for each in value] if is_list else int(value) if is_whole else number(value)
+    return found
+
+
+def digest_of_fields(record, left_out=()):
     return {field.name: digest(getattr(record, field.name)) for field in fields(record) if field.name not in left_out}
 
 
-def digest_of_grid(grid: voices.VoiceGrid) -> str:
-    """Return one digest of all that a grid holds."""
+def digest_of_grid(grid):
     arrays = (grid.pitch, grid.is_onset, grid.is_fermata, grid.bar_position_step)
     facts = (grid.steps_per_quarter, grid.meter, grid.quarters_per_minute, grid.fifths, grid.mode)
     return digest(*arrays, *facts, grid.name, grid.title, grid.voice_names)
 
 
-def digest_of_piece(piece: music.Piece) -> str:
-    """Return one digest of all that a piece holds."""
+def digest_of_piece(piece):
     meters = [(each.step, each.numerator, each.denominator) for each in piece.meters]
     tempos = [(each.step, each.quarters_per_minute) for each in piece.tempos]
     parts = [(each.name, each.program, each.is_drum) for each in piece.parts]
     return digest(piece.notes, piece.steps_per_quarter, meters, tempos, parts, piece.n_steps, piece.title)
 
 
+# Music and chance
+
+
 @cache
-def chorales() -> tuple[voices.VoiceGrid, ...]:
-    """Return all chorales."""
+def chorales():
     return tuple(corpora.load_chorales())
 
 
 @cache
-def split() -> dict[str, list[voices.VoiceGrid]]:
-    """Return the rebuilt split."""
+def split():
     return corpora.rebuilt_split(list(chorales()))
 
 
-def some(part: str, count: int, n_steps: int | None = None) -> list[voices.VoiceGrid]:
+def some(part, count, n_steps=None):
     """Return the first pieces of a part of the split, cut if asked to."""
     grids = split()[part][:count]
-    return grids if n_steps is None else [voices.cut(grid, 0, min(n_steps, grid.n_steps)) for grid in grids]
+    return grids if n_steps is None else [beginning(grid, n_steps) for grid in grids]
 
 
-def frames_of(grids: Iterable[voices.VoiceGrid]) -> list[np.ndarray]:
-    """Return the ids of grids, (n_steps, 4) each."""
+def beginning(grid, n_steps):
+    return voices.cut(grid, 0, min(n_steps, grid.n_steps))
+
+
+def frames_of(grids):
     return [TOKENS.as_steps(TOKENS.encode(grid)) for grid in grids]
 
 
-def hymns_of(grids: Iterable[voices.VoiceGrid]) -> np.ndarray:
-    """Return which pieces set one melody."""
-    return corpora.melody_groups(list(grids))
+chance = np.random.default_rng
 
 
-def chance(seed: int) -> np.random.Generator:
-    """Return a source of chance for arrays."""
-    return np.random.default_rng(seed)
-
-
-def torch_chance(seed: int) -> torch.Generator:
-    """Return a source of chance for tensors."""
+def torch_chance(seed):
     return torch.Generator().manual_seed(seed)
 
 
-# The networks; all that is made of a configuration is made here.
+def random_ids(seed, *shape):
+    return torch.from_numpy(chance(seed).integers(0, 47, shape))
 
-TOKEN_SIZES = dict(vocabulary_size=47, context_length=24, d_model=24, n_layers=2, n_heads=2, d_feedforward=40)
-FRAME_SIZES = dict(context_length=24, d_model=24, n_layers=2, n_heads=2, d_feedforward=40, d_voice=20)
-ENCODER_SIZES = dict(context_length=96, d_model=16, n_layers=2, n_heads=2, d_feedforward=24, d_voice=20)
+
+def padding(n_rows, n_steps, n_padded=5):
+    """Return padding at the end of the last row."""
+    is_padding = torch.zeros(n_rows, n_steps, dtype=torch.bool)
+    is_padding[-1, -n_padded:] = True
+    return is_padding
+
+
+def token_batches(seed=0):
+    pieces = [TOKENS.encode(grid) for grid in some("train", 6, 40)]
+    return random_batches(pieces, 4, 24, chance(seed), begin_id=47, stride_token=4, pitch_ids=range(1, 47))
+
+
+def frame_batches(seed=0, n_steps=24):
+    return random_frame_batches(frames_of(some("train", 6, 40)), 4, n_steps, chance(seed))
+
+
+def labelled_batches(task="key", seed=0):
+    """Return batches of labelled excerpts of four pieces."""
+    grids = some("train", 4, 120)
+    shown = probe_tasks.EXCERPTS["windows"](grids)
+    examples = probe_tasks.ask(task, grids, shown)
+    return fine_tuning.labelled_batches(examples, shown, np.ones(len(examples.label), bool), chance(seed))
+
+
+# Networks: all that is made of a configuration is made here
+
+LAYERS = dict(n_layers=2, n_heads=2)
+TOKEN_SIZES = LAYERS | dict(vocabulary_size=47, context_length=24, d_model=24, d_feedforward=40)
+FRAME_SIZES = LAYERS | dict(context_length=24, d_model=24, d_feedforward=40, d_voice=20)
+ENCODER_SIZES = LAYERS | dict(context_length=96, d_model=16, d_feedforward=24, d_voice=20)
 FRAME_SWITCHES = {
     "default": {},
     "without holds": {"uses_holds": False},
@@ -185,63 +211,53 @@ FRAME_SWITCHES = {
     "temperature 1.5": {"temperature": 1.5},
 }
 ENCODER_SWITCHES = {"default": {}, "causal": {"is_causal": True}, "cycle of 16": {"cycle_length": 16}}
+POSITIONS = ("none", "sinusoidal", "learned", "relative", "rotary")
 
 
-def token_network(seed: int = 1, **switches: Any) -> MusicTransformer:
-    """Return a small network over tokens."""
+def token_network(seed=1, **switches):
     return MusicTransformer(TransformerConfig(**TOKEN_SIZES | switches), seed)
 
 
-def frame_network(seed: int = 1, **switches: Any) -> FrameTransformer:
-    """Return a small network over frames."""
+def frame_network(seed=1, **switches):
     return FrameTransformer(FrameConfig(**FRAME_SIZES | switches), seed)
 
 
-def encoder_config(**switches: Any) -> EncoderConfig:
-    """Return the settings of a small encoder."""
+def encoder_config(**switches):
     return EncoderConfig(**ENCODER_SIZES | switches)
 
 
-def masked_network(seed: int = 1, **switches: Any) -> MaskedTransformer:
-    """Return a small network that fills."""
+def encoder(**switches):
+    return FrameEncoder(encoder_config(**switches), 1)
+
+
+def masked_network(seed=1, **switches):
     return MaskedTransformer(encoder_config(**switches), seed)
 
 
-def trained(network: torch.nn.Module) -> torch.nn.Module:
-    """Give a network weights that all do something, each drawn from a seed made of its name, as if it had learned."""
-    for name, weight in network.named_parameters():
-        seed = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
-        weight.data.copy_(
-            torch.randn(weight.shape, generator=torch_chance(seed)) * 0.3 + (name.endswith("norm.weight"))
-        )
-    return network.eval()
+def attribute_model(heads=attributes.HEADS):
+    return attributes.AttributeModel(encoder_config(is_causal=True), list(heads), 1)
 
 
 @cache
-def shipped(name: str) -> torch.nn.Module:
-    """Return a shipped model."""
+def shipped(name):
     return checkpoints.load(name).model.eval()
 
 
-def describe_weights(network: torch.nn.Module) -> Answer:
-    """Return name, shape and digest of each first weight."""
-    shapes = {name: "x".join(map(str, weight.shape)) for name, weight in network.state_dict().items()}
-    return {name: f"{shapes[name]} {digest(w, length=8)}" for name, w in network.state_dict().items()}
+def trained(network):
+    """Give a network weights that all do something, each drawn from a seed made of its name, as if it had learned."""
+    for name, weight in network.named_parameters():
+        source = torch_chance(int(hashlib.sha256(name.encode()).hexdigest()[:8], 16))
+        weight.data.copy_(torch.randn(weight.shape, generator=source) * 0.3 + name.endswith("norm.weight"))
+    return network.eval()
 
 
-def random_ids(seed: int, *shape: int) -> torch.Tensor:
-    """Return symbols drawn by chance."""
-    return torch.from_numpy(chance(seed).integers(0, 47, shape))
+def weights_of(network):
+    """Return name, shape and digest of each weight."""
+    weights = network.state_dict().items()
+    return {name: f"{'x'.join(map(str, weight.shape))} {digest(weight, length=8)}" for name, weight in weights}
 
 
-def padding(n_rows: int, n_steps: int, n_padded: int = 5) -> torch.Tensor:
-    """Return padding at the end of the last row."""
-    is_padding = torch.zeros(n_rows, n_steps, dtype=torch.bool)
-    is_padding[-1, -n_padded:] = True
-    return is_padding
-
-
-def in_training(network: torch.nn.Module, *inputs: Any) -> list[float | str]:
+def in_training(network, *inputs):
     """Return what a network says while it is trained, with dropout from a seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
@@ -250,8 +266,7 @@ def in_training(network: torch.nn.Module, *inputs: Any) -> list[float | str]:
     return summary(said)
 
 
-def token_answers(network: MusicTransformer) -> Answer:
-    """Return what a token network says of fixed inputs."""
+def token_answers(network):
     ids = random_ids(0, 2, 20)
     answers = {
         "logits": summary(network(ids)),
@@ -267,8 +282,7 @@ def token_answers(network: MusicTransformer) -> Answer:
     return answers
 
 
-def frame_answers(network: FrameTransformer) -> Answer:
-    """Return what a frame network says of fixed inputs."""
+def frame_answers(network):
     frames = random_ids(0, 2, 20, 4)
     frames[0, 4:12] = frames[0, 4]  # some notes are held
     first = torch.tensor([0, 5])
@@ -287,8 +301,7 @@ def frame_answers(network: FrameTransformer) -> Answer:
     }
 
 
-def encoder_answers(network: torch.nn.Module) -> Answer:
-    """Return what a network that reads with hidden cells says of fixed inputs."""
+def encoder_answers(network):
     frames, is_padding, first = random_ids(0, 3, 20, 4), padding(3, 20), torch.tensor([0, 3, 40])
     is_hidden = random_ids(1, 3, 20, 4) < 12
     return {
@@ -299,382 +312,303 @@ def encoder_answers(network: torch.nn.Module) -> Answer:
     }
 
 
-def describe_network(network: torch.nn.Module, answers: Callable[[Any], Answer]) -> Answer:
+def attribute_answers(network):
+    frames = random_ids(0, 2, 20, 4)
+    alone = {f"without padding, {name}": each for name, each in network(frames).items()}
+    said = network(frames, padding(2, 20), torch.tensor([0, 3])) | alone
+    return {name: summary(each) for name, each in said.items()}
+
+
+def order_answers(network):
+    both = random_ids(0, 3, 16, 4), random_ids(1, 3, 16, 4)
+    return {"scores": summary(network(*both)), "training": in_training(network, *both)}
+
+
+def classifier_answers(network):
+    chords, keys = (next(labelled_batches(task)) for task in ("chord", "key"))
+    return {"logits": summary(network(chords)), "training": in_training(network, keys)}
+
+
+def describe_network(network, answers):
     """Return the first weights of a network, and what it says with others."""
-    first = describe_weights(network)
+    first = weights_of(network)
     with torch.no_grad():
         return {"first weights": first, "says": answers(trained(network))}
 
 
-def attribute_answers(network: AttributeModel) -> Answer:
-    """Return what each head says."""
-    frames, first = random_ids(0, 2, 20, 4), torch.tensor([0, 3])
-    said = network(frames, padding(2, 20), first)
-    return {name: summary(each) for name, each in said.items()} | {
-        f"without padding, {name}": summary(each) for name, each in network(frames).items()
-    }
-
-
-def order_answers(network: OrderModel) -> Answer:
-    """Return the scores of pairs."""
-    left, right = random_ids(0, 3, 16, 4), random_ids(1, 3, 16, 4)
-    return {"scores": summary(network(left, right)), "training": in_training(network, left, right)}
-
-
-def classifier_answers(network: Classifier) -> Answer:
-    """Return the scores of a labelled batch."""
-    return {"logits": summary(network(next(labelled("chord", 0)))), "training": in_training(network, next(labelled()))}
-
-
-def labelled(task: str = "key", seed: int = 0) -> Iterator[Any]:
-    """Return batches of labelled views of four pieces."""
-    grids = some("train", 4, 120)
-    shown = EXCERPTS["windows"](grids)
-    examples = ask(task, grids, shown)
-    return labelled_batches(examples, shown, np.ones(len(examples.label), bool), chance(seed))
-
-
-def networks() -> Answer:
+def part_networks():
     """Names, shapes, first weights and answers of every network."""
     found = {}
-    for kind in ("none", "sinusoidal", "learned", "relative", "rotary"):
-        for is_causal in (True, False):
-            name = f"tokens, {kind}, {'causal' if is_causal else 'both ways'}"
-            network = token_network(positions=kind, is_causal=is_causal, dropout=0.1)
-            found[name] = describe_network(network, token_answers)
-    bare = token_network(cycle_lengths=(), n_previous=0)
-    found["tokens, bare"] = describe_network(bare, token_answers)
+    for kind, is_causal in product(POSITIONS, (True, False)):
+        network = token_network(positions=kind, is_causal=is_causal, dropout=0.1)
+        name = f"tokens, {kind}, {'causal' if is_causal else 'both ways'}"
+        found[name] = describe_network(network, token_answers)
+    found["tokens, bare"] = describe_network(token_network(cycle_lengths=(), n_previous=0), token_answers)
     for name, switches in FRAME_SWITCHES.items():
         found[f"frames, {name}"] = describe_network(frame_network(**switches), frame_answers)
     for name, switches in ENCODER_SWITCHES.items():
-        network = FrameEncoder(encoder_config(**switches), 1)
+        network = encoder(**switches)
         found[f"encoder, {name}"] = describe_network(network, encoder_answers)
         features = network(random_ids(0, 2, 9, 4))
         found[f"encoder, {name}"]["pooled"] = [summary(pool(features)), summary(pool(features, padding(2, 9)))]
     found["masked"] = describe_network(masked_network(), encoder_answers)
-    found["attributes"] = describe_network(AttributeModel(encoder_config(is_causal=True), seed=1), attribute_answers)
-    found["attributes, pitch alone"] = describe_weights(AttributeModel(encoder_config(is_causal=True), ["pitch"], 1))
-    found["contrastive"] = describe_network(ContrastiveModel(encoder_config(), 12, 1), encoder_answers)
-    found["order"] = describe_network(OrderModel(encoder_config(), 1), order_answers)
-    classifier = Classifier(FrameEncoder(encoder_config(), 1), 25)
-    found["classifier"] = describe_network(classifier, classifier_answers)
+    found["attributes"] = describe_network(attribute_model(), attribute_answers)
+    found["attributes, pitch alone"] = weights_of(attribute_model(["pitch"]))
+    found["contrastive"] = describe_network(contrastive.ContrastiveModel(encoder_config(), 12, 1), encoder_answers)
+    found["order"] = describe_network(order.OrderModel(encoder_config(), 1), order_answers)
+    found["classifier"] = describe_network(fine_tuning.Classifier(encoder(), 25), classifier_answers)
     for seed in (0, 2):
-        found[f"seeds, {seed}"] = {
-            "tokens": digest(*token_network(seed).state_dict().values()),
-            "frames": digest(*frame_network(seed).state_dict().values()),
-            "masked": digest(*masked_network(seed).state_dict().values()),
-        }
+        kinds = {"tokens": token_network, "frames": frame_network, "masked": masked_network}
+        found[f"seeds, {seed}"] = {name: digest(*make(seed).state_dict().values()) for name, make in kinds.items()}
     return found
 
 
-def samples() -> Answer:
+# Sampling
+
+RULES = ({}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8})
+
+
+def part_samples():
     """Pieces drawn from small and from shipped networks, token by token, frame by frame and by filling."""
-    return (
-        {name: digest(ids) for name, ids in drawn_tokens()}
-        | {name: digest(ids) for name, ids in drawn_frames()}
-        | {name: digest(grid.pitch, grid.is_onset) for name, grid in drawn_pieces()}
-        | {name: digest(grid.pitch, grid.is_onset) for name, grid in filled_pieces()}
-    )
+    found = sampled_tokens() | sampled_frames() | sampled_pieces() | infilled_pieces()
+    grids = {name: digest(each.pitch, each.is_onset) for name, each in found.items() if hasattr(each, "pitch")}
+    return {name: grids.get(name) or digest(each) for name, each in found.items()}
 
 
-def drawn_tokens() -> Iterator[tuple[str, torch.Tensor]]:
-    """Draw tokens, within the context and beyond it."""
-    nothing = torch.zeros(2, 0, dtype=torch.long)
-    for index, rules in enumerate(({}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8}), start=1):
-        yield (
-            f"tokens, {rules}",
-            sample(trained(token_network()), random_ids(0, 2, 4), 16, torch_chance(index), Sampling(**rules)),
-        )
+def sampled_tokens():
+    nothing, network = torch.zeros(2, 0, dtype=torch.long), trained(token_network())
     small = trained(token_network(cycle_lengths=(4,), positions="relative"))
-    yield "tokens, beyond the context", sample(small, nothing, 60, torch_chance(5), Sampling(0.9, 20, 0.95))
     clamp = np.full((12, 4), -1)
     clamp[:, 0] = 30 + np.arange(12) // 3
-    frames = nothing.reshape(2, 0, 4)
-    given = partial(sample_frames, small, frames, 12, clamp=clamp)
-    yield "tokens, given voice", given(torch_chance(6))
-    yield "tokens, given voice, several candidates", given(torch_chance(7), n_particles=4)
+    given = partial(sample_frames, small, nothing.reshape(2, 0, 4), 12, clamp=clamp)
+    found = {
+        f"tokens, {rules}": sample(network, random_ids(0, 2, 4), 16, torch_chance(seed), Sampling(**rules))
+        for seed, rules in enumerate(RULES, start=1)
+    }
+    return found | {
+        "tokens, beyond the context": sample(small, nothing, 60, torch_chance(5), Sampling(0.9, 20, 0.95)),
+        "tokens, given voice": given(torch_chance(6)),
+        "tokens, given voice, several candidates": given(torch_chance(7), n_particles=4),
+    }
 
 
-def drawn_frames() -> Iterator[tuple[str, torch.Tensor]]:
-    """Draw frames, within the context and beyond it, some of them given."""
-    network, prompt = trained(frame_network()), random_ids(0, 2, 6, 4)
-    for index, rules in enumerate(({}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8}), start=1):
-        yield f"frames, {rules}", sample_frames(network, prompt, 10, torch_chance(index), Sampling(**rules))
-    yield "frames, beyond the context", sample_frames(network, prompt, 50, torch_chance(5), Sampling(0.8), first_step=3)
+def sampled_frames():
+    draw = partial(sample_frames, trained(frame_network()), random_ids(0, 2, 6, 4))
     clamp = np.full((2, 30, 4), -1)
     clamp[0, :, 0] = 30 + np.arange(30) // 4
     clamp[1, ::2, 2] = 14
-    given = partial(sample_frames, network, prompt, 30, clamp=clamp)
-    yield "frames, given cells", given(torch_chance(6))
-    yield "frames, given cells, several candidates", given(torch_chance(7), n_particles=5, sampling=Sampling(top_p=0.9))
+    narrow = dict(clamp=clamp, n_particles=5, sampling=Sampling(top_p=0.9))
+    found = {
+        f"frames, {rules}": draw(10, torch_chance(seed), Sampling(**rules)) for seed, rules in enumerate(RULES, start=1)
+    }
+    return found | {
+        "frames, beyond the context": draw(50, torch_chance(5), Sampling(0.8), first_step=3),
+        "frames, given cells": draw(30, torch_chance(6), clamp=clamp),
+        "frames, given cells, several candidates": draw(30, torch_chance(7), **narrow),
+    }
 
 
-def drawn_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
+def sampled_pieces():
     """Continue and harmonise with the shipped model and with a small one over tokens."""
-    model, opening = shipped("chorale-frame"), some("test", 1, 24)[0]
+    model, opening, soprano = shipped("chorale-frame"), some("test", 1, 24)[0], some("test", 2, 28)[1]
     small = trained(token_network(context_length=64, cycle_lengths=(4, 16)))
-    soprano = some("test", 2, 28)[1]
-    yield "continued", continue_piece(model, opening, 24, torch_chance(0), Sampling(0.9, top_p=0.95))
-    yield "continued, cold", continue_piece(model, opening, 12, torch_chance(1), Sampling(0.3, top_k=3))
-    yield "continued by tokens", continue_piece(small, voices.cut(opening, 0, 8), 16, torch_chance(2))
-    yield "harmonised", harmonise(model, soprano, torch_chance(3), Sampling(0.8))
-    yield (
-        "harmonised, several candidates",
-        harmonise(model, soprano, torch_chance(4), Sampling(0.8, top_p=0.95), n_particles=3),
-    )
-    yield (
-        "harmonised from pitches",
-        harmonise(model, [67, 67, 69, 69, 71, 71, 72, 72], torch_chance(5), Sampling(top_k=4)),
-    )
+    tune, several = [67, 67, 69, 69, 71, 71, 72, 72], Sampling(0.8, top_p=0.95)
+    return {
+        "continued": continue_piece(model, opening, 24, torch_chance(0), Sampling(0.9, top_p=0.95)),
+        "continued, cold": continue_piece(model, opening, 12, torch_chance(1), Sampling(0.3, top_k=3)),
+        "continued by tokens": continue_piece(small, voices.cut(opening, 0, 8), 16, torch_chance(2)),
+        "harmonised": harmonise(model, soprano, torch_chance(3), Sampling(0.8)),
+        "harmonised, several candidates": harmonise(model, soprano, torch_chance(4), several, n_particles=3),
+        "harmonised from pitches": harmonise(model, tune, torch_chance(5), Sampling(top_k=4)),
+    }
 
 
-def filled_pieces() -> Iterator[tuple[str, voices.VoiceGrid]]:
+def infilled_pieces():
     """Fill with the shipped model, and beyond the context with a small one."""
     model, piece = shipped("chorale-masked"), some("test", 3, 40)[2]
     is_hidden = np.zeros(piece.pitch.shape, bool)
     is_hidden[8:20, 1:] = True
     (ids,) = frames_of([piece])
-    yield "filled", infill_piece(model, piece, is_hidden, torch_chance(0), n_sweeps=6)
-    yield "filled, cold", infill_piece(model, piece, is_hidden, torch_chance(1), 4, Sampling(0.5, 5, 0.9))
-    yield "harmonised by filling", harmonise_by_infilling(model, piece, torch_chance(2), n_sweeps=8)
-    yield (
-        "filled frames",
-        TOKENS.decode(infill(model, ids, torch.from_numpy(is_hidden), torch_chance(3), 3).numpy().ravel()),
-    )
+    frames = infill(model, ids, torch.from_numpy(is_hidden), torch_chance(3), 3)
     free = np.stack([np.where(is_hidden, -1, ids)] * 2)
     small = trained(masked_network(context_length=16, cycle_length=4))
-    both = infill(small, free, None, torch_chance(4), 4, first_step=3)
-    for row, filled in enumerate(both.numpy()):
-        yield f"filled beyond the context, {row}", TOKENS.decode(filled.ravel())
+    beyond = infill(small, free, None, torch_chance(4), 4, first_step=3)
+    return {
+        "filled": infill_piece(model, piece, is_hidden, torch_chance(0), n_sweeps=6),
+        "filled, cold": infill_piece(model, piece, is_hidden, torch_chance(1), 4, Sampling(0.5, 5, 0.9)),
+        "harmonised by filling": harmonise_by_infilling(model, piece, torch_chance(2), n_sweeps=8),
+        "filled frames": TOKENS.decode(frames.numpy().ravel()),
+        "filled beyond the context, 0": TOKENS.decode(beyond[0].numpy().ravel()),
+        "filled beyond the context, 1": TOKENS.decode(beyond[1].numpy().ravel()),
+    }
 
 
-# Training.
+# Training
 
 FEW = dict(n_warmup_updates=3, learning_rate=1e-2, report_every=4, device="cpu", precision="float32")
 
 
-def learn(
-    network: torch.nn.Module, batches: Iterable[Any], objective: Any, evaluate: Any = None, **settings: Any
-) -> Answer:
-    """Train a network for a few updates; return its history and what became of its weights."""
-    config = training.TrainingConfig(**FEW | settings)
-    history = training.train(network, batches, config, evaluate, objective, report=None)
-    return describe_history(history) | describe_learned(network)
+def learn(network, batches, objective, asked=None, **settings):
+    """Train a network for a few updates, valid on one batch if asked; return its history and its weights."""
+    evaluate = asked and (lambda network: objective(network, asked)[0].item())
+    history = train(network, batches, TrainingConfig(**FEW | settings), evaluate, objective, report=None)
+    return describe_training(network, history)
 
 
-def describe_history(history: training.History) -> Answer:
-    """Return a history without its seconds."""
+def describe_training(network, history):
+    """Return a history without its seconds, numbers about all weights, and a digest of them with four digits."""
     said = asdict(history)
-    lines = ("train_nats", "valid_nats", "learning_rate")
-    return {"update": said["update"], "n_targets": said["n_targets"]} | {
-        name: [number(each) for each in said[name]] for name in lines
-    }
-
-
-def describe_learned(network: torch.nn.Module) -> Answer:
-    """Return numbers about all weights, and one digest of them with four digits after the point."""
+    lines = {name: [number(each) for each in said[name]] for name in ("train_nats", "valid_nats", "learning_rate")}
     flat = torch.cat([weight.detach().ravel() for _, weight in sorted(network.named_parameters())]).double().numpy()
-    rounded = np.round(flat, 4) + 0.0
     sums = [number(each) for each in (np.abs(flat).sum(), flat @ np.cos(np.arange(len(flat))))]
-    return {"weights": sums, "weights, rounded to 1e-4": digest(rounded)}
+    learned = {"weights": sums, "weights, rounded to 1e-4": digest(np.round(flat, 4) + 0.0)}
+    return {"update": said["update"], "n_targets": said["n_targets"]} | lines | learned
 
 
-def token_batches(seed: int = 0) -> Iterator[Any]:
-    """Return batches of tokens."""
-    pieces = [TOKENS.encode(grid) for grid in some("train", 6, 40)]
-    return random_batches(pieces, 4, 24, chance(seed), begin_id=47, stride_token=4, pitch_ids=range(1, 47))
-
-
-def frame_batches(seed: int = 0, n_steps: int = 24) -> Iterator[Any]:
-    """Return batches of frames."""
-    return random_frame_batches(frames_of(some("train", 6, 40)), 4, n_steps, chance(seed))
-
-
-def scored_on(objective: Any, batch: Any) -> Callable[[torch.nn.Module], float]:
-    """Return a validation that asks one batch."""
-    return lambda network: objective(network, batch)[0].item()
-
-
-def train_tokens(n_updates: int = 12) -> Answer:
-    """Tokens: a linear schedule, averaged weights."""
-    evaluate = scored_on(next_token_loss, next(token_batches(9)))
-    network = token_network(dropout=0.1, cycle_lengths=(4,))
-    return learn(network, token_batches(), next_token_loss, evaluate, n_updates=n_updates, averaging=0.8)
-
-
-def train_frames() -> Answer:
-    """Frames: dropout, hidden inputs, a trapezoid."""
-    evaluate = scored_on(next_frame_loss, next(frame_batches(9)))
-    way = dict(schedule="trapezoid", decay_share=0.4, averaging=0.9, weight_decay=0.02)
-    return learn(frame_network(), frame_batches(), next_frame_loss, evaluate, n_updates=10, **way)
-
-
-def train_masked() -> Answer:
-    """Hidden cells: several batches an update, equal and orderless weights."""
-    hide = partial(masking.mask_mixed, kinds=[masking.mask_notes, masking.mask_spans])
-    batches = masked_batches(frame_batches(), hide, chance(1))
-    evaluate = scored_on(masked_loss, next(masked_batches(frame_batches(9), hide, chance(2))))
-    found = learn(masked_network(), batches, masked_loss, evaluate, n_updates=6, n_batches=3)
-    batches = masked_batches(frame_batches(), masking.mask_orderless, chance(3))
-    return {"mixed": found, "orderless": learn(masked_network(2), batches, masked_loss, n_updates=5)}
-
-
-def train_attributes() -> Answer:
-    """Heads of pitch, rhythm and harmony, with equal and with other weights."""
-    grids = some("train", 6, 60)
-    found = {}
-    for name, weights in {
-        "equal": {"pitch": 1.0, "rhythm": 1.0, "harmony": 1.0},
-        "two heads": {"pitch": 1.0, "harmony": 0.3},
-    }.items():
-        network = AttributeModel(encoder_config(is_causal=True), list(weights), 1)
-        objective = partial(attribute_loss, weights=weights)
-        found[name] = learn(network, attribute_batches(grids, 3, 24, chance(0)), objective, n_updates=5)
-    network = AttributeModel(encoder_config(is_causal=True), seed=1)
-    learn(network, attribute_batches(grids, 3, 24, chance(0)), attribute_loss, n_updates=5)
-    measured = evaluate_attributes(network, some("valid", 3, 60))
-    return found | {"measured": {name: number(each) for name, each in measured.items()}}
-
-
-def train_contrast() -> Answer:
-    """Two views of a window, with and without false negatives."""
-    grids = some("train", 12, 80)
-    pieces, hymns, views = frames_of(grids), np.arange(12) // 2, Views(n_crop_steps=16)
-    found = {}
-    for name, objective in {
-        "fair": contrastive_loss,
-        "unfair": partial(contrastive_loss, temperature=0.5, has_false_negatives=True),
-    }.items():
-        network = ContrastiveModel(encoder_config(), 12, 1)
-        batches = contrastive_batches(pieces, 6, 32, chance(0), views, hymns)
-        found[name] = learn(network, batches, objective, n_updates=5)
-        measured = evaluate_contrastive(network, pieces, chance(1), views, 32, hymns)
-        found[name]["measured"] = {key: number(each) for key, each in measured.items()}
-    return found
-
-
-def train_order() -> Answer:
-    """Which of two windows comes first; a cosine."""
-    pieces, network = frames_of(some("train", 6, 80)), OrderModel(encoder_config(), 1)
-    batches = order_batches(pieces, 8, 16, chance(0), n_gap_steps=2)
-    found = learn(network, batches, order_loss, n_updates=8, schedule="cosine")
-    measured = evaluate_order(network, pieces, chance(1), 16, 40)
-    return found | {"measured": {name: number(each) for name, each in measured.items()}}
-
-
-def train_patiently() -> Answer:
-    """A step size that is much too large, patience, and the best weights kept."""
-    evaluate = scored_on(next_token_loss, next(token_batches(9)))
-    way = dict(n_updates=20, report_every=2, patience=2, keep_best=True, learning_rate=0.3, n_warmup_updates=0)
-    return learn(token_network(cycle_lengths=(4,)), token_batches(), next_token_loss, evaluate, **way)
-
-
-def train_student() -> Answer:
-    """A student of two teachers."""
-    teachers = [trained(frame_network(seed)) for seed in (2, 3)]
-    objective = partial(distillation_loss, teachers=teachers, widest_shift=3)
-    return learn(frame_network(dropout=0.0), frame_batches(), objective, n_updates=5)
-
-
-def train_twice() -> Answer:
-    """A run that is interrupted and goes on from its folder ends as one that is not, to the bit."""
-    settings = FEW | dict(n_updates=8, averaging=0.8, keep_best=True, n_batches=2)
-    config, evaluate = training.TrainingConfig(**settings), scored_on(next_frame_loss, next(frame_batches(9)))
-    calls = iter(range(100))
-
-    def objective(network, batch):
-        if next(calls) == 11:
-            raise KeyboardInterrupt
-        return next_frame_loss(network, batch)
-
-    whole, first, second = frame_network(), frame_network(), frame_network()
-    go = partial(training.train, config=config, evaluate=evaluate, report=None)
-    history = go(whole, frame_batches(), objective=next_frame_loss)
-    with tempfile.TemporaryDirectory() as folder:
-        with contextlib.suppress(KeyboardInterrupt):
-            go(first, frame_batches(), objective=objective, folder=folder, save_every=2)
-        resumed = go(second, frame_batches(), objective=next_frame_loss, folder=folder, save_every=2)
-    pairs = zip(whole.state_dict().values(), second.state_dict().values(), strict=True)
-    is_same = all(torch.equal(one, other) for one, other in pairs) and history == resumed
-    return describe_history(history) | describe_learned(second) | {"goes on to the bit": is_same}
-
-
-def training_runs() -> Answer:
+def part_training():
     """Short runs of every objective and every schedule."""
+    token_batch, frame_batch = next(token_batches(9)), next(frame_batches(9))
+    small = partial(token_network, cycle_lengths=(4,))
+    trapezoid = dict(schedule="trapezoid", decay_share=0.4, averaging=0.9, weight_decay=0.02)
+    patient = dict(report_every=2, patience=2, keep_best=True, learning_rate=0.3, n_warmup_updates=0)
+    teachers = [trained(frame_network(seed)) for seed in (2, 3)]
+    student = partial(distillation_loss, teachers=teachers, widest_shift=3)
     return {
-        "tokens, linear, averaged": train_tokens(),
-        "frames, dropout, trapezoid": train_frames(),
+        "tokens, linear, averaged": learn(
+            small(dropout=0.1), token_batches(), next_token_loss, token_batch, n_updates=12, averaging=0.8
+        ),
+        "frames, dropout, trapezoid": learn(
+            frame_network(), frame_batches(), next_frame_loss, frame_batch, n_updates=10, **trapezoid
+        ),
         "masked, several batches": train_masked(),
         "attributes": train_attributes(),
         "contrast": train_contrast(),
         "order, cosine": train_order(),
-        "patience, best kept": train_patiently(),
-        "student": train_student(),
+        "patience, best kept": learn(small(), token_batches(), next_token_loss, token_batch, n_updates=20, **patient),
+        "student": learn(frame_network(dropout=0.0), frame_batches(), student, n_updates=5),
         "interrupted": train_twice(),
     }
 
 
-def describe_likelihood(found: likelihood.Likelihood) -> Answer:
-    """Return the numbers of a likelihood."""
-    names = ("nats_per_token", "nats_per_frame", "bits_per_quarter", "mean_of_piece_means", "change_share")
-    accuracy = found.change_accuracy
-    return {name: number(getattr(found, name)) for name in names} | {
-        "n_tokens": int(found.n_tokens),
-        "piece_nats": [number(each) for each in found.piece_nats],
-        "voice_nats": [number(each) for each in found.voice_nats],
-        "change_accuracy": None if accuracy is None else number(accuracy),
+def train_masked():
+    """Hidden cells: several batches an update, equal and orderless weights."""
+    hide = partial(masking.mask_mixed, kinds=[masking.mask_notes, masking.mask_spans])
+    asked = next(masked_batches(frame_batches(9), hide, chance(2)))
+    mixed = masked_batches(frame_batches(), hide, chance(1))
+    orderless = masked_batches(frame_batches(), masking.mask_orderless, chance(3))
+    return {
+        "mixed": learn(masked_network(), mixed, masked_loss, asked, n_updates=6, n_batches=3),
+        "orderless": learn(masked_network(2), orderless, masked_loss, n_updates=5),
     }
 
 
-def describe_infilling(found: infilling.Infilling) -> Answer:
-    """Return the numbers of filling."""
-    names = ("nats_per_cell", "accuracy", "copy_share", "nats_where_copied", "nats_elsewhere")
-    said = {name: getattr(found, name) for name in names}
-    return {name: None if each is None else number(each) for name, each in said.items()} | {
-        "n_cells": int(found.n_cells),
-        "piece_nats": [number(each) for each in found.piece_nats],
-    }
+def train_attributes():
+    """Heads of pitch, rhythm and harmony, with equal and with other weights."""
+    grids, found = some("train", 6, 60), {}
+    every = {"equal": dict.fromkeys(attributes.HEADS, 1.0), "two heads": {"pitch": 1.0, "harmony": 0.3}}
+    models = {name: attribute_model(weights) for name, weights in every.items()}
+    for name, weights in every.items():
+        drawn = attributes.attribute_batches(grids, 3, 24, chance(0))
+        found[name] = learn(models[name], drawn, partial(attributes.attribute_loss, weights=weights), n_updates=5)
+    return found | {"measured": numbers(attributes.evaluate_attributes(models["equal"], some("valid", 3, 60)))}
 
 
-def describe_orderless(found: infilling.Orderless) -> list[float | str | None]:
-    """Return the numbers of an orderless likelihood."""
-    error = found.standard_error
-    return [number(found.nats_per_cell), None if error is None else number(error)]
+def train_contrast():
+    """Two views of a window, with and without false negatives."""
+    pieces, hymns, crops = frames_of(some("train", 12, 80)), np.arange(12) // 2, Views(n_crop_steps=16)
+    unfair = partial(contrastive.contrastive_loss, temperature=0.5, has_false_negatives=True)
+    found = {}
+    for name, objective in {"fair": contrastive.contrastive_loss, "unfair": unfair}.items():
+        network = contrastive.ContrastiveModel(encoder_config(), 12, 1)
+        batches = contrastive.contrastive_batches(pieces, 6, 32, chance(0), crops, hymns)
+        found[name] = learn(network, batches, objective, n_updates=5)
+        measured = contrastive.evaluate_contrastive(network, pieces, chance(1), crops, 32, hymns)
+        found[name]["measured"] = numbers(measured)
+    return found
 
 
-def shipped_models() -> Answer:
+def train_order():
+    """Which of two windows comes first."""
+    pieces, network = frames_of(some("train", 6, 80)), order.OrderModel(encoder_config(), 1)
+    batches = order.order_batches(pieces, 8, 16, chance(0), n_gap_steps=2)
+    found = learn(network, batches, order.order_loss, n_updates=8, schedule="cosine")
+    return found | {"measured": numbers(order.evaluate_order(network, pieces, chance(1), 16, 40))}
+
+
+def train_twice():
+    """A run that is interrupted and goes on from its folder ends as one that is not, to the bit."""
+    asked, calls = next(frame_batches(9)), iter(range(100))
+    config = TrainingConfig(**FEW, n_updates=8, averaging=0.8, keep_best=True, n_batches=2)
+
+    def stopping_loss(network, batch):
+        if next(calls) == 11:
+            raise KeyboardInterrupt
+        return next_frame_loss(network, batch)
+
+    def go(network, objective=next_frame_loss, **saving):
+        def evaluate(network):
+            return next_frame_loss(network, asked)[0].item()
+
+        return train(network, frame_batches(), config, evaluate, objective, report=None, **saving)
+
+    whole, first, second = frame_network(), frame_network(), frame_network()
+    history = go(whole)
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.suppress(KeyboardInterrupt):
+            go(first, stopping_loss, folder=folder, save_every=2)
+        resumed = go(second, folder=folder, save_every=2)
+    pairs = zip(whole.state_dict().values(), second.state_dict().values(), strict=True)
+    is_same = all(torch.equal(one, other) for one, other in pairs) and history == resumed
+    return describe_training(second, history) | {"goes on to the bit": is_same}
+
+
+# Judging
+
+
+LIKELIHOOD = (
+    *("nats_per_token", "nats_per_frame", "bits_per_quarter", "mean_of_piece_means", "change_share", "n_tokens"),
+    *("piece_nats", "voice_nats", "change_accuracy"),
+)
+INFILLING = (
+    *("nats_per_cell", "accuracy", "copy_share", "nats_where_copied", "nats_elsewhere", "n_cells", "piece_nats"),
+)
+describe_likelihood, describe_infilling = (partial(numbers_of, names=names) for names in (LIKELIHOOD, INFILLING))
+
+
+def part_shipped():
     """What the shipped models score on chorales, and what is made of their scores."""
     frame_model, masked_model = shipped("chorale-frame"), shipped("chorale-masked")
-    pieces = some("test", 10)
-    scored = likelihood.evaluate_likelihood(frame_model, pieces)
-    again = likelihood.evaluate_likelihood(frame_model, some("test", 10, 64))
-    short = likelihood.evaluate_likelihood(Ensemble([frame_model], (0, 2, -3)), some("test", 10, 64))
-    compared = likelihood.compare(again, short, chance(0), 200)
+    pieces, cut, tiny = some("test", 10), some("test", 10, 64), some("test", 2, 24)
+    again = evaluate_likelihood(frame_model, cut)
+    several_keys = evaluate_likelihood(Ensemble([frame_model], (0, 2, -3)), cut)
+    compared = likelihood.compare(again, several_keys, chance(0), 200)
     hidden = infilling.draw_hidden(pieces, masking.mask_spans, chance(0), 2)
     kinds = infilling.evaluate_kinds(masked_model, pieces, chance(1))
-    tiny = some("test", 2, 24)
-    by_orders = infilling.orderless_by_orders(masked_model, tiny, chance(2), 2)
-    by_subsets = infilling.orderless_by_subsets(masked_model, tiny, chance(3), 4)
-    measured = evaluate_masked(masked_model, frames_of(some("test", 4)), chance(4))
+    orderless = {
+        "orders": infilling.orderless_by_orders(masked_model, tiny, chance(2), 2),
+        "subsets": infilling.orderless_by_subsets(masked_model, tiny, chance(3), 4),
+    }
     small = {"tokens": trained(token_network(cycle_lengths=(4,))), "frames": trained(frame_network())}
-    scores = {name: likelihood.evaluate_likelihood(each, some("test", 2, 70)) for name, each in small.items()}
+    scores = {name: evaluate_likelihood(each, some("test", 2, 70)) for name, each in small.items()}
     return {
-        "weights, chorale-frame": describe_weights(frame_model),
-        "weights, chorale-masked": describe_weights(masked_model),
-        "likelihood": describe_likelihood(scored),
-        "in several keys": describe_likelihood(short),
+        "weights, chorale-frame": weights_of(frame_model),
+        "weights, chorale-masked": weights_of(masked_model),
+        "likelihood": describe_likelihood(evaluate_likelihood(frame_model, pieces)),
+        "in several keys": describe_likelihood(several_keys),
         "compared": [number(each) for each in (compared.difference, compared.low, compared.high)],
         "filling spans": describe_infilling(infilling.evaluate_infilling(masked_model, pieces, hidden)),
         "filling": {name: describe_infilling(found) for name, found in kinds.items()},
-        "orderless, orders": describe_orderless(by_orders),
-        "orderless, subsets": describe_orderless(by_subsets),
-        "measured": {name: number(each) for name, each in measured.items()},
+        **{
+            f"orderless, {name}": [number(each.nats_per_cell), number(each.standard_error)]
+            for name, each in orderless.items()
+        },
+        "measured": numbers(evaluate_masked(masked_model, frames_of(some("test", 4)), chance(4))),
         "small": {name: describe_likelihood(each) for name, each in scores.items()},
         "temperature": number(calibration.find_temperature(frame_model, some("valid", 1, 40), tolerance=0.1)),
     }
 
 
-def counting_models() -> Answer:
+def part_counting():
     """Models that count, fitted on forty chorales and scored on five."""
     known, asked = some("train", 40), some("test", 5)
     ngram = counting.NGram(known, 5)
@@ -688,35 +622,29 @@ def counting_models() -> Answer:
         "musical": counting.MusicalCounts(known),
         "musical, few facts": counting.MusicalCounts(known, ("voice", "beat"), ("voice",), 5.0),
     }
-    found = {name: describe_likelihood(likelihood.evaluate_likelihood(each, asked)) for name, each in models.items()}
-    hides = {name: hide for name, hide in infilling.KINDS.items() if name in ("cells", "bars", "notes")}
-    for name, hide in hides.items():
-        seen, hidden = (infilling.draw_hidden(each, hide, chance(0)) for each in (known, asked))
-        model = NeighbourCounts(known, seen)
-        found[f"neighbours, {name}"] = describe_infilling(infilling.evaluate_infilling(model, asked, hidden))
-        uniform = infilling.evaluate_infilling(counting.Uniform(), asked, hidden)
-        found[f"uniform cells, {name}"] = describe_infilling(uniform)
+    found = {name: describe_likelihood(evaluate_likelihood(each, asked)) for name, each in models.items()}
+    for name in ("cells", "bars", "notes"):
+        seen, hidden = (infilling.draw_hidden(each, infilling.KINDS[name], chance(0)) for each in (known, asked))
+        two = {"neighbours": counting.NeighbourCounts(known, seen), "uniform cells": counting.Uniform()}
+        for title, model in two.items():
+            found[f"{title}, {name}"] = describe_infilling(infilling.evaluate_infilling(model, asked, hidden))
     rows = [TOKENS.encode(grid) for grid in (*known, *asked)]
     found["marks"] = [number(counting.uniform_nats(47)), number(counting.unigram_nats(rows[:40], rows[40:], 47))]
-    return found | {"copied": copied_next_door()}
-
-
-def copied_next_door() -> Answer:
-    """What is copied into hidden cells, by kind of hiding."""
-    found = {}
-    for batch in islice(frame_batches(4), 1):
-        for name, hide in masking.MASKERS.items():
-            is_hidden = hide(batch.frames, batch.is_padding, chance(1))
-            copied = masking.copy_next_door(batch.frames, is_hidden, batch.is_padding)
-            found[name] = [digest(copied), number((copied == batch.frames)[is_hidden].mean())]
+    found["copied"], batch = {}, next(frame_batches(4))
+    for name, hide in masking.MASKERS.items():
+        is_hidden = hide(batch.frames, batch.is_padding, chance(1))
+        copied = masking.copy_next_door(batch.frames, is_hidden, batch.is_padding)
+        found["copied"][name] = [digest(copied), number((copied == batch.frames)[is_hidden].mean())]
     return found
 
 
-def tokenizers() -> Answer:
+# Music in, out, and as tokens
+
+
+def part_tokenizers():
     """Ids, what comes back and what is said to be lost, of chorales and of random pieces."""
     grids = [*chorales()[:40], *split()["test"][:10]]
-    satb = tuple(music.Part(name) for name in voices.SATB)
-    own = dict(steps_per_quarter=4, parts=satb)
+    own = dict(steps_per_quarter=4, parts=tuple(music.Part(name) for name in voices.SATB))
     meters = ((4, 4), (3, 4), (3, 2), (6, 4), (2, 2), (12, 8))
     of_scores = {
         "midi": MidiLike(**own),
@@ -735,7 +663,7 @@ def tokenizers() -> Answer:
     return found | {"vocabularies": {name: digest(each.vocabulary.table()) for name, each in every.items()}}
 
 
-def through(tokenizer: Any, thing: Any) -> str:
+def through(tokenizer, thing):
     """Return digests of ids, of what comes back and of what is lost; a refusal by its kind alone."""
     try:
         ids = tokenizer.encode(thing)
@@ -746,70 +674,122 @@ def through(tokenizer: Any, thing: Any) -> str:
     return f"{digest(ids, length=8)} {came[:8]} {digest(tokenizer.what_is_lost(thing), length=8)}"
 
 
-def midi_files() -> Answer:
+def part_midi():
     """MIDI files written and read again, and scores in MusicXML."""
     chosen = [voices.to_piece(grid) for grid in chorales()[:14]] + [make_random_piece(seed, 40) for seed in range(6)]
-    found: Answer = {"midi": [], "MusicXML": []}
+    scores = [voices.to_piece(beginning(grid, 48)) for grid in chorales()[5:10]]
     with tempfile.TemporaryDirectory() as folder:
-        for piece in chosen:
-            path = Path(folder) / "piece.mid"
-            midi.write_midi(piece, path)
-            data = path.read_bytes()
-            back = midi.read_midi(data, piece.steps_per_quarter)
-            by_symusic = symusic_digest(path, piece.steps_per_quarter)
-            found["midi"].append(
-                [digest(data), digest_of_piece(back), by_symusic, digest_of_piece(midi.read_midi(path))]
-            )
-        for piece in [voices.to_piece(voices.cut(grid, 0, min(48, grid.n_steps))) for grid in chorales()[5:10]]:
-            path = Path(folder) / "piece.musicxml"
-            musicxml.write_musicxml(piece, path)
-            text = re.sub(r"<(encoding-date|software)>[^<]*<", "", path.read_text(encoding="utf-8"))
-            text = re.sub(r'id="[^"]*"', "", text)  # music21 numbers what it makes by address
-            found["MusicXML"].append([digest(text), digest_of_piece(musicxml.read_musicxml(path, 4))])
-    return found
+        path = Path(folder) / "piece"
+        return {
+            "midi": [written_as_midi(piece, path.with_suffix(".mid")) for piece in chosen],
+            "MusicXML": [written_as_musicxml(piece, path.with_suffix(".musicxml")) for piece in scores],
+        }
 
 
-def symusic_digest(path: Path, steps_per_quarter: int) -> str:
-    """Return what the other reader reads, or a dash where it is not installed."""
-    try:
-        return digest_of_piece(midi.read_midi(path, steps_per_quarter, "symusic"))
-    except ImportError:
-        return "-"
+def written_as_midi(piece, path):
+    midi.write_midi(piece, path)
+    data, steps = path.read_bytes(), piece.steps_per_quarter
+    read = [midi.read_midi(data, steps), midi.read_midi(path, steps, "symusic"), midi.read_midi(path)]
+    return [digest(data), *map(digest_of_piece, read)]
 
 
-def harmony() -> Answer:
+def written_as_musicxml(piece, path):
+    musicxml.write_musicxml(piece, path)
+    text = re.sub(r"<(encoding-date|software)>[^<]*<", "", path.read_text(encoding="utf-8"))
+    text = re.sub(r'id="[^"]*"', "", text)  # music21 numbers what it makes by address
+    return [digest(text), digest_of_piece(musicxml.read_musicxml(path, 4))]
+
+
+def part_corpus():
+    """Every chorale, the splits and the groups of melodies."""
+    parts = {"rebuilt": split(), "melodies apart": corpora.melody_disjoint_split(list(chorales()))}
+
+    def digest_names(grids):
+        return digest(*(grid.name for grid in grids))
+
+    return {
+        "chorales": {grid.name: digest_of_grid(grid)[:8] for grid in chorales()},
+        "splits": {name: {part: digest_names(each) for part, each in found.items()} for name, found in parts.items()},
+        "melodies": digest(corpora.melody_groups(list(chorales()))),
+        "moved": [digest_of_grid(voices.transpose(grid, 2)) for grid in chorales()[:5]],
+        "back from a piece": [digest_of_grid(voices.from_piece(voices.to_piece(grid))) for grid in chorales()[:10]],
+    }
+
+
+def part_harmony():
     """Chords and keys of fifty chorales."""
     found = {}
     for grid in chorales()[:50]:
-        chords = chords_and_keys.chord_labels(grid)
-        classes = chords_and_keys.chord_classes(chords)
-        names = chords_and_keys.chord_names(chords, grid.fifths or 0)
-        blocks = chords_and_keys.grid_chroma(grid, 16)
-        key = chords_and_keys.find_key(chords_and_keys.chroma(grid))
+        chords = harmony.chord_labels(grid)
+        key = harmony.find_key(harmony.chroma(grid))
         second = key.runner_up
         found[grid.name] = {
-            "chords": digest(chords, classes, names),
-            "blocks": summary(blocks),
+            "chords": digest(chords, harmony.chord_classes(chords), harmony.chord_names(chords, grid.fifths or 0)),
+            "blocks": summary(harmony.grid_chroma(grid, 16)),
             "key": [key.tonic, key.mode, key.fifths, number(key.correlation), second.tonic, second.mode],
         }
     return found
 
 
-def cadences() -> Answer:
+def part_cadences():
     """Cadences of fifty chorales."""
-    found = {}
-    for grid in chorales()[:50]:
-        said = chords_and_keys.cadences(grid)
-        found[grid.name] = [f"{c.step} {c.kind} {c.chord_before} {c.chord} {c.key.tonic} {c.key.mode}" for c in said]
-        found[grid.name] = digest(*found[grid.name])
-    return found
+
+    def described(c):
+        return f"{c.step} {c.kind} {c.chord_before} {c.chord} {c.key.tonic} {c.key.mode}"
+
+    return {grid.name: digest(*map(described, harmony.cadences(grid))) for grid in chorales()[:50]}
 
 
-def batches() -> Answer:
+def part_voice_leading():
+    """Parallels, crossings and voices out of range in twenty chorales: how many, and where."""
+    parallels = voice_leading.parallels
+
+    def faults(grid):
+        fifths, octaves = (parallels(grid, interval) for interval in (voice_leading.FIFTH, voice_leading.OCTAVE))
+        return fifths, octaves, voice_leading.crossings(grid), voice_leading.out_of_range(grid)
+
+    def described(found):
+        return f"{np.count_nonzero(found) if found.dtype == bool else len(found)} {digest(found, length=8)}"
+
+    return {grid.name: [described(each) for each in faults(grid)] for grid in chorales()[:20]}
+
+
+def part_shown():
+    """Scores as text, sound, piano rolls and the sentences that describe music."""
+    grids = chorales()[20:25]
+    short = voices.cut(grids[0], 0, 16)
+    sound = audio.synthesize(short)
+    drawn = [(grids[0],), (short, "A beginning", (36, 90)), (make_random_piece(1, 30), "Random notes")]
+    return {
+        "kern": {grid.name: digest(notation.to_kern(grid)) for grid in grids},
+        "sound": [digest(np.round(sound.astype(np.float64), 4) + 0.0), *summary(sound)],
+        "faded": summary(audio.fade_out(sound, 0.5)),
+        "piano rolls": [digest(plotting.piano_roll_svg(*each)) for each in drawn],
+        "described": {grid.name: show.describe(grid) for grid in grids},
+        "described, random": show.describe(make_random_piece(2, 30)),
+    }
+
+
+# Batches
+
+MASKERS = masking.MASKERS | {
+    "mixed": masking.mask_mixed,
+    "mixed, two": partial(masking.mask_mixed, kinds=[masking.mask_bars, masking.mask_voices]),
+    "cells, half": partial(masking.mask_cells, share=0.5),
+    "spans, short": partial(masking.mask_spans, share=0.4, span_steps=3),
+    "bars of 12": partial(masking.mask_bars, bar_steps=12),
+    "bars from their lines": partial(masking.mask_bars, bar_line_step=np.array([4, 0, 9, 15])),
+    "two of three voices": partial(masking.mask_voices, n_hidden=2, among=[1, 2, 3]),
+    "notes, half": partial(masking.mask_notes, share=0.5),
+}
+
+
+def part_batches():
     """Windows and batches of every kind, drawn from seeds."""
     grids = some("train", 8, 90)
-    frames, rows = frames_of(grids), [TOKENS.encode(grid) for grid in grids]
-    found: Answer = {
+    frames, rows, still = frames_of(grids), [TOKENS.encode(grid) for grid in grids], range(1)
+    crops, hymns = Views(n_crop_steps=24), np.arange(8) // 2
+    found = {
         "windows": digest_of_fields(cut_windows(rows, 24, 47)),
         "windows, overlapping": digest_of_fields(cut_windows(rows, 24, 47, 8)),
         "frame windows": [digest_of_fields(each) for each in cut_frame_windows(frames, 32)],
@@ -819,159 +799,111 @@ def batches() -> Answer:
         "tokens, as they are": random_batches(rows, 3, 30, chance(2), 47),
         "frames": frame_batches(),
         "frames, longer than a piece": frame_batches(n_steps=60),
-        "frames, one key": random_frame_batches(frames, 3, 20, chance(3), range(1)),
-        "attributes": attribute_batches(grids, 3, 24, chance(4)),
-        "attributes, one key": attribute_batches(grids, 3, 24, chance(5), range(1)),
-        "contrast": contrastive_batches(frames, 4, 40, chance(6), Views(n_crop_steps=24), np.arange(8) // 2),
-        "contrast, default": contrastive_batches(frames, 4, 64, chance(7)),
-        "order": order_batches(frames, 6, 16, chance(8)),
-        "order, gap": order_batches(frames, 6, 16, chance(9), range(1), 4),
-        "labelled": labelled("chord"),
+        "frames, one key": random_frame_batches(frames, 3, 20, chance(3), still),
+        "attributes": attributes.attribute_batches(grids, 3, 24, chance(4)),
+        "attributes, one key": attributes.attribute_batches(grids, 3, 24, chance(5), still),
+        "contrast": contrastive.contrastive_batches(frames, 4, 40, chance(6), crops, hymns),
+        "contrast, default": contrastive.contrastive_batches(frames, 4, 64, chance(7)),
+        "order": order.order_batches(frames, 6, 16, chance(8)),
+        "order, gap": order.order_batches(frames, 6, 16, chance(9), still, 4),
     }
-    for name, hide in hiders().items():
+    for name, hide in MASKERS.items():
         drawn = islice(masked_batches(frame_batches(n_steps=60), hide, chance(10)), 3)
         found[f"masked, {name}"] = [digest_of_fields(each, left_out=("piece_index",)) for each in drawn]
     found |= {name: [digest_of_fields(each) for each in islice(drawn, 3)] for name, drawn in several.items()}
-    found["attributes of pieces"] = [digest_of_attributes(grid) for grid in grids]
-    return found | {"views": drawn_views()}
-
-
-def hiders() -> dict[str, Any]:
-    """Return every way of hiding, some with other settings."""
-    return dict(masking.MASKERS) | {
-        "mixed": masking.mask_mixed,
-        "mixed, two": partial(masking.mask_mixed, kinds=[masking.mask_bars, masking.mask_voices]),
-        "cells, half": partial(masking.mask_cells, share=0.5),
-        "spans, short": partial(masking.mask_spans, share=0.4, span_steps=3),
-        "bars of 12": partial(masking.mask_bars, bar_steps=12),
-        "bars from their lines": partial(masking.mask_bars, bar_line_step=np.array([4, 0, 9, 15])),
-        "two of three voices": partial(masking.mask_voices, n_hidden=2, among=[1, 2, 3]),
-        "notes, half": partial(masking.mask_notes, share=0.5),
-    }
-
-
-def digest_of_attributes(grid: voices.VoiceGrid) -> str:
-    """Return one digest of what the heads are asked of a piece."""
-    said = label_attributes(grid)
-    return digest(said.frames, said.pitch, said.onset, said.duration, said.chord)
-
-
-def drawn_views() -> Answer:
-    """Return views with each of the changes alone, and with all."""
+    labelled = [digest_of_fields(each) for each in islice(labelled_batches("chord"), 3)]
+    # What is called the row of an example was once the view of it.
+    found["labelled"] = [{"view" if name == "row" else name: each[name] for name in each} for each in labelled]
+    asked = [attributes.label_attributes(grid) for grid in grids]
+    names = ("frames", "pitch", "onset", "duration", "chord")
+    found["attributes of pieces"] = [digest(*(getattr(each, name) for name in names)) for each in asked]
     off = dict(transposes=False, crops=False, drops_voices=False)
     ways = {name: off | {name: True} for name in off} | {"all": {}, "two voices": {"n_dropped_voices": 2}}
     batch = next(frame_batches(n_steps=40))
-    return {name: digest_of_fields(make_views(batch, Views(**way), chance(3))) for name, way in ways.items()}
+    made = {name: contrastive.make_views(batch, Views(**way), chance(3)) for name, way in ways.items()}
+    return found | {"views": {name: digest_of_fields(each) for name, each in made.items()}}
 
 
-def probes() -> Answer:
+# Probing
+
+
+def part_probing():
     """Features by hand and of encoders, a probe a task, fine-tuning and retrieval."""
     grids = probed_pieces()
-    divided = probing.split_pieces(grids, 4, chance(0))
-    apart = probing.split_pieces(grids, 4, chance(0), by_melody=True)
+    divided, apart = draw_split(np.arange(len(grids)), 4), draw_split(corpora.melody_groups(grids), 4)
+    few = TrainingConfig(**FEW, n_updates=4)
     makers = {
         "by hand": probing.handmade_features(grids),
-        "encoder": probing.encoder_features(trained(FrameEncoder(encoder_config(), 1)), grids, precision="float32"),
-        "register": probing.register_features(grids),
+        "encoder": probing.encoder_features(trained(encoder()), grids, precision="float32"),
+        "register": {"voice": register(grids)},
         "frames": probing.encoder_features(trained(frame_network(context_length=128)), grids, ["chord"], "float32"),
     }
-    found: Answer = {"split": [list(each) for each in (divided.labelled, divided.test, apart.labelled, apart.test)]}
+    found = {"split": [list(each) for each in (divided.labelled, divided.test, apart.labelled, apart.test)]}
     for name, features in makers.items():
-        found[name] = {}
-        for task, asked in features.items():
-            found[name][task] = {
-                "values": summary(asked.values),
-                "labels": digest(asked.label, asked.piece, asked.classes),
-            }
-            if asked.classes:
-                with contextlib.suppress(ValueError):  # a task whose classes do not all occur has no score
-                    result = probing.probe(features, task, divided, None if name == "by hand" else 5, chance(1))
-                    found[name][task]["probe"] = describe_row(result.row())
-            else:
-                found[name][task]["retrieved"] = describe_row(probing.retrieve(asked).row())
-    encoder, few = FrameEncoder(encoder_config(), 1), training.TrainingConfig(**FEW | dict(n_updates=4))
+        n_labelled = None if name == "by hand" else 5
+        found[name] = {task: probed(features, task, divided, n_labelled) for task in features}
     for task in ("chord", "key", "voice"):
-        result = probing.fine_tune(encoder, task, grids, divided, 3, chance(2), few)
-        found[f"fine-tuned, {task}"] = describe_row(result.row())
+        result = fine_tuning.fine_tune(encoder(), task, grids, divided, 3, chance(2), few)
+        found[f"fine-tuned, {task}"] = describe_result(result)
     return found
 
 
-def probed_pieces() -> list[voices.VoiceGrid]:
+def probed(features, task, divided, n_labelled):
+    asked = features[task]
+    found = {"values": summary(asked.values), "labels": digest(asked.label, asked.piece, asked.classes)}
+    if not asked.classes:
+        return found | {"retrieved": describe_row({"task": "hymn"} | asdict(probing.retrieve(asked)))}
+    with contextlib.suppress(ValueError):  # a task whose classes do not all occur has no score
+        found["probe"] = describe_result(probing.probe(features, task, divided, n_labelled, chance(1)))
+    return found
+
+
+def draw_split(group, n_test):
+    """Draw whole groups of pieces to test, at least so many pieces; the others may be labelled."""
+    is_test = np.zeros(len(group), bool)
+    for number in chance(0).permutation(group.max() + 1):
+        if is_test.sum() < n_test:
+            is_test |= group == number
+    return probing.PieceSplit(tuple(np.flatnonzero(~is_test)), tuple(np.flatnonzero(is_test)))
+
+
+def register(grids):
+    """Describe each voice of each piece by its mean pitch alone."""
+    lines = [(piece, voice, line) for piece, grid in enumerate(grids) for voice, line in enumerate(grid.pitch.T)]
+    rows = [(line[line != voices.REST].mean(), voice, piece) for piece, voice, line in lines if line.max() >= 0]
+    mean, voice, piece = np.array(rows).T
+    values = mean[:, None].astype(np.float32)
+    return probing.Features("voice", voices.SATB, values, voice.astype(int), piece.astype(int), len(grids))
+
+
+def probed_pieces():
     """Return the first settings of hymns that are set twice, cut."""
     every = chorales()[:200]
-    groups = hymns_of(every).tolist()
+    groups = corpora.melody_groups(list(every)).tolist()
     members = {group: [index for index, each in enumerate(groups) if each == group] for group in groups}
     twice = [pair for group in members.values() if len(group) > 1 for pair in group[:2]][:8]
     others = [index for index in range(len(every)) if groups[index] not in {groups[each] for each in twice}][:6]
-    return [voices.cut(every[index], 0, min(110, every[index].n_steps)) for index in (*twice, *others)]
+    return [beginning(every[index], 110) for index in (*twice, *others)]
 
 
-def describe_row(row: dict[str, object]) -> Answer:
+def describe_result(result):
+    row = asdict(result)
+    return describe_row(row | {"n_labelled_pieces": len(row.pop("labelled_pieces"))})
+
+
+def describe_row(row):
     """Return a row of a table with its floats shortened and its lists as text."""
+    kept = (int, str, type(None))
     return {
-        name: number(each)
-        if isinstance(each, float)
-        else each
-        if isinstance(each, (int, str, type(None)))
-        else str(each)
+        name: number(each) if isinstance(each, float) else each if isinstance(each, kept) else str(each)
         for name, each in row.items()
     }
 
 
-def voice_leading() -> Answer:
-    """Parallels, crossings and voices out of range in twenty chorales: how many, and where."""
-    return {
-        grid.name: [f"{count_found(each)} {digest(each, length=8)}" for each in faults(grid)]
-        for grid in chorales()[:20]
-    }
+# Exercises and notebooks
 
 
-def count_found(found: np.ndarray) -> int:
-    """Return how many cells are marked, or how many rows are listed."""
-    return np.count_nonzero(found) if found.dtype == bool else len(found)
-
-
-def faults(grid: voices.VoiceGrid) -> tuple[np.ndarray, ...]:
-    """Return parallel fifths and octaves, crossings and cells out of range."""
-    fifths, octaves = (leading.parallels(grid, interval) for interval in (leading.FIFTH, leading.OCTAVE))
-    return fifths, octaves, leading.crossings(grid), leading.out_of_range(grid)
-
-
-def shown() -> Answer:
-    """Scores as text, sound, piano rolls and the sentences that describe music."""
-    grids = chorales()[20:25]
-    short = voices.cut(grids[0], 0, 16)
-    sound = audio.synthesize(short)
-    return {
-        "kern": {grid.name: digest(notation.to_kern(grid)) for grid in grids},
-        "sound": [digest(np.round(sound.astype(np.float64), 4) + 0.0), *summary(sound)],
-        "faded": summary(audio.fade_out(sound, 0.5)),
-        "piano rolls": [
-            digest(piano_roll_svg(grids[0])),
-            digest(piano_roll_svg(short, "A beginning", (36, 90))),
-            digest(piano_roll_svg(make_random_piece(1, 30), "Random notes")),
-        ],
-        "described": {grid.name: show.describe(grid) for grid in grids},
-        "described, random": show.describe(make_random_piece(2, 30)),
-    }
-
-
-def corpus() -> Answer:
-    """Every chorale, the splits and the groups of melodies."""
-    parts = {"rebuilt": split(), "melodies apart": corpora.melody_disjoint_split(list(chorales()))}
-    return {
-        "chorales": {grid.name: digest_of_grid(grid)[:8] for grid in chorales()},
-        "splits": {
-            name: {part: digest(*(grid.name for grid in grids)) for part, grids in found.items()}
-            for name, found in parts.items()
-        },
-        "melodies": digest(hymns_of(chorales())),
-        "moved": [digest_of_grid(voices.transpose(grid, 2)) for grid in chorales()[:5]],
-        "back from a piece": [digest_of_grid(voices.from_piece(voices.to_piece(grid))) for grid in chorales()[:10]],
-    }
-
-
-def verdicts() -> Answer:
+def part_exercises():
     """What is said to each exercise's solution, known mistakes, an open answer and one that forgets to return."""
 
     def still_open(*given):
@@ -989,52 +921,55 @@ def verdicts() -> Answer:
     return found
 
 
-def notebook_outputs() -> Answer:
+def part_notebooks():
     """Digests of the outputs that stand in each notebook, in order; nothing is run."""
-    return {path.stem: outputs_of(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    return {path.stem: outputs_of(path) for path in sorted((TESTS.parent / "notebooks").glob("*.ipynb"))}
 
 
-def outputs_of(path: Path) -> list[str]:
-    """Return one entry per output, its digest and beginning; cells whose output may differ (times) are left out."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    cells = [cell for cell in cells if "nbval-ignore-output" not in cell["metadata"].get("tags", ())]
-    return [each for cell in cells for output in cell.get("outputs", ()) for each in texts_of(output)]
+def outputs_of(path):
+    """Return digest and beginning of each text of the outputs, in order; cells that may differ (times) are left out."""
+    found = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        is_kept = "nbval-ignore-output" not in cell["metadata"].get("tags", ())
+        for output in cell.get("outputs", ()) if is_kept else ():
+            data = {"text/plain": output["text"]} if "text" in output else output.get("data", {})
+            found += ["".join(data[kind]) for kind in data if kind in ("text/plain", "text/html")]
+    texts = [re.sub(r"base64,[A-Za-z0-9+/=\s]+", "MEDIA", text) for text in found]  # pictures and sound: one word
+    return [f"{digest(text, length=10)} {' '.join(text.split())[:24]}" for text in texts]
 
 
-def texts_of(output: dict[str, Any]) -> list[str]:
-    """Return digest and beginning of each text of an output; pictures and sound count as one word."""
-    if "text" in output:
-        texts = {output["name"]: output["text"]}
-    else:
-        texts = {kind: text for kind, text in output.get("data", {}).items() if kind in ("text/plain", "text/html")}
-    whole = {kind: re.sub(r"base64,[A-Za-z0-9+/=\s]+", "MEDIA", "".join(text)) for kind, text in texts.items()}
-    return [f"{digest(text, length=10)} {' '.join(text.split())[:24]}" for text in whole.values()]
-
-
-PARTS: dict[str, Callable[[], Answer]] = {
-    "corpus": corpus,
-    "networks": networks,
-    "samples": samples,
-    "training": training_runs,
-    "shipped": shipped_models,
-    "counting": counting_models,
-    "tokenizers": tokenizers,
-    "midi": midi_files,
-    "harmony": harmony,
-    "cadences": cadences,
-    "batches": batches,
-    "probing": probes,
-    "voice_leading": voice_leading,
-    "shown": shown,
-    "exercises": verdicts,
-    "notebooks": notebook_outputs,
+PARTS = {
+    part.__name__.removeprefix("part_"): part
+    for part in (
+        *(part_corpus, part_networks, part_samples, part_training, part_shipped, part_counting, part_tokenizers),
+        *(part_midi, part_harmony, part_cadences, part_batches, part_probing, part_voice_leading, part_shown),
+        *(part_exercises, part_notebooks),
+    )
 }
+#: Digests of these hang on the last bits of what PyTorch and NumPy compute.
+MACHINE_PARTS = ("networks", "samples", "training", "shipped", "probing")
 
 
-# Comparing.
+# Comparing
 
 
-def compute(part: str) -> Answer:
+def machine() -> dict[str, str]:
+    """Return what decides over last bits."""
+    torch_version = torch.__version__.split("+")[0]  # the wheels for CPU and GPU compute the same on a CPU
+    return {"torch": torch_version, "numpy": np.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
+
+
+def why_skip(part: str, made_on: dict[str, str]) -> str:
+    """Return why a part cannot be compared here, or an empty text."""
+    if part not in MACHINE_PARTS or made_on == machine():
+        return ""
+    kept, here = (", ".join(f"{name} {each[name]}" for name in machine()) for each in (made_on, machine()))
+    return (
+        f"Last bits of {part} are compared on one kind of machine only: the file was written with {kept}; here {here}."
+    )
+
+
+def compute(part: str) -> dict:
     """Return what a part computes, with one thread, as it comes back from JSON."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -1044,8 +979,7 @@ def compute(part: str) -> Answer:
         torch.set_num_threads(n_threads)
 
 
-def load_golden() -> Answer:
-    """Return what is kept."""
+def load_golden() -> dict:
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
@@ -1070,7 +1004,7 @@ def differences(kept: Any, found: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: kept {kept!r}, found {found!r}"
 
 
-def outputs_gone(kept: Answer, found: Answer) -> Iterator[tuple[str, str]]:
+def outputs_gone(kept: dict, found: dict) -> Iterator[tuple[str, str]]:
     """Return notebook and text of each output that does not come again in its order; more outputs may stand between."""
     for name, texts in kept.items():
         rest = found.get(name, [])
@@ -1081,16 +1015,15 @@ def outputs_gone(kept: Answer, found: Answer) -> Iterator[tuple[str, str]]:
                 yield name, text
 
 
-def wrong_entries(part: str, kept: Any, found: Answer) -> list[str]:
+def wrong_entries(part: str, kept: dict, found: dict) -> list[str]:
     """Say what of a part is no longer as it was kept."""
     if part == "notebooks":
         return [f"/{name}: {text} is gone" for name, text in outputs_gone(kept, found)]
     return list(differences(kept, found))
 
 
-def write(answers: Answer) -> None:
+def write(answers: dict) -> None:
     """Write the file: one line an entry of a part."""
-    FILE.parent.mkdir(exist_ok=True)
     entries = [
         f" {json.dumps(part)}: {{\n"
         + ",\n".join(f"  {json.dumps(key)}: {json.dumps(each, separators=(',', ':'))}" for key, each in answer.items())
@@ -1104,7 +1037,16 @@ def main(arguments: list[str]) -> int:
     """Compute the parts; write them, or say what differs."""
     is_writing = "--write" in arguments
     names = [name for name in arguments if name != "--write"] or list(PARTS)
-    answers = load_golden() if FILE.exists() else {}
+    answers = load_golden()
+    made_on, rest = answers["machine"], [name for name in MACHINE_PARTS if name not in names]
+    if is_writing and not rest:
+        made_on = machine()
+    if others := [reason for name in names if (reason := why_skip(name, made_on))]:
+        print(*others, sep="\n")
+        names = [name for name in names if not why_skip(name, made_on)]
+        if is_writing:
+            print(f"Nothing was written. Write all of these, or none: {', '.join(MACHINE_PARTS)}.")
+            return 1
     n_different = 0
     for name in names:
         start = time.perf_counter()
@@ -1116,7 +1058,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(f"    {each}" for each in wrong[:10]), end="\n" if wrong else "")
         answers[name] = found
     if is_writing:
-        write({name: answers[name] for name in PARTS if name in answers})
+        write({"machine": made_on} | {name: answers[name] for name in PARTS if name in answers})
     return 1 if n_different else 0
 
 

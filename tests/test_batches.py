@@ -117,12 +117,10 @@ def test_transposing_there_and_back_changes_nothing_and_what_is_no_pitch_stays()
     np.testing.assert_array_equal(transpose_ids(there, -5, PITCH_IDS), ids)
 
 
-def test_without_pitches_there_is_nothing_to_transpose():
-    assert allowed_intervals([0, 0, 0, 0], PITCH_IDS).tolist() == [0]
-
-
-def test_a_high_note_allows_no_interval_upwards():
+def test_a_high_note_allows_no_interval_upwards_in_any_window_of_its_piece():
+    assert draw_tokens([np.array([46, *[10] * 7])], 64, 2, pitch_ids=PITCH_IDS).targets.max() <= 46
     assert allowed_intervals([46, 10, 10], PITCH_IDS).tolist() == [-5, -4, -3, -2, -1, 0]
+    assert allowed_intervals([0, 0, 0, 0], PITCH_IDS).tolist() == [0]
 
 
 # --- Windows of tokens
@@ -133,6 +131,7 @@ def test_windows_without_overlap_hold_every_token_once(lengths, context_length):
     pieces = rows(*lengths)
     batch = cut_windows(pieces, context_length, begin_id=-7)
     np.testing.assert_array_equal(batch.targets[~batch.is_padding], np.concatenate(pieces))
+    assert (batch.token_ids[batch.is_padding] == -7).all() and (batch.targets[batch.is_padding] == 0).all()
 
 
 @given(lengths=lists_of_lengths, context_length=st.integers(5, 12), stride_token=st.integers(1, 5))
@@ -143,13 +142,6 @@ def test_every_input_is_the_token_before_its_target(lengths, context_length, str
     assert (batch.targets // 1000 == batch.piece_index[:, None])[~batch.is_padding].all()
     np.testing.assert_array_equal(batch.targets[:, 0] % 1000, batch.start_token)
     assert (batch.start_token % stride_token == 0).all()
-
-
-def test_a_piece_of_five_tokens_by_hand():
-    batch = cut_windows([[5, 6, 7, 8, 9]], 3, begin_id=99)
-    assert batch.token_ids.tolist() == [[99, 5, 6], [7, 8, 99]]
-    assert batch.targets.tolist() == [[5, 6, 7], [8, 9, 0]]
-    assert batch.is_padding.tolist() == [[False, False, False], [False, False, True]]
 
 
 def test_random_windows_begin_at_multiples_of_the_stride_and_reach_both_ends():
@@ -169,11 +161,6 @@ def test_transposition_moves_inputs_and_targets_alike_and_leaves_rests_and_the_b
     np.testing.assert_array_equal(batch.token_ids[:, 1:6], expected[:, :5])
     assert (batch.targets[:, 6:] == 0).all()
     assert batch.is_padding[:, 6:].all()
-
-
-def test_no_window_of_tokens_leaves_the_vocabulary_even_when_the_high_note_lies_elsewhere_in_the_piece():
-    piece = np.array([46, 10, 10, 10, 10, 10, 10, 10])
-    assert draw_tokens([piece], 64, 2, pitch_ids=PITCH_IDS).targets.max() <= 46
 
 
 # --- Windows of frames
@@ -206,6 +193,7 @@ def test_voices_move_together_by_every_interval_and_rests_stay():
     shift = batch.frames[:, 0, 0] - 20
     assert set(shift.tolist()) == set(range(-4, 7))  # the bass stands four semitones above the lowest pitch
     np.testing.assert_array_equal(batch.frames[:, :2], np.where(piece > 0, piece + shift[:, None, None], 0))
+    assert (draw_frames([piece], 50, 2, semitones=range(1)).frames == piece).all()
 
 
 def test_each_allowed_interval_is_drawn_equally_often():
@@ -224,12 +212,6 @@ def test_a_window_of_frames_is_bound_by_its_own_pitches_alone():
     assert batch.frames.max() == 46
     assert shift[~is_high].max() == 6
     assert set(shift[is_high].tolist()) == set(allowed_intervals(piece[:5], PITCH_IDS).tolist())
-
-
-def test_without_transposition_and_with_nothing_but_rests_nothing_moves():
-    piece = np.array([[20, 15, 10, 5]])
-    assert (draw_frames([piece], 50, 1, semitones=range(1)).frames == piece).all()
-    assert (draw_frames([np.zeros((4, 4), int)], 50, 2).frames == 0).all()
 
 
 def test_padding_is_no_pitch_even_where_0_is_one():
@@ -272,19 +254,13 @@ FOUR = np.ones((4, 4), int)
 REFUSED = [
     (lambda: cut_windows([], 8, BEGIN), "At least one piece is needed; found none"),
     (lambda: cut_windows([[1], []], 8, BEGIN), r"whole token ids of the shape \(n_tokens,\).* piece 1 has"),
-    (lambda: cut_windows([[1], [0.5]], 8, BEGIN), "piece 1 has .* type float64. Encode the music"),
-    (lambda: cut_windows([[1], [60, -1]], 8, BEGIN), "must be 0 or more; piece 1 has -1"),
+    (lambda: cut_windows([[1], [60, -1]], 8, BEGIN), "piece 1 must lie in 0.*; found -1"),
     (lambda: cut_windows([[1, 2]], 0, BEGIN), "context_length must be at least 1; found 0"),
-    (lambda: cut_windows([[1, 2]], 4, BEGIN, 0), "stride_token must be at least 1; found 0"),
-    (lambda: cut_windows([[1, 2]], 4, BEGIN, 1.5), "stride_token must be a whole number; found 1.5"),
-    (lambda: cut_windows([[1, 2]], 4, BEGIN, 5), "must not exceed context_length = 4, .* found 5"),
+    (lambda: cut_windows([[1, 2]], 4, BEGIN, 5), r"stride_token must lie in 1\.\.4; found 5"),
     (lambda: random_batches([[1]], 0, 4, chance(), BEGIN), "n_windows must be at least 1; found 0"),
     (lambda: random_batches([[1]], 2, 4, 0, BEGIN), r"random_batches draws from a numpy\.random\.Generator; found int"),
     (lambda: random_batches([[1]], 2, 4, chance(), 3, pitch_ids=PITCH_IDS), r"begin_id=3 among pitch ids 1\.\.46"),
-    (lambda: draw_frames([], 1, 2), "At least one piece is needed; found none"),
-    (lambda: draw_frames([FOUR, FOUR[0]], 1, 2), r"of the shape \(n_steps, 4\), .* piece 1 has shape \(4,\)"),
     (lambda: cut_frame_windows([FOUR[:, :3]], 2), r"of the shape \(n_steps, 4\), .* piece 0 has shape \(4, 3\)"),
-    (lambda: draw_frames([FOUR], 0, 4), "n_windows must be at least 1; found 0"),
     (lambda: draw_frames([FOUR], 4, 0), "n_steps must be at least 1; found 0"),
     (lambda: random_frame_batches([FOUR], 2, 4, 0), r"random_frame_batches draws from a numpy.*; found int"),
     (lambda: cut_frame_windows([FOUR], 0), "n_steps must be at least 1; found 0"),

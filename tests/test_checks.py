@@ -6,7 +6,7 @@ import torch
 
 from mini_musessl import checks
 
-SHAPE = ("batch", "n_steps", 4)
+SHAPE, TEXT = ("batch", "n_steps", 4), ("batch", "time")
 
 
 def test_whole_numbers_of_any_kind_pass():
@@ -25,83 +25,65 @@ def test_ids_and_truth_values_pass_as_arrays_and_as_tensors(make):
 
 @pytest.mark.parametrize("make", [np.array, torch.tensor])
 @pytest.mark.parametrize(
-    ("call", "error", "sentence"),
+    ("values", "arguments", "error", "sentence"),
     [
-        (
-            lambda make: checks.check_ids("ids", make([[1, 2]]), 47, SHAPE),
-            ValueError,
-            r"\(batch, n_steps, 4\), no axis",
-        ),
-        (lambda make: checks.check_ids("ids", make([[[1, 2]]]), 47, SHAPE), ValueError, r"found \(1, 1, 2\). For one"),
-        (lambda make: checks.check_ids("ids", make([[]]), 47, ("batch", "time")), ValueError, r"found \(1, 0\)"),
-        (lambda make: checks.check_ids("ids", make([[0.5]]), 47, ("batch", "time")), TypeError, "found .*float"),
-        (lambda make: checks.check_ids("ids", make([[True]]), 47, ("batch", "time")), TypeError, "found .*bool"),
-        (
-            lambda make: checks.check_ids("ids", make([[1, 2]]), 47, ("batch", "time"), 1),
-            ValueError,
-            "at most context_",
-        ),
-        (
-            lambda make: checks.check_ids("ids", make([[1, 47]]), 47, ("batch", "time")),
-            ValueError,
-            r"0\.\.46; found 1\.\.47",
-        ),
-        (
-            lambda make: checks.check_truth("is_hidden", make([0, 1]), (2,)),
-            TypeError,
-            "must be True or False; found .*int",
-        ),
-        (lambda make: checks.check_truth("is_hidden", make([True]), (2,)), ValueError, r"shape \(2,\); found \(1,\)"),
-        (lambda make: checks.check_scores(make([0.5, float("nan")])), FloatingPointError, "Did training diverge"),
+        ([[1, 2]], (47, SHAPE), ValueError, r"\(batch, n_steps, 4\), no axis"),
+        ([[[1, 2]]], (47, SHAPE), ValueError, r"found \(1, 1, 2\). For one"),
+        ([[]], (47, TEXT), ValueError, r"found \(1, 0\)"),
+        ([[0.5]], (47, TEXT), TypeError, "found .*float"),
+        ([[True]], (47, TEXT), TypeError, "found .*bool"),
+        ([[1, 2]], (47, TEXT, 1), ValueError, "at most context_length = 1 positions; found 2"),
+        ([[1, 47]], (47, TEXT), ValueError, r"0\.\.46; found 1\.\.47. Was the music"),
     ],
 )
-def test_arrays_and_tensors_are_refused_alike(make, call, error, sentence):
+def test_what_is_no_array_of_ids_is_refused(make, values, arguments, error, sentence):
     with pytest.raises(error, match=sentence):
-        call(make)
+        checks.check_ids("ids", make(values), *arguments)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_what_says_neither_true_nor_false_and_nan_are_refused(make):
+    with pytest.raises(TypeError, match="is_hidden must be True or False; found .*int"):
+        checks.check_truth("is_hidden", make([0, 1]), (2,))
+    with pytest.raises(ValueError, match=r"shape \(2,\); found \(1,\)"):
+        checks.check_truth("is_hidden", make([True]), (2,))
+    with pytest.raises(FloatingPointError, match="Did training diverge"):
+        checks.check_scores(make([0.5, float("nan")]))
+
+
+TORCH = "a torch.Generator on the CPU, .*"
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "sentence"),
+    ("check", "arguments", "error", "sentence"),
     [
-        (lambda: checks.whole_number("n", 1.0, 1), TypeError, "n must be a whole number; found 1.0."),
-        (lambda: checks.whole_number("n", True, 1), TypeError, "n must be a whole number; found True."),
-        (
-            lambda: checks.whole_number("n", 0, 1, advice="Give 1."),
-            ValueError,
-            "n must be at least 1; found 0. Give 1.",
-        ),
-        (lambda: checks.whole_number("n", 9, 1, 8), ValueError, r"n must lie in 1\.\.8; found 9."),
-        (lambda: checks.check_share("dropout", 1.0), ValueError, "dropout must be at least 0 and below 1; found 1.0."),
-        (lambda: checks.check_share("dropout", float("nan")), ValueError, "found nan."),
-        (lambda: checks.check_positive("l2", 0.0), ValueError, "l2 must be a finite number above 0; found 0.0."),
-        (lambda: checks.check_positive("l2", float("inf")), ValueError, "found inf."),
-        (lambda: checks.check_choice("mode", "a", ("b", None)), ValueError, "mode must be one of b, None; found 'a'."),
-        (lambda: checks.check_some(0), ValueError, "at least one target; found none. Is the batch empty"),
-        (lambda: checks.check_list("Chorales", "a", str, ""), TypeError, "Chorales come in a list; found one str"),
-        (lambda: checks.check_list("Chorales", [], str, "Load some."), ValueError, "at least one; found none. Load"),
-        (
-            lambda: checks.check_batch(3, dict, "masked", "masked_batches"),
-            TypeError,
-            "masked needs a dict, .*found int",
-        ),
-        (lambda: checks.check_pieces([]), ValueError, "At least one piece is needed; found none. Is the corpus"),
-        (lambda: checks.check_pieces([[1], []]), ValueError, r"\(n_tokens,\), at least one; piece 1 has shape \(0,\)"),
-        (lambda: checks.check_pieces([[0.5]]), ValueError, "piece 0 has shape .* and type float64. Encode the music"),
-        (lambda: checks.check_pieces([[[1, 2]]], n_voices=4), ValueError, r"shape \(n_steps, 4\), .*\(1, 2\)"),
-        (lambda: checks.check_pieces([[1, -1]]), ValueError, r"must be 0 or more; piece 0 has -1\.\.1. Was the"),
-        (lambda: checks.check_pieces([[1, 47]], 47), ValueError, r"must lie in 0\.\.46; piece 0 has 1\.\.47"),
-        (lambda: checks.check_generator(0, "draw"), TypeError, "draw draws from a numpy.random.Generator; found int"),
-        (lambda: checks.check_torch_generator(0, "draw"), TypeError, "torch.Generator on the CPU, .*; found int"),
-        (
-            lambda: checks.check_torch_generator(np.random.default_rng(0), "draw"),
-            TypeError,
-            "found Generator. Pass torch",
-        ),
+        ("whole_number", ("n", 1.0, 1), TypeError, "n must be a whole number; found 1.0."),
+        ("whole_number", ("n", True, 1), TypeError, "n must be a whole number; found True."),
+        ("whole_number", ("n", 0, 1, None, "Give 1."), ValueError, "n must be at least 1; found 0. Give 1."),
+        ("whole_number", ("n", 9, 1, 8), ValueError, r"n must lie in 1\.\.8; found 9."),
+        ("check_share", ("dropout", 1.0), ValueError, "dropout must be at least 0 and below 1; found 1.0."),
+        ("check_share", ("dropout", float("nan")), ValueError, "found nan."),
+        ("check_positive", ("l2", 0.0), ValueError, "l2 must be a finite number above 0; found 0.0."),
+        ("check_positive", ("l2", float("inf")), ValueError, "found inf."),
+        ("check_choice", ("mode", "a", ("b", None)), ValueError, "mode must be one of b, None; found 'a'."),
+        ("check_some", (0,), ValueError, "at least one target; found none. Is the batch empty"),
+        ("check_list", ("Chorales", "a", str, ""), TypeError, "Chorales come in a list; found one str"),
+        ("check_list", ("Chorales", [], str, "Load some."), ValueError, "at least one; found none. Load"),
+        ("check_batch", (3, dict, "masked", "masked_batches"), TypeError, "masked needs a dict, .*found int"),
+        ("check_pieces", ([],), ValueError, "At least one piece is needed; found none. Is the corpus"),
+        ("check_pieces", ([[1], []],), ValueError, r"\(n_tokens,\), at least one; piece 1 has shape \(0,\)"),
+        ("check_pieces", ([[0.5]],), ValueError, "piece 0 has shape .* and type float64. Encode the music"),
+        ("check_pieces", ([[[1, 2]]], None, 4), ValueError, r"shape \(n_steps, 4\), .*\(1, 2\)"),
+        ("check_pieces", ([[1, -1]],), ValueError, r"The token ids of piece 0 must lie in 0\.\..*; found -1\.\.1"),
+        ("check_pieces", ([[1, 47]], 47), ValueError, r"of piece 0 must lie in 0\.\.46; found 1\.\.47. Was the"),
+        ("check_generator", (0, "draw"), TypeError, "draw draws from a numpy.random.Generator; found int"),
+        ("check_torch_generator", (0, "draw"), TypeError, f"{TORCH}; found int"),
+        ("check_torch_generator", (np.random.default_rng(0), "draw"), TypeError, f"{TORCH}; found Generator. Pass"),
     ],
 )
-def test_what_must_not_be_is_refused(call, error, sentence):
+def test_what_must_not_be_is_refused(check, arguments, error, sentence):
     with pytest.raises(error, match=sentence):
-        call()
+        getattr(checks, check)(*arguments)
 
 
 def test_generators_pass():

@@ -16,7 +16,6 @@ ODD = ("bwv8.6", "bwv299", "bwv432", "bwv227.3", "bwv171.6")
 
 
 def read_with_music21(path):
-    """Return pitch, onsets, fermatas and bar positions as music21's own parser, tie stripper and expander give them."""
     import music21
 
     score = music21.converter.parse(path, forceSource=True).expandRepeats()
@@ -52,12 +51,10 @@ def check_against_music21(path):
     if written is None:
         return 0
     grid = chorale_files.expand(written)
-    pitch, is_onset, is_fermata, position = read_with_music21(path)
-    np.testing.assert_array_equal(grid.pitch, pitch, err_msg=grid.name)
-    np.testing.assert_array_equal(grid.is_onset, is_onset, err_msg=grid.name)
-    np.testing.assert_array_equal(grid.is_fermata, is_fermata, err_msg=grid.name)
-    if grid.name not in COUNTED_OTHERWISE:
-        np.testing.assert_array_equal(grid.bar_position_step, position, err_msg=grid.name)
+    names = ("pitch", "is_onset", "is_fermata", "bar_position_step")
+    for name, expected in zip(names, read_with_music21(path), strict=True):
+        if name != "bar_position_step" or grid.name not in COUNTED_OTHERWISE:
+            np.testing.assert_array_equal(getattr(grid, name), expected, err_msg=grid.name)
     return 1
 
 
@@ -72,8 +69,8 @@ def test_every_chorale_equals_music21s_own_parse():
     assert sum(map(check_against_music21, corpora._chorale_files())) >= 408
 
 
+# notes are (step, octave, duration in sixteenths); all parts hold the same measures
 def measure(*notes, extra=""):
-    """Return a measure of notes written as (step, octave, duration in sixteenths)."""
     written = "".join(
         f"<note><pitch><step>{step}</step><octave>{octave}</octave></pitch><duration>{duration}</duration></note>"
         for step, octave, duration in notes
@@ -82,7 +79,6 @@ def measure(*notes, extra=""):
 
 
 def score(*measures, names=("Soprano", "Alto", "Tenor", "Bass")):
-    """Return a MusicXML score whose parts all hold the same measures."""
     head = "<attributes><divisions>4</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
     body = "".join(measures).replace(">", ">" + head, 1)
     parts = "".join(f'<part id="P{i}">{body}</part>' for i in range(len(names)))

@@ -34,14 +34,16 @@ CONFIG = EncoderConfig(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, drop
 VIEWS = Views(n_crop_steps=8)
 
 
+def rng(seed: int = 3) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
 def vectors(n_windows: int, d: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return random vectors of all lengths for two views."""
     generator = torch.Generator().manual_seed(seed)
     return tuple(torch.randn(n_windows, d, generator=generator) * 3 for _ in range(2))
 
 
 def by_brute_force(first, second, temperature, is_false_negative=None) -> float:
-    """Return the mean surprise, one view and one candidate at a time."""
     n_windows, views = len(first), [*first.tolist(), *second.tolist()]
     surprises = []
     for i, query in enumerate(views):
@@ -56,21 +58,14 @@ def by_brute_force(first, second, temperature, is_false_negative=None) -> float:
     return sum(surprises) / len(surprises)
 
 
-@given(st.integers(2, 7), st.floats(0.05, 3), st.integers(0, 1000))
+@given(st.integers(3, 7), st.floats(0.05, 3), st.integers(0, 1000))
 def test_the_loss_is_that_of_a_loop_over_all_views(n_windows, temperature, seed):
     first, second = vectors(n_windows, seed=seed)
-    expected = by_brute_force(first, second, temperature)
-    assert info_nce(first, second, temperature).item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
-
-
-@given(st.integers(0, 1000))
-def test_the_loss_with_false_negatives_is_that_of_a_loop(seed):
-    first, second = vectors(6, seed=seed)
-    hymn = np.random.default_rng(seed).integers(4, size=6)
-    hymn[0], hymn[1] = 7, 8
-    same = torch.from_numpy(np.equal.outer(hymn, hymn) & ~np.eye(6, dtype=bool))
-    expected = by_brute_force(first, second, 0.3, same)
-    assert info_nce(first, second, 0.3, same).item() == pytest.approx(expected, rel=1e-4)
+    hymn = np.random.default_rng(seed).integers(4, size=n_windows)
+    hymn[:2] = 7, 8
+    for same in (None, torch.from_numpy(np.equal.outer(hymn, hymn) & ~np.eye(n_windows, dtype=bool))):
+        expected = by_brute_force(first, second, temperature, same)
+        assert info_nce(first, second, temperature, same).item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_the_loss_is_the_cross_entropy_of_a_matrix_made_by_hand():
@@ -100,24 +95,18 @@ def test_the_length_of_vectors_and_the_order_of_windows_do_not_matter():
     assert not torch.isclose(info_nce(first, second[shuffled]), loss)
 
 
-def test_what_is_left_out_gets_no_gradient_and_does_not_count():
+def test_a_view_without_a_wrong_candidate_gets_no_gradient():
     first, second = (v.requires_grad_() for v in vectors(3))
-    same = torch.zeros(3, 3, dtype=torch.bool)
-    same[0, 1] = same[1, 0] = True
-    scores_without = info_nce(first[[0, 2]], second[[0, 2]])
-    loss = info_nce(first, second, is_false_negative=same)
-    both_ways = by_brute_force(first.detach(), second.detach(), 0.1, same)
-    assert loss.item() == pytest.approx(both_ways, rel=1e-4) and scores_without.item() != pytest.approx(loss.item())
-    alone = torch.ones(3, 3, dtype=torch.bool) & ~torch.eye(3, dtype=torch.bool)
-    alone[1, 2] = alone[2, 1] = False  # window 0 has no wrong candidate; 1 and 2 have each other
-    info_nce(first, second, is_false_negative=alone).backward()
+    same = ~torch.eye(3, dtype=torch.bool)
+    same[1, 2] = same[2, 1] = False  # window 0 has no wrong candidate; 1 and 2 have each other
+    info_nce(first, second, is_false_negative=same).backward()
     assert (first.grad[0] == 0).all() and (second.grad[0] == 0).all() and first.grad[1].abs().sum() > 0
 
 
 @pytest.fixture
 def pieces():
     """Return pieces in their own registers, so that they can be told apart; the second sets the hymn of the first."""
-    generator = np.random.default_rng(1)
+    generator = rng(1)
     return [np.repeat(generator.integers(low, low + 9, (12, 4)), 2, axis=0) for low in (1, 10, 19, 28, 37)]
 
 
@@ -125,7 +114,7 @@ HYMNS = np.array([0, 0, 1, 2, 3])
 
 
 def test_a_batch_says_which_windows_are_no_fair_wrong_answers(pieces):
-    batch = next(contrastive_batches(pieces, 12, 12, np.random.default_rng(0), VIEWS, HYMNS))
+    batch = next(contrastive_batches(pieces, 12, 12, rng(0), VIEWS, HYMNS))
     hymn = HYMNS[batch.piece_index]
     np.testing.assert_array_equal(batch.hymn_index, hymn)
     expected = [[i != j and hymn[i] == hymn[j] for j in range(12)] for i in range(12)]
@@ -136,29 +125,22 @@ def test_a_batch_says_which_windows_are_no_fair_wrong_answers(pieces):
 
 def test_pieces_of_unknown_hymns_are_hymns_of_their_own(pieces):
     known, unknown = [0, 0, 1, 2, 3], [4, 4, -1, -1, -1]
-    one, other = (
-        next(contrastive_batches(pieces, 12, 12, np.random.default_rng(0), VIEWS, hymns)) for hymns in (known, unknown)
-    )
+    one, other = (next(contrastive_batches(pieces, 12, 12, rng(0), VIEWS, hymns)) for hymns in (known, unknown))
     assert len(set(one.piece_index.tolist()) & {2, 3, 4}) > 1
     np.testing.assert_array_equal(one.is_false_negative, other.is_false_negative)
     found = [
-        evaluate_contrastive(ContrastiveModel(CONFIG, 6), pieces, np.random.default_rng(2), VIEWS, 12, hymns)
+        evaluate_contrastive(ContrastiveModel(CONFIG, 6), pieces, rng(2), VIEWS, 12, hymns)
         for hymns in (known, unknown, [-1] * 5)
     ]
     assert found[0] == found[1]
     assert found[2]["n_false_negatives"] == 0
-    assert next(contrastive_batches(pieces, 4, 12, np.random.default_rng(0), VIEWS, [-1] * 5)).frames.shape[1] == 4
-
-
-def test_a_batch_made_by_hand_knows_that_two_unknown_hymns_are_not_one(pieces):
-    batch = next(contrastive_batches(pieces, 4, 12, np.random.default_rng(0), VIEWS))
-    lone = replace(batch, piece_index=np.array([0, 0, 1, 2]), hymn_index=np.array([-1, -1, -1, 5]))
-    assert lone.n_false_negatives == 1  # the two windows of piece 0
+    by_hand = replace(one, piece_index=np.array([0, 0, *range(1, 11)]), hymn_index=np.array([-1] * 11 + [5]))
+    assert by_hand.n_false_negatives == 1  # the two windows of piece 0
 
 
 def test_a_batch_has_always_a_negative_and_comes_again_from_the_same_seed(pieces):
     def begin():
-        return contrastive_batches(pieces[:2], 2, 12, np.random.default_rng(5), VIEWS)
+        return contrastive_batches(pieces[:2], 2, 12, rng(5), VIEWS)
 
     drawn = [batch for batch, _ in zip(begin(), range(30), strict=False)]
     assert all(not batch.is_false_negative.all() and batch.n_false_negatives == 0 for batch in drawn)
@@ -169,7 +151,7 @@ def test_a_batch_has_always_a_negative_and_comes_again_from_the_same_seed(pieces
 
 def test_the_objective_is_the_loss_of_the_models_vectors(pieces):
     model = ContrastiveModel(CONFIG, 6).eval()
-    batch = next(contrastive_batches(pieces, 9, 12, np.random.default_rng(0), VIEWS, HYMNS))
+    batch = next(contrastive_batches(pieces, 9, 12, rng(0), VIEWS, HYMNS))
     loss, n_targets = contrastive_loss(model, batch, 0.2)
     first, second = project(model, batch)
     expected = by_brute_force(first.detach(), second.detach(), 0.2, batch.is_false_negative)
@@ -185,33 +167,19 @@ def test_the_objective_is_the_loss_of_the_models_vectors(pieces):
 
 
 def test_a_view_without_a_wrong_candidate_is_no_target(pieces):
-    batch = next(contrastive_batches(pieces, 3, 12, np.random.default_rng(0), VIEWS, HYMNS))
+    batch = next(contrastive_batches(pieces, 3, 12, rng(0), VIEWS, HYMNS))
     lone = replace(batch, piece_index=np.array([0, 1, 2]), hymn_index=np.array([0, 0, 1]))
     assert contrastive_loss(ContrastiveModel(CONFIG), lone)[1] == 6
-    nobody = replace(lone, hymn_index=np.array([0, 0, 0]))
-    with pytest.raises(ValueError, match="windows of two hymns; found none"):
-        contrastive_loss(ContrastiveModel(CONFIG), nobody)
-
-
-def test_what_is_hidden_and_what_is_padding_moves_no_vector(pieces):
-    model = ContrastiveModel(CONFIG, 6).eval()
-    short = [piece[:6] for piece in pieces]
-    batch = next(contrastive_batches(short, 8, 12, np.random.default_rng(0), VIEWS))
-    assert batch.is_padding.any() and batch.is_hidden.any()
-    is_unseen = batch.is_hidden | batch.is_padding[..., None]
-    changed = replace(batch, frames=np.where(is_unseen, (batch.frames + 7) % 47, batch.frames))
-    for before, after in zip(project(model, batch), project(model, changed), strict=True):
-        torch.testing.assert_close(before, after)
 
 
 def test_it_learns_to_tell_pieces_apart(pieces):
     views = replace(VIEWS, transposes=False, semitones=range(1))
     model = ContrastiveModel(CONFIG, 8)
     config = training.TrainingConfig(60, 1e-2, n_warmup_updates=5, report_every=60, device="cpu")
-    batches = contrastive_batches(pieces, 12, 16, np.random.default_rng(0), views)
-    before = evaluate_contrastive(model, pieces, np.random.default_rng(1), views, 16)
+    batches = contrastive_batches(pieces, 12, 16, rng(0), views)
+    before = evaluate_contrastive(model, pieces, rng(1), views, 16)
     history = training.train(model, batches, config, objective=contrastive_loss, report=None)
-    after = evaluate_contrastive(model, pieces, np.random.default_rng(1), views, 16)
+    after = evaluate_contrastive(model, pieces, rng(1), views, 16)
     assert history.train_nats[0] > 1.5 and after["nats"] < 0.5 * before["nats"]
     assert after["recall_at_1"] == 1 and after["chance_recall_at_1"] == pytest.approx(0.2)
     assert after["uniformity"] < before["uniformity"]
@@ -225,23 +193,21 @@ def test_the_model_is_made_from_its_seed_and_measured_from_the_generators(pieces
     again = ContrastiveModel(CONFIG, 6, seed=4)
     for one, other in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
-    found = evaluate_contrastive(model, pieces, np.random.default_rng(2), VIEWS, 12, HYMNS)
+    found = evaluate_contrastive(model, pieces, rng(2), VIEWS, 12, HYMNS)
     assert model.training
-    assert found == evaluate_contrastive(again, pieces, np.random.default_rng(2), VIEWS, 12, HYMNS)
+    assert found == evaluate_contrastive(again, pieces, rng(2), VIEWS, 12, HYMNS)
     assert found["n_windows"] == 5 and found["n_false_negatives"] == 1
     assert found["chance_recall_at_1"] == pytest.approx((2 / 4 + 3 / 5) / 5)
     assert found["chance_nats"] == pytest.approx((2 * math.log(7) + 3 * math.log(9)) / 5)
 
 
 class Collapsed(ContrastiveModel):
-    """Says the same of everything."""
-
     def forward(self, *views):
         return super().forward(*views) * 0 + 1
 
 
 def test_a_collapsed_model_scores_chance_and_is_found(pieces):
-    found = evaluate_contrastive(Collapsed(CONFIG, 6), pieces, np.random.default_rng(2), VIEWS, 12)
+    found = evaluate_contrastive(Collapsed(CONFIG, 6), pieces, rng(2), VIEWS, 12)
     assert found["recall_at_1"] == pytest.approx(found["chance_recall_at_1"])
     assert found["nats"] == pytest.approx(found["chance_nats"], abs=1e-5)
     assert found["alignment"] == pytest.approx(0, abs=1e-9) and found["uniformity"] == pytest.approx(0, abs=1e-6)
@@ -279,7 +245,6 @@ ALONE = dict(transposes=False, crops=False, drops_voices=False, semitones=range(
 
 
 def only(name: str, **settings) -> Views:
-    """Return one view alone, without augmentation."""
     return Views(**{**ALONE, name: True, **settings})
 
 
@@ -290,11 +255,6 @@ def draw_windows(n_windows: int = 6, seed: int = 0) -> FrameBatch:
     for ids in pieces:
         ids[3] = 0
     return next(random_frame_batches(pieces, n_windows, N_STEPS, generator, semitones=range(1)))
-
-
-def rng(seed: int = 3) -> np.random.Generator:
-    """Return a source of chance."""
-    return np.random.default_rng(seed)
 
 
 def test_a_crop_is_a_stretch_of_the_window_at_the_step_that_it_names():
@@ -316,13 +276,6 @@ def test_a_crop_reaches_into_padding_only_where_the_music_is_too_short(seed):
     np.testing.assert_array_equal(shown, np.tile(np.minimum(n_there, 16), (2, 1)))
 
 
-def test_every_place_of_a_crop_is_drawn():
-    batch = FrameBatch(*(np.repeat(array[:1], 400, axis=0) for array in vars(draw_windows()).values()))
-    batch = replace(batch, is_padding=np.zeros_like(batch.is_padding))
-    offset = make_views(batch, only("crops"), rng()).start_step - batch.start_step
-    assert set(offset.ravel().tolist()) == set(range(N_STEPS - 16 + 1))
-
-
 def test_transposition_moves_the_pitches_of_each_view_by_its_own_interval():
     batch = draw_windows()
     pair = make_views(batch, only("transposes", semitones=range(-5, 7)), rng())
@@ -331,6 +284,7 @@ def test_transposition_moves_the_pitches_of_each_view_by_its_own_interval():
     np.testing.assert_array_equal(moved, is_pitch * pair.semitones[:, :, None, None])
     assert (pair.semitones[0] != pair.semitones[1]).any()
     assert pair.frames.min() >= 0 and pair.frames.max() <= 46
+    assert pair.frames.shape[2] == N_STEPS and not pair.is_hidden.any()
 
 
 def test_without_that_view_both_views_are_moved_alike():
@@ -358,16 +312,6 @@ def test_the_two_views_hide_different_voices_whole(n_dropped):
     assert not (is_voice_hidden[0] & is_voice_hidden[1]).any()
     assert is_voice_hidden.any(axis=1).all(), "each voice is hidden now and then, in either view"
     np.testing.assert_array_equal(pair.frames, np.stack([batch.frames] * 2))
-
-
-def test_a_view_that_is_switched_off_takes_nothing_away():
-    batch = draw_windows()
-    for name in ("transposes", "crops", "drops_voices"):
-        views = only(name) if name != "transposes" else only(name, semitones=range(-2, 3))
-        pair = make_views(batch, views, rng())
-        assert pair.is_hidden.any() == (name == "drops_voices")
-        assert pair.semitones.any() == (name == "transposes")
-        assert (pair.frames.shape[2] == N_STEPS) == (name != "crops")
 
 
 def test_the_same_seed_gives_the_same_views_and_leaves_the_window_alone():
@@ -398,25 +342,17 @@ def test_what_does_not_fit_is_refused(pieces):
     model, batch = ContrastiveModel(CONFIG), next(batches())
     alone = replace(batch, piece_index=np.zeros(4, int))
     for error, call, sentence in (
-        (ValueError, lambda: Views(**ALONE), "At least one view must be switched on; .* the same teach nothing"),
-        (ValueError, lambda: Views(semitones=range(1)), r"two intervals to choose from; found semitones=range\(0, 1"),
+        (ValueError, lambda: Views(**ALONE), "At least one view must be switched on: .* the same teach nothing"),
         (ValueError, lambda: Views(n_dropped_voices=3), "n_dropped_voices must lie in 1..2; found 3. Two views hide"),
-        (ValueError, lambda: Views(n_crop_steps=0), "n_crop_steps must be at least 1; found 0"),
         (TypeError, lambda: make_views(draw_windows(), only("crops"), 3), "make_views draws from .*; found int"),
         (ValueError, lambda: make_views(draw_windows(), Views(), rng()), "windows of 24 steps and views of 32"),
         (ValueError, lambda: batches(n_steps=8), "windows of 8 steps and views of 8"),
         (ValueError, lambda: batches(n_windows=1), "n_windows must be at least 2; found 1. A batch without negatives"),
         (ValueError, lambda: batches(hymns=[5] * 5), "found one piece or one hymn. Give more pieces"),
         (ValueError, lambda: batches(hymns=[0, 1, 2]), r"found 5 pieces and hymns of the shape \(3,\)"),
-        (ValueError, lambda: batches(hymns=np.ones(5)), "the number of its hymn; found .* type float64"),
         (ValueError, lambda: batches(some=[]), "At least one piece is needed; found none"),
-        (ValueError, lambda: ContrastiveModel(CONFIG, 0), "d_projection must be at least 1; found 0"),
         (ValueError, lambda: evaluate_contrastive(model, pieces[:1], rng(), VIEWS), "found one piece or one hymn"),
-        (
-            TypeError,
-            lambda: contrastive_loss(model, pieces),
-            "needs a ContrastiveBatch, .*; found list",
-        ),
+        (TypeError, lambda: contrastive_loss(model, pieces), "needs a ContrastiveBatch, .*; found list"),
         (ValueError, lambda: contrastive_loss(model, batch, 0), "temperature must be a finite number above 0; found 0"),
         (ValueError, lambda: contrastive_loss(model, alone), "windows of two hymns; found none. Draw more windows"),
     ):

@@ -1,6 +1,7 @@
 """Tests of mini_musessl.corpora: chorales, JSB, tunes that are the same, splits, folders of MIDI files."""
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -21,7 +22,6 @@ needs_jsb = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def chorales(chorales_cache):
-    """All chorales, from a cache that the library itself has written in this run."""
     return corpora.load_chorales()
 
 
@@ -36,19 +36,11 @@ def own_cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def few_files(monkeypatch):
-    """Three files in place of all."""
-    paths = corpora._chorale_files()[:300:100]
-    monkeypatch.setattr(corpora, "_chorale_files", lambda: paths)
-    return paths
-
-
 # The chorales of music21.
 
 
 def test_the_chorales_are_those_of_music21_in_the_order_of_their_numbers(chorales):
-    if corpora._music21_version() != "10.5.1":
+    if importlib.metadata.version("music21") != "10.5.1":
         pytest.skip("the counts are those of music21 10.5.1")
     counts = {"n_files": 410, "n_pieces": 408, "n_clean": 359, "n_with_repeats": 164}
     assert corpora.chorale_metadata() == {"music21_version": "10.5.1"} | counts
@@ -59,10 +51,17 @@ def test_the_chorales_are_those_of_music21_in_the_order_of_their_numbers(chorale
     assert "bwv62.6" not in names and "bwv274" in names
 
 
-def test_clean_chorales_are_a_part_of_all_and_have_no_faster_notes(chorales):
+def test_clean_chorales_have_no_faster_notes():
     clean = {grid.name for grid in corpora.load_chorales(only_clean=True)}
-    assert clean < {grid.name for grid in chorales}
-    assert not clean & {"bwv432", "bwv36.4-2", "bwv248.64-s", "bwv299", "bwv315", "bwv227.3", "bwv120.8-a"}
+    assert len(clean) > 300 and not clean & {
+        "bwv432",
+        "bwv36.4-2",
+        "bwv248.64-s",
+        "bwv299",
+        "bwv315",
+        "bwv227.3",
+        "bwv120.8-a",
+    }
 
 
 def test_bwv_269_begins_as_the_printed_page_does(chorales):
@@ -84,19 +83,15 @@ def test_repeats_are_played_only_when_asked_for(chorales):
     np.testing.assert_array_equal(played["bwv103.6"].pitch[:64], played["bwv103.6"].pitch[64:128])
 
 
-def test_every_grid_can_be_played(chorales):
-    for grid in chorales:
-        piece = voices.to_piece(grid)
-        assert piece.n_steps == grid.n_steps and len(piece.notes) == grid.is_onset.sum()
-
-
 def test_the_first_load_takes_under_five_seconds_and_the_next_under_a_tenth(chorales_cache):
     first, *later = chorales_cache.load_sec
     assert first < 5 and min(later) < 0.1
     assert [path.suffix for path in chorales_cache.folder.iterdir()] == [".npz"]
 
 
-def test_the_cache_gives_what_the_files_give_and_is_made_again_where_it_is_damaged(few_files, own_cache, monkeypatch):
+def test_the_cache_gives_what_the_files_give_and_is_made_again_where_it_is_damaged(own_cache, monkeypatch):
+    few = corpora._chorale_files()[:300:100]
+    monkeypatch.setattr(corpora, "_chorale_files", lambda: few)
     read = corpora.load_chorales(cache=False)
     assert len(read) == 3 and not own_cache.exists()
     assert corpora.load_chorales() == read
@@ -104,7 +99,7 @@ def test_the_cache_gives_what_the_files_give_and_is_made_again_where_it_is_damag
     path.write_bytes(path.read_bytes()[:-100])
     assert corpora.load_chorales() == read
     # The file is whole again, and is now read instead of the scores.
-    monkeypatch.setattr(corpora, "_read_written", lambda paths: pytest.fail("the cache was not made again"))
+    monkeypatch.setattr(corpora.chorale_files, "read_chorale", lambda *_: pytest.fail("the cache was not made again"))
     assert corpora.load_chorales() == read
 
 
@@ -120,7 +115,7 @@ def test_the_cache_asks_for_everything_that_decides_the_result(own_cache, tmp_pa
     if change == "time of the file":
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000_000))
     elif change == "music21":
-        monkeypatch.setattr(corpora, "_music21_version", lambda: "another")
+        monkeypatch.setattr(importlib.metadata, "version", lambda name: "another")
     elif change == "reader":
         monkeypatch.setattr(corpora, "READER_VERSION_CHORALES", corpora.READER_VERSION_CHORALES + 1)
     else:
@@ -165,7 +160,6 @@ def test_jsb_is_read_from_the_file_that_is_named_or_downloaded_and_no_other(tmp_
     monkeypatch.setattr(corpora, "JSB_SHA256", hashlib.sha256(TINY).hexdigest())
     monkeypatch.setenv("MUSESSL_JSB", str(path))
     split = corpora.load_jsb()
-    assert list(split) == ["train", "valid", "test"]
     assert split["train"][0] == voices.from_pitches([[60, 57, 53, 48]] * 2, name="jsb-train-0")
     assert split["valid"][0].pitch.tolist() == [[62, voices.REST, 53, 48]]
     monkeypatch.delenv("MUSESSL_JSB")
@@ -183,7 +177,6 @@ def test_jsb_is_read_from_the_file_that_is_named_or_downloaded_and_no_other(tmp_
 
 
 def melody(pitches, name=""):
-    """Return a grid of one voice in quarters."""
     return voices.from_pitches(np.repeat(pitches, 4)[:, None], name=name, voice_names=("melody",))
 
 
@@ -235,30 +228,20 @@ def test_settings_of_one_hymn_are_one_group(chorales):
 
 def test_known_duplicates_are_found_and_little_else(chorales):
     pairs = {(first, second) for first, second, _ in corpora.duplicates(chorales)}
-    known = {
-        ("bwv253", "bwv414"),  # a tone apart
-        ("bwv158.4", "bwv279"),
-        ("bwv117.4", "bwv177.4"),
-        ("bwv190.7", "bwv190.7-inst"),
-        ("bwv18.5-lz", "bwv18.5-w"),
-        ("bwv197.7-a", "bwv398"),
-        ("bwv59.3", "bwv175.7"),
-    }
-    assert known <= pairs
-    assert len(pairs) <= 25
+    # the first are a tone apart
+    known = {("bwv253", "bwv414"), ("bwv158.4", "bwv279"), ("bwv117.4", "bwv177.4"), ("bwv59.3", "bwv175.7")}
+    known |= {("bwv190.7", "bwv190.7-inst"), ("bwv18.5-lz", "bwv18.5-w"), ("bwv197.7-a", "bwv398")}
+    assert known <= pairs and len(pairs) <= 25
     assert corpora.duplicates([]) == []
 
 
 def test_duplicates_are_found_in_any_key_and_octave(chorales):
     grid = chorales[0]
-    moved = replace(voices.transpose(grid, 2), name="moved")
-    low = grid.pitch.copy()
-    low[:, 3] -= np.where(low[:, 3] == voices.REST, 0, 12).astype(low.dtype)
-    assert corpora.duplicates([grid, moved, replace(grid, pitch=low, name="low")]) == [
-        (grid.name, "moved", 1.0),
-        (grid.name, "low", 1.0),
-        ("moved", "low", 1.0),
-    ]
+    low = np.where(grid.pitch == voices.REST, voices.REST, grid.pitch - [0, 0, 0, 12])
+    grids = [grid, replace(voices.transpose(grid, 2), name="moved"), replace(grid, pitch=low, name="low")]
+    assert corpora.duplicates(grids) == [
+        (grid.name, "moved", 1.0), (grid.name, "low", 1.0), ("moved", "low", 1.0)
+    ]  # fmt: skip
 
 
 def test_shared_melodies_are_named():
@@ -270,7 +253,6 @@ def test_shared_melodies_are_named():
     "call, sentence",
     [
         (lambda: corpora.melody_groups([]), "needs at least one chorale; found none"),
-        (lambda: corpora.melody_disjoint_split([]), "needs at least one chorale; found none"),
         (lambda: corpora.rebuilt_split([]), "A split needs at least one chorale; found none"),
         (lambda: corpora.shared_melodies({"a": [], "b": []}), 'must be called "train"; found a, b'),
     ],
@@ -311,10 +293,10 @@ def test_a_rebuilt_last_chord_rings_to_the_end_of_jsbs_bar(rebuilt):
 
 
 def test_only_the_chorales_given_are_in_the_rebuilt_split(chorales):
-    few = [grid for grid in chorales if grid.name in ("bwv360", "bwv19.7", "bwv846", "bwv269")]
-    split = corpora.rebuilt_split(few)
-    assert [grid.name for grid in split["train"]][:2] == ["bwv360", "bwv19.7"]
-    assert sum(map(len, split.values())) <= len(few)
+    split = corpora.rebuilt_split([grid for grid in chorales if grid.name in ("bwv360", "bwv19.7")])
+    assert {part: [grid.name for grid in grids] for part, grids in split.items()} == {
+        "train": ["bwv360", "bwv19.7"], "valid": [], "test": []
+    }  # fmt: skip
 
 
 @needs_jsb
@@ -343,7 +325,6 @@ def test_jsb_itself_has_duplicates_and_shared_melodies_across_its_parts():
 
 
 def some_piece(pitch):
-    """Return a small piece with all that the cache must keep."""
     notes = music.make_notes([0, 8, 16, 24], [8, 8, 8, 24], [pitch, 64, 67, 36], [1, 64, 127, 90], part=[0, 0, 0, 1])
     return music.Piece(
         notes,
@@ -355,7 +336,6 @@ def some_piece(pitch):
 
 @pytest.fixture
 def folder(tmp_path, own_cache):
-    """Two good files, one in a folder below; a text file called .mid; one cut short; one of another kind."""
     folder = tmp_path / "music"
     (folder / "below").mkdir(parents=True)
     whole = midi.to_bytes(some_piece(60))
@@ -387,9 +367,7 @@ def test_good_files_become_pieces_and_bad_ones_are_named(folder, capsys):
 def test_pieces_from_the_cache_equal_those_from_the_files(folder, reader):
     fresh, first = corpora.load_midi_folder(folder, reader=reader)
     again, second = corpora.load_midi_folder(folder, reader=reader)
-    assert again == fresh
-    assert (first.n_from_cache, second.n_from_cache) == (0, 2)
-    assert second.refused == first.refused
+    assert again == fresh and second == replace(first, n_from_cache=2) and first.n_from_cache == 0
     assert corpora.load_midi_folder(folder, reader=reader, cache=False) == (fresh, first)
 
 
@@ -403,17 +381,14 @@ def test_the_cache_knows_a_file_by_its_content(folder):
     assert report.n_from_cache == 1 and pieces[1].notes["pitch"][0] == 59
 
 
-@pytest.mark.parametrize("change", ["grid", "reader", "reader's version", "library", "damage"])
-def test_another_way_of_reading_is_another_entry_and_a_damaged_one_is_read_anew(folder, own_cache, monkeypatch, change):
+@pytest.mark.parametrize("change", ["grid", "reader", "reader's version", "library"])
+def test_another_way_of_reading_is_another_entry(folder, monkeypatch, change):
     corpora.load_midi_folder(folder)
     asked = {"grid": {"steps_per_quarter": 12}, "reader": {"reader": "symusic"}}.get(change, {})
     if change == "reader's version":
         monkeypatch.setattr(corpora, "READER_VERSION_MIDI_FOLDER", corpora.READER_VERSION_MIDI_FOLDER + 1)
     elif change == "library":
         monkeypatch.setattr(mini_musessl, "__version__", "another")
-    elif change == "damage":
-        for path in own_cache.rglob("*.npz"):
-            path.write_bytes(path.read_bytes()[:-30])
     assert [corpora.load_midi_folder(folder, **asked)[1].n_from_cache for _ in range(2)] == [0, 2]
 
 
@@ -441,24 +416,14 @@ def test_a_cache_folder_that_cannot_be_written_is_said_once(folder, tmp_path, mo
     assert len(pieces) == 2 and len(warned) == 1
 
 
-def test_a_file_that_vanishes_is_named(folder, monkeypatch):
-    paths = corpora._midi_files(folder)
-    monkeypatch.setattr(corpora, "_midi_files", lambda folder: paths)
-    (folder / "b.mid").unlink()
-    pieces, report = corpora.load_midi_folder(folder)
-    assert [piece.title for piece in pieces] == ["below/a"]
-    assert folder / "b.mid" in report.refused
-
-
 @pytest.mark.parametrize(
     "place, asked, error, sentence",
     [
-        ("absent", {}, FileNotFoundError, r"A folder of MIDI files must exist; there is none at .*absent"),
-        ("b.mid", {}, NotADirectoryError, r"b.mid is a file\. Use midi.read_midi for a single file"),
+        ("absent", {}, NotADirectoryError, r"A folder of MIDI files must exist; there is none at .*absent"),
+        ("b.mid", {}, NotADirectoryError, "Use midi.read_midi for a single file"),
         ("empty", {}, ValueError, r"must hold at least one \.mid or \.midi file"),
         ("", {"reader": "fast"}, ValueError, "reader must be one of pretty_midi, symusic; found 'fast'"),
         ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must be at least 1; found 0"),
-        ("", {"print_every": -1}, ValueError, "print_every must be at least 0; found -1"),
     ],
 )
 def test_what_is_no_folder_of_midi_files_is_refused_once(folder, place, asked, error, sentence):

@@ -61,10 +61,10 @@ def test_what_moves_is_what_may_move(model, voice):
     np.testing.assert_array_equal(moved, chapter_5d.may_move(9, 4, voice))
 
 
-def test_nats_a_token_are_the_loss_of_next_frame():
+def test_nats_per_token_are_the_loss_of_next_frame():
     generator = torch.Generator().manual_seed(0)
     logits, frames = torch.randn(3, 6, 4, 47, generator=generator), torch.randint(0, 47, (3, 6, 4), generator=generator)
     is_padding = torch.arange(6) >= torch.tensor([6, 2, 5])[:, None]
     log_probs = logits.log_softmax(-1).gather(-1, frames[..., None])[..., 0]
     expected = frame_cross_entropy(logits, frames, is_padding).item()
-    assert chapter_5d.nats_a_token(log_probs.numpy(), is_padding.numpy()) == pytest.approx(expected, rel=1e-5)
+    assert chapter_5d.nats_per_token(log_probs.numpy(), is_padding.numpy()) == pytest.approx(expected, rel=1e-5)

@@ -18,18 +18,15 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """An own cache folder, which is not there yet."""
     monkeypatch.setenv("MUSESSL_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """The path of a file, its address on a server of this machine, and the server."""
-
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
-            """Say nothing."""
+            pass
 
     path = tmp_path / "served" / "music.json"
     path.parent.mkdir()
@@ -60,11 +57,6 @@ def test_what_cannot_be_read_is_refused(tmp_path, name, error, sentence):
     (tmp_path / "large.mid").write_bytes(DATA)
     with pytest.raises(error, match=sentence):
         files.check_file(tmp_path / name, "read_midi", max_bytes=9)
-
-
-def test_a_path_may_be_text(tmp_path):
-    (tmp_path / "some.mid").write_bytes(DATA)
-    assert files.check_file(str(tmp_path / "some.mid"), "read_midi") == tmp_path / "some.mid"
 
 
 def test_a_file_is_replaced_as_a_whole_or_stays_as_it_was(tmp_path, monkeypatch):
@@ -119,6 +111,14 @@ def test_a_cache_file_that_is_not_whole_is_as_good_as_none(tmp_path, damage):
     assert files.read_arrays(path, ("pitch",)) is None
 
 
+def test_items_of_any_length_are_packed_in_order():
+    items = [({"a": np.arange(n), "b": np.ones((2 * n, 3))}, {"n": n}) for n in (2, 0, 3)]
+    back = files.unpack(files.pack(items))
+    for (arrays, about), (arrays_back, about_back) in zip(items, back, strict=True):
+        assert about == about_back and arrays.keys() == arrays_back.keys()
+        assert all(np.array_equal(arrays[name], arrays_back[name]) for name in arrays)
+
+
 def test_a_cache_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.warns(UserWarning, match=r"cache folder must be writable.*Set MUSESSL_CACHE to another folder"):
@@ -137,9 +137,8 @@ def test_the_cache_folder_is_the_one_named_or_the_users(monkeypatch):
 
 
 def test_other_content_has_another_name():
-    names = [files.digest(*parts) for parts in (("a", "b"), ("ab",), (b"a", "b", ""), ("b", "a"))]
-    assert len(set(names)) == 4 and {len(name) for name in names} == {20}
-    assert files.digest("a", b"b") == names[0]
+    names = {files.digest(*parts) for parts in (("a", "b"), ("ab",), (b"a", "b", ""), ("b", "a"))}
+    assert len(names) == 4 and files.digest("a", b"b") in names
 
 
 # --- downloads

@@ -236,6 +236,17 @@ def test_pooled_dropout_serves_more_features_than_its_first_pool():
     assert PooledDropout(0.5)(torch.ones(5_000_000)).shape == (5_000_000,)
 
 
+def test_each_type_of_number_has_its_pool_and_none_is_drawn_twice():
+    dropout = PooledDropout(0.5)
+    for dtype in (torch.float32, torch.bfloat16):
+        assert dropout(torch.ones(10, dtype=dtype)).dtype == dtype
+    pools = list(dropout._pools.values())
+    assert torch.equal(pools[0], pools[1].float())
+    for dtype in (torch.float32, torch.bfloat16):  # as autocast alternates
+        dropout(torch.ones(10, dtype=dtype))
+    assert all(one is other for one, other in zip(pools, dropout._pools.values(), strict=True))
+
+
 def test_a_longer_pool_begins_like_a_shorter_one():
     short, long = PooledDropout(0.5), PooledDropout(0.5)
     long(torch.ones(5_000_000))

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from mini_musessl import corpora, harmony, music, voices
 
 
 def block(*chords: list[int], n_steps: int = 4, **facts) -> voices.VoiceGrid:
-    """Make a grid of block chords, each so many steps long."""
     pitch = np.repeat(np.array(chords), n_steps, axis=0)
     return voices.from_pitches(pitch, voice_names=tuple(f"voice {i}" for i in range(pitch.shape[1])), **facts)
 
@@ -27,9 +25,8 @@ def names(grid: voices.VoiceGrid) -> list[str]:
 
 def test_chroma_weighs_by_duration_and_forgets_octave_and_loudness():
     notes = music.make_notes([0, 0, 24], [48, 24, 24], [48, 76, 60], velocity=[10, 100, 64])
-    expected = np.zeros(12)
-    expected[[0, 4]] = 0.75, 0.25
-    np.testing.assert_allclose(harmony.chroma(notes), expected)
+    assert harmony.chroma(notes).tolist() == [0.75, 0, 0, 0, 0.25, *[0] * 7]
+    assert not harmony.chroma(notes[:0]).any()
 
 
 def test_chroma_of_a_grid_is_that_of_its_notes():
@@ -45,15 +42,9 @@ def test_chroma_leaves_out_drum_parts():
     assert harmony.chroma(notes)[2] == 0.5
 
 
-def test_chroma_of_silence_is_zero():
-    assert not harmony.chroma(music.make_notes([], [], [])).any()
-    assert not harmony.grid_chroma(block([-1, -1]), 2).any()
-
-
-def test_blocks_of_a_grid_have_their_own_chroma_and_the_last_may_be_short():
-    blocks = harmony.grid_chroma(block([60], [62], [64], n_steps=3), n_block_steps=6)
-    assert blocks.shape == (2, 12)
-    np.testing.assert_allclose(blocks[:, [0, 2, 4]], [[0.5, 0.5, 0], [0, 0, 1]])
+def test_blocks_of_a_grid_have_their_own_chroma_and_the_last_may_be_short_or_silent():
+    blocks = harmony.grid_chroma(block([60], [62], [64], [-1], n_steps=3), n_block_steps=4)
+    np.testing.assert_allclose(blocks[:, [0, 2, 4]], [[0.75, 0.25, 0], [0, 0.5, 0.5], [0, 0, 1]])
 
 
 def test_an_empty_grid_has_no_blocks_and_no_beats():
@@ -110,29 +101,23 @@ def test_chords_by_hand(chord, name):
     assert names(block(chord)) == [name]
 
 
-def test_a_passing_note_off_the_beat_does_not_change_the_chord():
-    pitch = [[67, 64, 60, 48]] * 2 + [[67, 64, 60, 50]] * 2
-    assert names(voices.from_pitches(pitch)) == ["C"]
-
-
-def test_a_seventh_that_begins_on_the_beat_is_part_of_the_chord_and_one_that_passes_is_not():
-    with_seventh, without = [65, 62, 59, 55], [67, 62, 59, 55]
-    assert names(voices.from_pitches([with_seventh] * 2 + [without] * 2)) == ["G7"]
-    assert names(voices.from_pitches([without] * 2 + [with_seventh] * 2)) == ["G"]
-
-
-def test_the_bass_is_the_lowest_note_at_the_beat_even_if_it_is_not_the_last_voice():
-    assert names(block([67, 64, 48, 52])) == ["C"]
+@pytest.mark.parametrize(
+    ("first_half", "second_half", "name"),
+    [
+        ([67, 64, 60, 48], [67, 64, 60, 50], "C"),  # a passing note
+        ([65, 62, 59, 55], [67, 62, 59, 55], "G7"),  # a seventh on the beat
+        ([67, 62, 59, 55], [65, 62, 59, 55], "G"),  # one that passes
+        ([67, 64, 48, 52], [67, 64, 48, 52], "C"),  # voices that cross: the bass is the lowest note
+        ([-1, -1, -1, -1], [67, 64, 60, 52], "C/E"),  # a rest on the beat: the bass is that of the first notes
+    ],
+)
+def test_what_sounds_on_the_beat_counts_for_more(first_half, second_half, name):
+    assert names(voices.from_pitches([first_half] * 2 + [second_half] * 2)) == [name]
 
 
 def test_beats_are_quarters_from_the_bar_line_so_an_upbeat_of_an_eighth_is_a_beat_of_its_own():
     grid = replace(block([67, 64, 60, 48], n_steps=10), bar_position_step=(np.arange(10) + 14) % 16)
     assert harmony.chord_labels(grid)["step"].tolist() == [0, 2, 6]
-
-
-def test_a_beat_that_begins_with_a_rest_takes_its_bass_from_the_first_notes():
-    pitch = [[-1] * 4] + [[67, 64, 60, 52]] * 3
-    assert names(voices.from_pitches(pitch)) == ["C/E"]
 
 
 @given(
@@ -178,29 +163,16 @@ def test_each_profile_finds_its_own_key(mode):
 
 @given(amount=st.lists(st.integers(0, 99), min_size=12, max_size=12, unique=True), semitones=st.integers(0, 11))
 def test_the_key_moves_with_the_music_and_does_not_depend_on_the_scale(amount, semitones):
-    here, there = harmony.find_key(amount), harmony.find_key(0.1 * np.roll(amount, semitones))
+    here, there = harmony.find_key(amount), harmony.find_key(1e300 * np.roll(amount, semitones))
     assert ((here.tonic + semitones) % 12, here.mode) == (there.tonic, there.mode)
     assert here.correlation == pytest.approx(there.correlation)
 
 
-@pytest.mark.parametrize(
-    ("fifths", "mode", "name"),
-    [
-        (0, "major", "C major"),
-        (0, "minor", "A minor"),
-        (-3, "minor", "C minor"),
-        (4, "major", "E major"),
-        (-6, "major", "F# major"),
-    ],
-)
-def test_signatures_name_their_key(fifths, mode, name):
-    assert str(harmony.key_from_signature(fifths, mode)) == name
-
-
-def test_a_key_knows_its_signature():
+def test_signatures_name_their_key_and_keys_know_their_signature():
+    named = {(0, "minor"): "A minor", (4, "major"): "E major", (-3, "minor"): "C minor", (-6, "major"): "F# major"}
+    assert {each: str(harmony.key_from_signature(*each)) for each in named} == named
     for fifths in range(-5, 7):
-        assert harmony.key_from_signature(fifths, "major").fifths == fifths
-        assert harmony.key_from_signature(fifths, "minor").fifths == fifths
+        assert all(harmony.key_from_signature(fifths, mode).fifths == fifths for mode in ("major", "minor"))
 
 
 # --- cadences
@@ -214,7 +186,6 @@ CHORDS = {
 
 
 def phrase(*chords: str) -> voices.VoiceGrid:
-    """Make one phrase of quarters with a fermata on the last."""
     return block(*(CHORDS[name] for name in chords), is_fermata=np.arange(4 * len(chords)) >= 4 * len(chords) - 4)
 
 
@@ -244,13 +215,9 @@ def test_cadences_by_hand(chords, key, kind):
 
 def test_without_a_key_each_phrase_has_its_own():
     here, there = phrase("C", "F", "C", "F", "G", "C"), voices.transpose(phrase("Dm", "G", "C"), 2)
-    both = voices.from_pitches(
-        np.concatenate([here.pitch, there.pitch]), is_fermata=np.concatenate([here.is_fermata, there.is_fermata])
-    )
-    assert [(c.step, c.kind, str(c.key)) for c in harmony.cadences(both)] == [
-        (20, "authentic", "C major"),
-        (32, "authentic", "D major"),
-    ]
+    pitch, is_fermata = (np.concatenate([getattr(g, name) for g in (here, there)]) for name in ("pitch", "is_fermata"))
+    found = harmony.cadences(voices.from_pitches(pitch, is_fermata=is_fermata))
+    assert [(c.step, c.kind, str(c.key)) for c in found] == [(20, "authentic", "C major"), (32, "authentic", "D major")]
 
 
 def test_a_lone_fermata_has_no_chord_before_it():
@@ -261,9 +228,8 @@ def test_a_lone_fermata_has_no_chord_before_it():
 def test_cadences_move_with_the_music():
     grid = phrase("C", "Am", "Dm", "G7", "C")
     for semitones in range(-6, 6):
-        (here,), (there,) = (harmony.cadences(g) for g in (grid, voices.transpose(grid, semitones)))
-        assert (here.kind, here.step) == (there.kind, there.step)
-        assert there.key.tonic == (here.key.tonic + semitones) % 12
+        (moved,) = harmony.cadences(voices.transpose(grid, semitones))
+        assert (moved.kind, moved.step, moved.key.tonic) == ("authentic", 16, semitones % 12)
 
 
 # --- agreement with music21 and with analysts: the rates stand in the docstrings, and these tests compare them
@@ -271,12 +237,10 @@ def test_cadences_move_with_the_music():
 
 @cache
 def sample(every: int = 8) -> tuple[voices.VoiceGrid, ...]:
-    """Return every so many-th chorale: 51 of 408 for 8."""
     return tuple(corpora.load_chorales(expand_repeats=False)[::every])
 
 
 def music21_key(grid: voices.VoiceGrid):
-    """Find the key of a grid's notes with music21."""
     from music21 import note, stream
 
     flat = stream.Stream()
@@ -286,7 +250,6 @@ def music21_key(grid: voices.VoiceGrid):
 
 
 def key_agreement(grids) -> tuple[int, int, int, int, float]:
-    """Count music21's key, the signature's as best or runner-up, and the signatures; with the worst difference."""
     same, best, second, n_signed, worst = 0, 0, 0, 0, 0.0
     for grid in grids:
         ours, theirs = harmony.find_key(harmony.chroma(grid)), music21_key(grid)
@@ -301,30 +264,25 @@ def key_agreement(grids) -> tuple[int, int, int, int, float]:
 
 
 def test_keys_agree_with_music21_as_often_as_the_docstring_says():
-    grids = sample()
+    grids, text = sample(), text_of(harmony.find_key)
     same, best, second, n_signed, worst = key_agreement(grids)
-    assert len(grids) >= 50
-    assert worst < 1e-9
-    assert f"music21's on all {same} of {len(grids)}" in text_of(harmony.find_key)
-    assert f"signature and mode on {best} of {n_signed}, and the runner-up on {second} more" in text_of(
-        harmony.find_key
-    )
+    assert len(grids) >= 50 and worst < 1e-9
+    assert f"music21's on all {same} of {len(grids)}" in text
+    assert f"signature and mode on {best} of {n_signed}, and the runner-up on {second} more" in text
 
 
-def misses(grids) -> dict[str, int]:
-    """Count the keys found that are a fifth from the signature's key, or its relative."""
-    away = {"fifth": 0, "relative": 0}
+def misses(grids) -> tuple[int, int]:
+    fifth = relative = 0
     for grid in grids:
         if grid.fifths is not None and grid.mode in ("major", "minor"):
             found, signed = harmony.find_key(harmony.chroma(grid)), harmony.key_from_signature(grid.fifths, grid.mode)
-            away["fifth"] += found.mode == signed.mode and (found.tonic - signed.tonic) % 12 in (5, 7)
-            away["relative"] += found.mode != signed.mode and found.fifths == signed.fifths
-    return away
+            fifth += found.mode == signed.mode and (found.tonic - signed.tonic) % 12 in (5, 7)
+            relative += found.mode != signed.mode and found.fifths == signed.fifths
+    return fifth, relative
 
 
 @cache
 def music21_triad(bass: int, others: tuple[int, ...]) -> tuple[int, str] | None:
-    """Return root and quality of these pitch classes if music21 calls them a triad."""
     from music21 import chord
 
     found = chord.Chord([48 + bass, *(60 + pc for pc in others)])
@@ -332,7 +290,6 @@ def music21_triad(bass: int, others: tuple[int, ...]) -> tuple[int, str] | None:
 
 
 def triad_agreement(grids) -> tuple[int, int, int]:
-    """Count beats whose first step sounds a triad for music21, the same root there, and the same root and quality."""
     n_triads = same_root = same_chord = 0
     for grid in grids:
         for step, root, quality, bass in harmony.chord_labels(grid).tolist():
@@ -347,9 +304,8 @@ def triad_agreement(grids) -> tuple[int, int, int]:
 
 def test_triads_agree_with_music21_as_often_as_the_docstring_says():
     n_triads, same_root, same_chord = triad_agreement(sample())
-    assert f"{n_triads} beats" in text_of(harmony.chord_labels)
-    assert f"root on {100 * same_root / n_triads:.1f} %" in text_of(harmony.chord_labels)
-    assert f"quality as well on {100 * same_chord / n_triads:.1f} %" in text_of(harmony.chord_labels)
+    root, chord, text = 100 * same_root / n_triads, 100 * same_chord / n_triads, text_of(harmony.chord_labels)
+    assert f"{n_triads} beats" in text and f"root on {root:.1f} % and its quality as well on {chord:.1f} %" in text
 
 
 @pytest.mark.slow
@@ -357,16 +313,11 @@ def test_all_chorales_agree_with_music21_on_key_and_triads():
     grids = sample(every=1)
     same, best, _, n_signed, worst = key_agreement(grids)
     n_triads, same_root, same_chord = triad_agreement(grids)
-    assert (same, len(grids)) == (len(grids), 408)
-    assert worst < 1e-9
-    away = misses(grids)
-    text = text_of(harmony.find_key)
+    assert same == len(grids) == 408 and worst < 1e-9
+    assert min(same_root, same_chord) / n_triads > 0.99
+    text, (fifth, relative) = text_of(harmony.find_key), misses(grids)
     assert f"on all chorales, {best} of {n_signed}" in text
-    assert (
-        f"Of the {n_signed - best} misses {away['fifth']} are a fifth away and {away['relative']} are the rel" in text
-    )
-    assert same_root / n_triads > 0.99
-    assert same_chord / n_triads > 0.99
+    assert f"Of the {n_signed - best} misses {fifth} are a fifth away and {relative} are the relative" in text
 
 
 # Left out: the analyses 11 (BWV 41.6) and 15 (BWV 277), which count other bars than the scores do.
@@ -396,7 +347,6 @@ def analyses() -> tuple:
 
 
 def latest(numerals, quarter: float, *, other_than: int | None = None):
-    """Return the last numeral that begins at or before a time, with another root if asked."""
     return [n for n in numerals if n[0] <= quarter + 1e-6 and n[1] != other_than][-1:] or [None]
 
 
@@ -409,9 +359,8 @@ def test_roots_agree_with_analysts_as_often_as_the_docstring_says():
             if numeral and (grid.pitch[step] != voices.REST).any():
                 n_beats += 1
                 same += root == numeral[1]
-    assert f"on {100 * same / n_beats:.1f} % of {n_beats} beats in {len(analyses())} chorales" in text_of(
-        harmony.chord_labels
-    )
+    said = f"on {100 * same / n_beats:.1f} % of {n_beats} beats in {len(analyses())} chorales"
+    assert said in text_of(harmony.chord_labels)
 
 
 @pytest.mark.slow
@@ -433,7 +382,6 @@ def test_cadences_agree_with_analysts_as_often_as_the_docstring_says():
 
 
 def kind_by_roots(before, last) -> str:
-    """Return the kind of cadence that two Roman numerals make, from their roots and the key of the last."""
     _, root, tonic, mode = last
     degrees = (((before[1] if before else root) - tonic) % 12, (root - tonic) % 12)
     kinds = {(7, 0): "authentic", (11, 0): "authentic", (5, 0): "plagal", (7, 9 if mode == "major" else 8): "deceptive"}
@@ -441,17 +389,15 @@ def kind_by_roots(before, last) -> str:
 
 
 def text_of(function) -> str:
-    """Return a docstring on one line."""
     return " ".join(function.__doc__.split())
 
 
 def test_chord_labels_of_a_real_chorale_by_hand():
     chorale = next(grid for grid in corpora.load_chorales() if grid.name == "bwv269")
+    chords = harmony.chord_labels(chorale)
     # The sixth beat is a D with B before A on top: the rule takes the suspension for a chord tone.
-    expected = ["G", "G", "C/E", "D/F#", "G", "Bm/D", "Em"]
-    assert harmony.chord_names(harmony.chord_labels(chorale), chorale.fifths)[:7] == expected
-    steps = harmony.chord_labels(chorale)["step"]
-    assert all(later - earlier == 4 for earlier, later in pairwise(steps.tolist()))
+    assert harmony.chord_names(chords, chorale.fifths)[:7] == ["G", "G", "C/E", "D/F#", "G", "Bm/D", "Em"]
+    assert (np.diff(chords["step"]) == 4).all()
 
 
 # --- refusals, and what no note says
@@ -462,7 +408,6 @@ def test_chord_labels_of_a_real_chorale_by_hand():
     [
         (lambda g: harmony.chroma([60, 64, 67]), TypeError, r"Notes must be a NumPy array of music\.NOTE_DTYPE"),
         (lambda g: harmony.grid_chroma(g, 0), ValueError, "n_block_steps must be at least 1; found 0. A quarter is"),
-        (lambda g: harmony.grid_chroma(g, 2.5), TypeError, "n_block_steps must be a whole number; found 2.5"),
         (lambda g: harmony.pitch_class_name(60), ValueError, r"A pitch class must lie in 0\.\.11; found 60. Take"),
         (lambda g: harmony.pitch_class_name(1, 8), ValueError, r"fifths must lie in -7\.\.7; found 8"),
         (lambda g: harmony.Key(12, "major"), ValueError, r"tonic of a key must lie in 0\.\.11; found 12"),
@@ -471,7 +416,6 @@ def test_chord_labels_of_a_real_chorale_by_hand():
         (lambda g: harmony.key_from_signature(None, "major"), TypeError, "whole number; found None. Use harmony.find"),
         (lambda g: harmony.find_key("C major"), ValueError, "must hold 12 finite amounts .*; found <U7 of shape"),
         (lambda g: harmony.find_key(np.ones(11)), ValueError, r"found float64 of shape \(11,\). Make one with"),
-        (lambda g: harmony.find_key(np.arange(12) - 1), ValueError, "must hold 12 finite amounts of 0 or more"),
         (lambda g: harmony.find_key(np.full(12, np.nan)), ValueError, "must hold 12 finite amounts of 0 or more"),
         (lambda g: harmony.find_key(np.zeros(12)), ValueError, "differ in weight; all 12 are 0. Is the music empty"),
         (lambda g: harmony.find_key([1 + 1e-15] + [1] * 11), ValueError, "only where pitch classes differ in weight"),
@@ -482,34 +426,23 @@ def test_what_has_no_harmony_is_refused(call, error, sentence):
         call(voices.from_pitches([[72, 67, 64, 48]] * 4))
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e300])
-def test_the_scale_of_a_chroma_says_nothing(scale):
-    amount = np.array([4, 0, 2, 0, 3, 1, 0, 3, 0, 1, 0, 1])
-    assert harmony.find_key(scale * amount) == harmony.find_key(amount)
-
-
 def test_a_fermata_over_a_rest_is_read_in_the_key_of_the_piece():
-    chords = np.repeat([[76, 67, 60, 48], [74, 67, 59, 43], [72, 64, 60, 48]], 4, axis=0)
-    silent = np.full((4, 4), voices.REST)
-    grid = voices.from_pitches(
-        np.concatenate([chords, silent]), is_fermata=[*[False] * 8, *[True] * 4, False, *[True] * 3]
-    )
-    first, second = harmony.cadences(grid)
+    silent = [[voices.REST] * 4]
+    rows = [CHORDS[name] for name in ("C", "G", "C")] + silent
+    is_fermata = np.isin(np.arange(16), [8, 9, 10, 11, 13, 14, 15])
+    first, second = harmony.cadences(block(*rows, is_fermata=is_fermata))
     assert (first.kind, str(first.key)) == ("authentic", "C major")
     assert (second.kind, second.chord, second.chord_before, str(second.key)) == ("other", "-", "-", "C major")
     with pytest.raises(ValueError, match="all 12 are 0. Is the music empty"):
-        harmony.cadences(voices.from_pitches(silent, is_fermata=[True] * 4))
+        harmony.cadences(voices.from_pitches(silent, is_fermata=[True]))
 
 
 # --- the rules at their edges
 
 
 def test_a_beat_of_which_no_chord_holds_three_fifths_has_none():
-    names = tuple("abcdef")
-    half = voices.from_pitches([[60, 61, 63, 64, 66, 67]] * 4, voice_names=names)  # no chord holds more than 3 of 6
-    assert harmony.chord_names(harmony.chord_labels(half)) == ["-"]
-    more = voices.from_pitches([[60, 61, 64, 67, 72]] * 4, voice_names=names[:5])  # C holds 4 of 5
-    assert harmony.chord_names(harmony.chord_labels(more)) == ["C"]
+    assert names(block([60, 61, 63, 64, 66, 67])) == ["-"]  # no chord holds more than 3 of 6
+    assert names(block([60, 61, 64, 67, 72])) == ["C"]  # which holds 4 of 5
 
 
 def test_a_chord_that_is_complete_beats_one_without_its_fifth_that_holds_a_little_more():
@@ -528,8 +461,6 @@ def test_of_keys_that_fit_equally_the_lower_tonic_is_taken():
 
 
 def test_the_chord_before_a_cadence_may_last_an_eighth_only():
-    subdominant, dominant, tonic = [77, 69, 60, 53], [74, 67, 59, 43], [72, 64, 60, 48]
-    rows = [tonic] * 4 + [subdominant] * 2 + [dominant] * 2 + [tonic] * 4
-    grid = voices.from_pitches(rows, is_fermata=np.arange(12) >= 8)
-    (cadence,) = harmony.cadences(grid)
+    rows = [CHORDS[name] for name in ("C", "C", "F", "G", "C", "C") for _ in range(2)]
+    (cadence,) = harmony.cadences(voices.from_pitches(rows, is_fermata=np.arange(12) >= 8))
     assert (cadence.chord_before, cadence.chord, cadence.kind) == ("G", "C", "authentic")

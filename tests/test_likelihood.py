@@ -102,7 +102,7 @@ def test_a_model_that_was_training_is_scored_without_dropout():
     [
         ([], "At least one piece is needed; found none"),
         ([[]], r"piece 0 has shape \(0,\)"),
-        ([[1, 2], [3, 11]], r"must lie in 0\.\.10; piece 1 has 3\.\.11"),
+        ([[1, 2], [3, 11]], r"piece 1 must lie in 0\.\.10; found 3\.\.11"),
         ([[1.5, 2.0]], "must be whole token ids of the shape .* piece 0 has shape"),
         ([1, 2], "Put a single piece into a list"),
     ],

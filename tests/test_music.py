@@ -11,7 +11,6 @@ from mini_musessl.music import Meter, Part, Piece, Tempo, make_notes
 
 @st.composite
 def pieces(draw):
-    """Random pieces of up to 20 notes in two parts."""
     n = draw(st.integers(0, 20))
     column = lambda low, high: draw(st.lists(st.integers(low, high), min_size=n, max_size=n))  # noqa: E731
     notes = make_notes(sorted(column(0, 200)), column(1, 50), column(20, 100), column(1, 127), column(0, 1))
@@ -22,7 +21,6 @@ def pieces(draw):
 
 @pytest.fixture
 def waltz():
-    """Three quarters of upbeat and melody in 3/4 at 24 steps a quarter."""
     return Piece(
         make_notes([0, 24, 48, 72], [24, 24, 24, 48], [67, 72, 74, 76]),
         meters=(Meter(-48, 3, 4),),
@@ -31,16 +29,10 @@ def waltz():
 
 
 @given(pieces(), st.integers(-20, 20))
-def test_transposing_there_and_back_changes_nothing(piece, semitones):
-    assert music.transpose(music.transpose(piece, semitones), -semitones) == piece
-
-
-@given(pieces(), st.integers(-20, 20))
-def test_transposing_moves_pitches_and_nothing_else(piece, semitones):
-    moved = music.transpose(piece, semitones).notes
-    rest = ["onset_step", "duration_step", "velocity", "part"]
-    assert np.array_equal(np.sort(moved[rest]), np.sort(piece.notes[rest]))
-    assert sorted(moved["pitch"]) == sorted(piece.notes["pitch"] + semitones)
+def test_transposing_moves_pitches_and_back_and_nothing_else(piece, semitones):
+    moved = music.transpose(piece, semitones)
+    assert sorted(moved.notes["pitch"]) == sorted(piece.notes["pitch"] + semitones)
+    assert music.transpose(moved, -semitones) == piece
 
 
 def test_transposing_leaves_drums_alone():
@@ -91,15 +83,8 @@ def test_cutting_in_two_keeps_every_sounding_step(piece, data):
 
 
 def test_joining_the_halves_gives_back_a_piece_cut_between_notes(waltz):
-    halves = [music.cut(waltz, 0, 24), music.cut(waltz, 24, 120)]
-    assert music.join(halves) == waltz
-
-
-def test_joining_a_piece_to_itself_repeats_its_upbeat(waltz):
-    twice = music.join([waltz, waltz])
-    assert twice.n_steps == 240
-    assert twice.notes["onset_step"].tolist() == [0, 24, 48, 72, 120, 144, 168, 192]
-    assert [tempo.step for tempo in twice.tempos] == [0, 72, 120, 192]
+    assert music.join([music.cut(waltz, 0, 24), music.cut(waltz, 24, 120)]) == waltz
+    assert [tempo.step for tempo in music.join([waltz, waltz]).tempos] == [0, 72, 120, 192]
 
 
 def test_rounding_to_sixteenths_moves_triplets_and_keeps_every_note_audible():
@@ -156,14 +141,8 @@ def test_a_piece_without_notes_is_a_piece():
 @pytest.mark.parametrize(
     ("columns", "error", "sentence"),
     [
-        (
-            dict(onset_step=[0.0, 0.5]),
-            TypeError,
-            "onset_step must be whole numbers; found 0.5 at place 1. Are these sec",
-        ),
-        (dict(onset_step=[0, np.nan]), TypeError, "found nan at place 1"),
+        (dict(onset_step=[0, 0.5]), TypeError, "must be whole numbers; found 0.5 at place 1. Are these sec"),
         (dict(onset_step=["a"]), TypeError, "onset_step must be whole numbers; found <U1"),
-        (dict(onset_step=[True]), TypeError, "onset_step must be whole numbers; found bool"),
         (dict(onset_step=[[0], [1, 2]]), TypeError, "found lists of unequal length"),
         (dict(onset_step=[1e300]), TypeError, r"found 1e\+300 at place 0"),
         (dict(onset_step=np.array([2**64 - 1])), TypeError, "found 18446744073709551615 at place 0"),
@@ -172,16 +151,10 @@ def test_a_piece_without_notes_is_a_piece():
         (dict(onset_step=[-1]), ValueError, r"onset_step must lie in 0\.\.2147483647; found -1 at note 0"),
         (dict(onset_step=[2**40]), ValueError, "found 1099511627776 at note 0"),
         (dict(onset_step=[4, 0]), ValueError, "note 1 starts at step 0, before note 0 at step 4. Use music.sort_notes"),
-        (
-            dict(onset_step=[2**31 - 2], duration_step=10),
-            ValueError,
-            "end by step 2147483647; found an end at 2147483656",
-        ),
+        (dict(onset_step=[2**31 - 2], duration_step=10), ValueError, "end by step 2147483647; found an end at"),
         (dict(duration_step=0), ValueError, "found 0 at note 0. A note lasts at least one step"),
         (dict(pitch=128), ValueError, "found 128 at note 0. 60 is middle C"),
-        (dict(pitch=-1), ValueError, r"pitch must lie in 0\.\.127; found -1"),
         (dict(velocity=0), ValueError, "velocity 0 for the end of a note"),
-        (dict(velocity=128), ValueError, r"velocity must lie in 1\.\.127"),
         (dict(part=-1), ValueError, "part must lie in 0"),
     ],
 )
@@ -195,13 +168,10 @@ def test_bad_notes_are_refused(columns, error, sentence):
     [
         (dict(notes=np.zeros((3, 5))), TypeError, r"music.NOTE_DTYPE, .*; found float64 \(3, 5\). Make one with"),
         (dict(steps_per_quarter=0), ValueError, "steps_per_quarter must be at least 1; found 0"),
-        (dict(steps_per_quarter=4.5), TypeError, "steps_per_quarter must be a whole number; found 4.5. 24 is the"),
-        (dict(steps_per_quarter=True), TypeError, "steps_per_quarter must be a whole number; found True"),
         (dict(n_steps=1), ValueError, "n_steps is 1 and the last note ends at 4"),
         (dict(n_steps=2**31), ValueError, r"n_steps must lie in 0\.\.2147483647; found 2147483648"),
         (dict(meters=()), ValueError, "meters must begin at step 0 or before"),
         (dict(meters=(Meter(0, 4, 4), Meter(0, 3, 4))), ValueError, r"in rising order; found steps \[0, 0\]"),
-        (dict(meters=(Meter(-8, 4, 4), Meter(0, 3, 4))), ValueError, r"go on above it .*; found steps \[-8, 0\]"),
         (dict(meters=(Meter(0, 4, 4), Meter(4, 3, 4), Meter(2, 4, 4))), ValueError, "in rising order"),
         (dict(tempos=(Tempo(3, 60.0),)), ValueError, "tempos must begin at step 0 and"),
         (dict(parts=()), ValueError, "Each part index needs an entry in Piece.parts"),
@@ -210,11 +180,6 @@ def test_bad_notes_are_refused(columns, error, sentence):
 def test_a_piece_that_contradicts_itself_is_refused(changes, error, sentence):
     with pytest.raises(error, match=sentence):
         Piece(**(dict(notes=make_notes([0], [4], [60])) | changes))
-
-
-def test_lists_of_facts_are_kept_as_tuples():
-    notes = make_notes([0], [4], [60])
-    assert Piece(notes, meters=[Meter(0, 4, 4)], tempos=[Tempo(0, 120.0)], parts=[Part()]) == Piece(notes)
 
 
 def test_a_piece_keeps_its_own_notes():
@@ -244,41 +209,27 @@ def test_ends_do_not_wrap_around_the_integers():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda p: Meter(0, 4, -4), ValueError, "power of two below it; found 4/-4"),
-        (lambda p: Meter(0, 0, 4), ValueError, "power of two below it; found 0/4"),
         (lambda p: Meter(0, 4, 3), ValueError, "power of two below it; found 4/3"),
         (lambda p: Meter(0.5, 4, 4), TypeError, "step must be a whole number; found 0.5"),
         (lambda p: Meter(0, 7, 16).bar_length_step(2), ValueError, "7/16 at 2 steps per quarter is not"),
         (lambda p: music.as_meter("4/4"), TypeError, "pair of whole numbers, .*found '4/4'"),
         (lambda p: Tempo(0, 0.0), ValueError, "must be a finite number above 0; found 0.0. 120 is the MIDI default"),
-        (lambda p: Tempo(0, float("nan")), ValueError, "must be a finite number above 0; found nan"),
         (lambda p: Part("\ud800"), ValueError, "text that files can hold"),
         (lambda p: Part(program=128), ValueError, r"program must lie in 0\.\.127; found 128"),
         (lambda p: music.transpose(p, 1.5), TypeError, "semitones must be a whole number; found 1.5"),
         (lambda p: music.transpose(p, 60), ValueError, r"moved by 60 semitones they reach 127\.\.136"),
         (lambda p: music.transpose(p, 2**40), ValueError, r"semitones must lie in -127\.\.127; found 1099511627776"),
-        (lambda p: music.cut(p, 10, 10), ValueError, "0 <= start_step < stop_step <= 120; found 10 and 10"),
-        (lambda p: music.cut(p, 0, 121), ValueError, "Are these seconds or bars"),
+        (lambda p: music.cut(p, 10, 10), ValueError, r"stop_step must lie in 11\.\.120; found 10. Are"),
+        (lambda p: music.cut(p, -1, 121), ValueError, r"start_step must lie in 0\.\.119; found -1"),
         (lambda p: music.cut(p, 0, 12.5), TypeError, "stop_step must be a whole number; found 12.5. Are these seconds"),
         (lambda p: music.join([]), ValueError, "at least one piece; found none"),
         (lambda p: music.join([p, music.change_grid(p, 12)]), ValueError, "piece 1 has 12 steps per quarter"),
-        (
-            lambda p: music.join([p, Piece(p.notes, parts=(Part("b"),))]),
-            ValueError,
-            "dataclasses.replace for the parts",
-        ),
-        (lambda p: music.join([Piece(p.notes, n_steps=2**30)] * 3), ValueError, "length of all pieces, in steps, must"),
-        (
-            lambda p: music.change_grid(p, 0, may_round=True),
-            ValueError,
-            "steps_per_quarter must be at least 1; found 0",
-        ),
-        (lambda p: music.change_grid(p, 2**30), ValueError, "on the new grid, in steps, must lie in"),
+        (lambda p: music.change_grid(p, 0), ValueError, "steps_per_quarter must be at least 1; found 0"),
         (lambda p: music.change_grid(Piece(make_notes([0, 8, 16], 8, 60)), 4), ValueError, "3 of 3 notes do not"),
         (
-            lambda p: music.change_grid(Piece(p.notes, meters=(Meter(0, 4, 4), Meter(13, 3, 4))), 4),
+            lambda p: music.change_grid(Piece(p.notes, meters=(Meter(-13, 3, 4),)), 4),
             ValueError,
-            "Meter.step=13.* does not. Use a finer grid, or may_round=True",
+            "Meter.step=-13.* does not",
         ),
         (lambda p: music.bar_position_step(p, 1.5), TypeError, "Steps must be whole numbers; found 1.5"),
         (lambda p: music.check_is_piece(p.notes), TypeError, "must be a music.Piece here; found ndarray"),

@@ -23,8 +23,8 @@ def measure(number, *elements, implicit=""):
     return f'<measure number="{number}"{implicit}>' + "".join(elements) + "</measure>"
 
 
+# of a duration in sixths of a quarter
 def note(step, octave, duration, *extra, kind="quarter", first=""):
-    """Return a note element; ``duration`` in sixths of a quarter."""
     pitch = f"<pitch><step>{step}</step><octave>{octave}</octave></pitch>"
     length = f"<duration>{duration}</duration>" if duration else ""
     ties = "".join(f'<tie type="{tie}"/>' for tie in extra)
@@ -32,7 +32,6 @@ def note(step, octave, duration, *extra, kind="quarter", first=""):
 
 
 def archive(**files):
-    """Return the bytes of a compressed file."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         for name, text in files.items():
@@ -44,7 +43,6 @@ ATTRIBUTES = "<attributes><divisions>6</divisions><time><beats>3</beats><beat-ty
 
 
 def score_text(*measures):
-    """Return a score of one part, made by hand."""
     part = '<score-part id="P1"><part-name>alto</part-name></score-part>'
     return (
         '<?xml version="1.0"?><score-partwise version="4.0"><work><work-title>By hand</work-title></work>'
@@ -69,7 +67,6 @@ BY_HAND = score_text(
 
 @st.composite
 def pieces(draw):
-    """Draw a piece for a score: chords, overlaps of different pitches, parts, upbeat, a meter change on a bar line."""
     steps_per_quarter = draw(st.sampled_from([4, 12, 24]))
     n_parts = draw(st.integers(1, 3))
     cells = draw(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5 * steps_per_quarter)), max_size=8))
@@ -106,27 +103,21 @@ def test_reading_what_was_written_gives_the_same_piece(tmp_path, piece):
     assert musicxml.read_musicxml(tmp_path / "a.musicxml", piece.steps_per_quarter) == piece
 
 
-@pytest.mark.parametrize("pitch", [0, 1, 11, 12, 59, 127])
-def test_the_lowest_and_highest_pitches_survive(tmp_path, pitch):
-    piece = Piece(make_notes([0], [24], [pitch]))
-    musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
-    assert musicxml.read_musicxml(tmp_path / "a.musicxml").notes["pitch"].tolist() == [pitch]
+PARTS = (Part("soprano"), Part("Clarinet in A", 71), Part("drums", 0, True), Part("drums 2", 5, True))
 
 
-def test_a_part_that_is_called_like_an_instrument_keeps_its_program(tmp_path):
-    parts = (
-        Part("soprano", 0),
-        Part("Clarinet in A", 71),
-        Part("drums", 0, is_drum=True),
-        Part("drums 2", 5, is_drum=True),
-    )
-    piece = Piece(make_notes([0] * 4, 24, 60, part=range(4)), parts=parts)
-    musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
-    assert musicxml.read_musicxml(tmp_path / "a.musicxml") == piece
-
-
-def test_a_meter_change_inside_a_bar_starts_a_new_bar(tmp_path):
-    piece = Piece(make_notes([0], [24 * 12], [60]), meters=(Meter(0, 4, 4), Meter(96 + 24, 3, 4)))
+@pytest.mark.parametrize(
+    "piece",
+    [
+        # the lowest and the highest pitches
+        Piece(make_notes(range(0, 144, 24), 24, [0, 1, 11, 12, 59, 127])),
+        # parts that are called like other instruments
+        Piece(make_notes([0] * 4, 24, 60, part=range(4)), parts=PARTS),
+        # a meter that changes inside a bar
+        Piece(make_notes([0], [24 * 12], [60]), meters=(Meter(0, 4, 4), Meter(96 + 24, 3, 4))),
+    ],
+)
+def test_what_music21_would_change_survives(tmp_path, piece):
     musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
     assert musicxml.read_musicxml(tmp_path / "a.musicxml") == piece
 
@@ -135,9 +126,7 @@ def test_the_same_piece_gives_the_same_bytes_without_a_date_or_a_false_composer(
     for name in ("a", "b"):
         musicxml.write_musicxml(TRIPLET, tmp_path / name)
     data = (tmp_path / "a").read_bytes()
-    assert data == (tmp_path / "b").read_bytes()
-    assert b"encoding-date" not in data
-    assert b">Music21<" not in data
+    assert data == (tmp_path / "b").read_bytes() and b"encoding-date" not in data and b">Music21<" not in data
 
 
 def test_a_score_by_hand_is_read_note_by_note(tmp_path):
@@ -145,12 +134,8 @@ def test_a_score_by_hand_is_read_note_by_note(tmp_path):
     path.write_text(BY_HAND)
     piece = musicxml.read_musicxml(path)
     # An upbeat G; the grace note is gone; C and E for two quarters; a C tied over the bar line, four quarters in all.
-    assert piece.notes[["onset_step", "duration_step", "pitch"]].tolist() == [
-        (0, 24, 67),
-        (24, 48, 72),
-        (24, 48, 76),
-        (72, 96, 72),
-    ]
+    rows = piece.notes[["onset_step", "duration_step", "pitch"]].tolist()
+    assert rows == [(0, 24, 67), (24, 48, 72), (24, 48, 76), (72, 96, 72)]
     assert piece.meters == (Meter(-48, 3, 4),)
     assert piece.tempos == (Tempo(0, 120.0), Tempo(24, 96.0))
     assert (piece.parts, piece.title) == ((Part("alto"),), "By hand")
@@ -201,10 +186,7 @@ ONE_REST = score_text(measure(1, ATTRIBUTES, "<note><rest/><duration>18</duratio
         (archive(container="<container/>"), NO_XML),
         (archive(container=CONTAINER), NO_XML),
         (b"<svg/>", r"must begin with <score-partwise>; bad\.xml begins with <svg>"),
-        (
-            BY_HAND.replace("<octave>5<", "<octave>high<").encode(),
-            r"elements of a score must follow MusicXML; bad\.xml breaks it \(",
-        ),
+        (BY_HAND.replace("<octave>5<", "<octave>high<").encode(), r"must follow MusicXML; bad\.xml breaks it \("),
         (ONE_REST.encode(), r"must hold at least one pitched note; bad\.xml holds none"),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mini_musessl import corpora, voices
-from mini_musessl.evaluation import probe_tasks as probing_views
+from mini_musessl.evaluation import probe_tasks
 from mini_musessl.objectives.attributes import attribute_loss
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
@@ -47,7 +47,7 @@ def test_every_setting_has_a_name_of_its_own_and_every_batch_as_many_steps(load)
     assert len({setting.file_name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
     assert settings.N_WINDOWS * settings.N_STEPS == 2 * settings.N_PAIRS * settings.N_PAIR_STEPS
     # A probe shows windows that the encoder can read, and no longer ones than it was trained on.
-    assert settings.N_STEPS == settings.ENCODER.context_length == probing_views.WINDOW_STEP
+    assert settings.N_STEPS == settings.ENCODER.context_length == probe_tasks.WINDOW_STEP
 
 
 def test_the_seven_sets_of_heads_are_there_once(load):
@@ -77,6 +77,10 @@ def test_a_run_is_trained_measured_probed_and_kept(load, study, tmp_path, monkey
     assert row["infilling"]["test"]["notes"] == pytest.approx(np.log(47), abs=0.5)
     assert {each["tested"] for each in row["probes"]} == {"all", "new hymns"}
     assert {each["task"] for each in row["probes"]} >= {"key", "chord", "cadence", "hymn"}
+    assert [(each["budget"], each["draw"]) for each in row["probes"] if each["task"] == "key"] == 2 * [
+        (1, 0),
+        (None, 0),
+    ]
     assert (tmp_path / "masked-orderless-0.safetensors").is_file()
     monkeypatch.setattr(study.training, "train", None)  # a second call must not train
     assert study.run(setting, 0, tmp_path, n_updates=2) == json.loads(json.dumps(row))

@@ -16,18 +16,15 @@ CONFIG = EncoderConfig(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, drop
 
 
 def numbered(n_steps: int, first: int = 1) -> np.ndarray:
-    """Return a piece whose soprano counts its steps, so that every window tells where it was cut."""
     return np.stack([np.arange(first, first + n_steps)] + [np.full(n_steps, 20)] * 3, axis=1)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
-    """Return a source of chance."""
     return np.random.default_rng(seed)
 
 
 @pytest.fixture
 def model():
-    """Return a model all of whose weights do something."""
     model = OrderModel(CONFIG).eval()
     generator = torch.Generator().manual_seed(1)
     for weight in model.parameters():
@@ -99,6 +96,8 @@ def test_the_rules_are_measured_beside_the_model(model):
     slow = np.stack([np.repeat(np.arange(1, 11), 4)] * 4, axis=1)  # steps up: the seam is a step, turned round a leap
     found = evaluate_order(model, [slow], rng(), 8, n_pairs=64)
     assert found["seam_accuracy"] == 1
+    still = evaluate_order(OrderModel(CONFIG), [np.full((40, 4), 20)], rng(), 8, n_pairs=10)
+    assert still["seam_accuracy"] == still["last_chord_accuracy"] == still["accuracy"] == 0.5  # who does not know
     assert found["last_chord_accuracy"] == 0.5  # all last chords are equally long where windows are whole bars
     long_end = numbered(16)
     long_end[13:] = long_end[12]
@@ -107,20 +106,12 @@ def test_the_rules_are_measured_beside_the_model(model):
     assert model.training is True
 
 
-def test_rules_that_do_not_know_count_half():
-    found = evaluate_order(OrderModel(CONFIG), [np.full((40, 4), 20)], rng(), 8, n_pairs=10)
-    assert found["seam_accuracy"] == found["last_chord_accuracy"] == found["accuracy"] == 0.5
-
-
 def test_what_has_no_order_is_refused(model):
-    batch = next(order_batches([numbered(40)], 2, 8, rng()))
-    empty = OrderBatch(*(array[:0] for array in vars(batch).values()))
     for error, call, sentence in (
         (ValueError, lambda: order_batches([numbered(15), numbered(9)], 4, 8, rng()), "the longest of 2 has 15"),
         (ValueError, lambda: order_batches([], 4, 8, rng()), "At least one piece is needed; found none"),
         (ValueError, lambda: order_batches([numbered(40)], 4, 8, rng(), n_gap_steps=-1), "n_gap_steps must be at"),
-        (TypeError, lambda: order_loss(model, vars(batch)), "order_loss needs an? OrderBatch, .*; found dict"),
-        (ValueError, lambda: order_loss(model, empty), "at least one target; found none"),
+        (TypeError, lambda: order_loss(model, {}), "order_loss needs an? OrderBatch, .*; found dict"),
     ):
         with pytest.raises(error, match=sentence):
             call()

@@ -1,7 +1,5 @@
 """Probes read what is there, nothing that is not, and never a test piece."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -11,54 +9,112 @@ from tiny_hymns import drawn, hymn, long_hymn
 
 from mini_musessl import voices
 from mini_musessl.evaluation import probe_tasks, probing
-from mini_musessl.evaluation.probing import Features
+from mini_musessl.evaluation.probing import LONE_PENALTY, PENALTIES, Features, PieceSplit, count_features
+from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, MaskedTransformer
+from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.tokenizers.voice_grid import encode_chorales
 
+TINY = EncoderConfig(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, d_voice=20, dropout=0.0)
 SMALL = hymn("G", "D", "Em", "D", "G", "F#dim", "G", "G", fermatas=(3, 6, 7))
+IN_THREE = hymn("G", "D", "G", meter=(3, 4))
+HYMNS = [long_hymn(seed, n_beats=8) for seed in range(3)]
 
 
-def test_labels_of_a_tiny_chorale_are_those_that_a_musician_reads():
-    assert probe_tasks.KEY_CLASSES[probe_tasks.label_key(SMALL)] == "1 sharp"
-    assert probe_tasks.MODE_CLASSES[probe_tasks.label_mode(SMALL)] == "major"
-    step, chord = probe_tasks.label_chords(SMALL)
-    assert step.tolist() == list(range(0, 32, 4))
-    assert [probe_tasks.CHORD_CLASSES[each] for each in chord] == ["G", "D", "Em", "D", "G", "other", "G", "G"]
-    step, beat = probe_tasks.label_beats(SMALL)
-    assert step.tolist() == list(range(0, 32, 4)) and beat.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+def test_counts_of_one_held_chord_by_hand():
+    (frames,) = encode_chorales([hymn("G", "G", "D", "D")])
+    found = count_features(frames[None], np.zeros((1, *frames.shape), bool))[0]
+    assert found.shape == (16, 93)
+    now, before, after, bass = (found[4, 12 * place : 12 * place + 12] for place in range(4))
+    np.testing.assert_allclose(now, np.bincount([2, 7, 11, 7], minlength=12) / 4)
+    np.testing.assert_allclose(before, now)
+    np.testing.assert_allclose(after, np.bincount([2, 6, 9, 2], minlength=12) / 4)
+    assert bass.argmax() == 7
+    n_new = 36 + 12 + 12 + 10
+    np.testing.assert_array_equal(found[8, n_new : n_new + 4], [0, 1, 1, 1])  # the soprano keeps its D
+    assert found[5, n_new + 9 : n_new + 11].tolist() == [5, 2]  # five steps since the last change, two until the next
 
 
-def test_a_cadence_is_the_beat_where_a_fermata_begins_and_the_last_one_is_not_asked():
-    step, ends = probe_tasks.label_cadences(SMALL)
-    assert step.tolist() == [0, 4, 8, 12, 16, 20]
-    assert ends.tolist() == [0, 0, 0, 1, 0, 0]
+def test_hidden_voices_are_absent_from_the_counts():
+    (frames,) = encode_chorales([long_hymn(0)])
+    is_hidden = np.zeros((1, *frames.shape), bool)
+    is_hidden[..., 1:] = True
+    others = frames.copy()
+    others[:, 1:] = 5
+    one, two = (count_features(each[None], is_hidden) for each in (frames, others))
+    np.testing.assert_array_equal(one, two)
+    assert one[0, :, :12].max() == 1  # a melody has one pitch class at a time
 
 
-def test_beats_on_which_a_fermata_sounds_on_are_not_asked():
-    step, ends = probe_tasks.label_cadences(hymn("G", "D", "D", "Em", "G", fermatas=(1, 2, 4)))
-    assert step.tolist() == [0, 4, 12] and ends.tolist() == [0, 1, 0]
+@pytest.mark.parametrize("l2", [1.0, 0.01])
+def test_a_probe_of_one_feature_is_the_root_of_its_equation(l2):
+    values, label = np.array([[3.0], [5.0]] * 4, np.float32), np.array([0, 1] * 4)
+    fitted = probing.fit_linear_probe(values, label, l2)
+    assert (fitted.mean, fitted.scale) == (4, 1)
+    low, high = 0.0, 100.0  # the logit of class 1 is w x, of class 0 -w x, with l2 w = sigmoid(-2 w)
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if l2 * middle < 1 / (1 + np.exp(2 * middle)) else (low, middle)
+    np.testing.assert_allclose(fitted.weight, [[-low, low]], rtol=1e-4)
+    np.testing.assert_allclose(fitted.bias, 0, atol=1e-5)
 
 
-def test_signatures_that_sound_the_same_are_one_class():
-    six_flats, six_sharps = (probe_tasks.label_key(hymn("G", fifths=fifths)) for fifths in (-6, 6))
-    assert six_flats == six_sharps
+def penalised_nats(values: np.ndarray, label: np.ndarray, l2: float, weight: np.ndarray, bias: np.ndarray) -> float:
+    """Return what a probe minimises, written another way."""
+    x = (values - values.mean(axis=0)) / values.std(axis=0)
+    probability = np.exp(x @ weight + bias)
+    probability /= probability.sum(axis=1, keepdims=True)
+    nats = -np.log(probability[np.arange(len(label)), label])
+    return np.mean([nats[label == each].mean() for each in np.unique(label)]) + l2 / 2 * (weight**2).sum()
 
 
-def test_sevenths_count_as_their_triads():
-    pitch = np.repeat([(72, 66, 62, 50), (74, 67, 64, 52)], 4, axis=0)  # D7 and Em7
-    _, chord = probe_tasks.label_chords(voices.from_pitches(pitch))
-    assert [probe_tasks.CHORD_CLASSES[each] for each in chord] == ["D", "Em"]
+def test_no_other_weights_are_better():
+    asked = drawn(n_pieces=4)
+    values, generator = asked.values.astype(np.float64), np.random.default_rng(1)
+    fitted = probing.fit_linear_probe(asked.values, asked.label, 0.05)
+    best = penalised_nats(values, asked.label, 0.05, fitted.weight, fitted.bias)
+    for size in (1e-3, 1e-2, 0.1, 1.0):
+        for _ in range(40):
+            weight = fitted.weight + size * generator.standard_normal(fitted.weight.shape)
+            bias = fitted.bias + size * generator.standard_normal(fitted.bias.shape)
+            assert penalised_nats(values, asked.label, 0.05, weight, bias) > best
+    for step in (1e-4, -1e-4):  # the slope is zero
+        for index in np.ndindex(fitted.weight.shape):
+            weight = fitted.weight.copy()
+            weight[index] += step
+            assert penalised_nats(values, asked.label, 0.05, weight, fitted.bias) - best < 1e-6
 
 
-def test_a_piece_in_three_has_no_beat_to_ask_and_one_without_fermata_no_cadence():
-    assert probe_tasks.label_beats(hymn("G", "D", "G", meter=(3, 4))) is None
-    assert probe_tasks.label_cadences(hymn("G", "D", "G")) is None
+def test_a_start_elsewhere_ends_at_the_same_optimum():
+    asked = drawn(n_pieces=6)
+    far = probing.fit_linear_probe(asked.values, asked.label, 1e-4)
+    near = probing.fit_linear_probe(asked.values, asked.label, 0.1)
+    again = probing.fit_linear_probe(asked.values, asked.label, 0.1, far)
+    np.testing.assert_allclose(again.weight, near.weight, atol=1e-4)
 
 
-@pytest.mark.parametrize("n_steps", [1, 95, 96, 97, 176, 177, 400])
-def test_windows_cover_every_step_and_share_enough(n_steps):
-    starts = probe_tasks.spread_starts(n_steps, 96, 16)
-    covered = {step for start in starts for step in range(start, min(start + 96, n_steps))}
-    assert covered == set(range(n_steps))
-    assert all(second - first <= 80 for first, second in itertools.pairwise(starts))
+def test_units_of_the_features_and_a_constant_one_change_nothing():
+    asked = drawn(n_pieces=6)
+    plain = probing.fit_linear_probe(asked.values, asked.label, 0.1)
+    moved = 50 * asked.values.astype(np.float64) - 3
+    moved = np.concatenate([moved, np.full((len(moved), 1), 7.0)], axis=1)
+    fitted = probing.fit_linear_probe(moved, asked.label, 0.1)
+    np.testing.assert_allclose(fitted.weight[:-1], plain.weight, atol=1e-5)
+    np.testing.assert_array_equal(fitted.weight[-1], 0)
+
+
+def test_a_rare_class_weighs_as_much_as_a_common_one():
+    values = np.zeros((100, 1), np.float32)
+    label = (np.arange(100) < 3).astype(int)
+    fitted = probing.fit_linear_probe(values, label, 0.1)
+    np.testing.assert_allclose(np.exp(fitted.log_probs(values[:1])), 0.5, atol=1e-6)
+
+
+def test_the_penalty_is_weak_for_clear_features_and_strong_for_noise():
+    asked = drawn(n_pieces=16)
+    clear = np.eye(3, dtype=np.float32)[asked.label]
+    assert probing.choose_l2(clear, asked.label, asked.piece) == PENALTIES[-1]
+    assert probing.choose_l2(asked.values, asked.label, asked.piece) == PENALTIES[0]
+    assert probing.choose_l2(clear, asked.label, np.zeros(len(asked.label), int)) == LONE_PENALTY
 
 
 def test_each_beat_is_read_at_its_own_step():
@@ -79,39 +135,40 @@ def test_each_beat_is_read_at_its_own_step():
     np.testing.assert_allclose(found["key"].values[found["key"].piece == 1], [[15.5]])
 
 
-def test_one_voice_alone_stands_in_the_sopranos_place_at_one_height():
-    shown = probe_tasks.voice_excerpts([long_hymn(0)])
-    assert [view.answer for view in shown] == [0, 1, 2, 3] * probe_tasks.VOICE_WINDOWS
-    for view in shown:
-        assert view.is_hidden[:, 1:].all() and not view.is_hidden[:, 0].any()
-        assert not view.frames[:, 1:].any()
-        assert abs(view.frames[:, 0].mean() - probe_tasks.LEVEL_ID) <= 0.5
+def test_an_encoders_features_are_what_it_says_of_the_step():
+    encoder, grid = FrameEncoder(TINY, seed=1), hymn(*"GDGDGDGD")
+    found = probing.encoder_features(encoder, [grid], ["chord", "key"], precision="float32")
+    with torch.no_grad():
+        said = encoder(torch.from_numpy(encode_chorales([grid])[0])[None])[0].numpy()
+    np.testing.assert_allclose(found["chord"].values, said[::4], atol=1e-5)
+    np.testing.assert_allclose(found["key"].values, said.mean(axis=0)[None], atol=1e-5)
 
 
-def test_a_levelled_voice_keeps_its_intervals():
-    grid = long_hymn(0)
-    bass = probe_tasks.voice_excerpts([grid])[3]
-    line = grid.pitch[bass.start_step : bass.start_step + probe_tasks.VOICE_STEP, 3]
-    np.testing.assert_array_equal(np.diff(bass.frames[:, 0]), np.diff(line))
+def test_a_network_with_an_encoder_is_probed_by_its_encoder_and_not_changed():
+    model, grid = MaskedTransformer(TINY, seed=1).train(), long_hymn(0)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    found, bare = (probing.encoder_features(each, [grid], ["chord"])["chord"] for each in (model, model.encoder))
+    np.testing.assert_array_equal(found.values, bare.values)
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
 
 
-def test_a_corrupted_window_differs_from_its_twin_in_one_whole_note():
-    shown = probe_tasks.corrupted_excerpts([long_hymn(0), long_hymn(1)])
-    for real, wrong in zip(shown[::2], shown[1::2], strict=True):
-        assert (real.answer, wrong.answer) == (0, 1)
-        changed = real.frames != wrong.frames
-        (voice,) = np.flatnonzero(changed.any(axis=0))
-        steps = np.flatnonzero(changed[:, voice])
-        assert (np.diff(steps) == 1).all()
-        before, after = real.frames[steps, voice], wrong.frames[steps, voice]
-        assert len(set(before)) == len(set(after)) == 1
-        assert 1 <= abs(int(before[0]) - int(after[0])) <= probe_tasks.LARGEST_SHIFT
+def test_an_autoregressive_state_has_read_its_own_step_and_nothing_later():
+    config = FrameConfig(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, d_voice=20, cycle_length=1)
+    model = FrameTransformer(config, seed=2)
+    describe = probing.describe_by(model)
+    frames = np.random.default_rng(0).integers(1, 47, (1, 9, 4))
+    nothing, first = np.zeros(frames.shape, bool), np.zeros(1, np.int64)
+    changed = frames.copy()
+    changed[0, 4, 2] += -1 if changed[0, 4, 2] > 1 else 1
+    one, two = (describe(each, nothing, first)[0] for each in (frames, changed))
+    moves = np.abs(one - two).max(axis=1) > 1e-6
+    np.testing.assert_array_equal(moves, np.arange(9) >= 4)
 
 
-SPLIT = probing.PieceSplit(tuple(range(16)), tuple(range(16, 24)))
+SPLIT = PieceSplit(tuple(range(16)), tuple(range(16, 24)))
 
 
-def probe(features: Features, budget: int | None = None, seed: int = 0, split: probing.PieceSplit = SPLIT):
+def probe(features: Features, budget: int | None = None, seed: int = 0, split: PieceSplit = SPLIT):
     """Probe the features of one task."""
     return probing.probe({features.task: features}, features.task, split, budget, np.random.default_rng(seed))
 
@@ -151,9 +208,10 @@ def test_test_pieces_never_touch_the_fit(monkeypatch):
         monkeypatch.setattr(probing, name, remember(getattr(probing, name)))
     result = probe(asked, 5)
     labelled = asked.values[np.isin(asked.piece, result.labelled_pieces)]
-    assert len(seen) == 2
-    for values in seen:
-        np.testing.assert_array_equal(values, labelled)
+    np.testing.assert_array_equal(seen[0], labelled)  # to choose the penalty
+    np.testing.assert_array_equal(seen[-1], labelled)  # to fit
+    known = {values.tobytes() for values in labelled}
+    assert all(values.tobytes() in known for given in seen for values in given)
 
 
 def test_test_pieces_change_neither_the_penalty_nor_the_labelled_pieces():
@@ -210,12 +268,6 @@ def test_the_range_holds_what_drawing_pieces_by_hand_gives():
     assert low == pytest.approx(np.percentile(np.repeat(means, 1000), 2.5), abs=0.02)
 
 
-def test_every_task_every_budget_and_every_draw_has_a_row():
-    rows = probing.probe_all({"chord": drawn()}, SPLIT, budgets=(1, 5, None), n_draws=2)
-    assert [(row["budget"], row["draw"]) for row in rows] == [(1, 0), (1, 1), (5, 0), (5, 1), (None, 0)]
-    assert {row["n_labelled_pieces"] for row in rows} == {1, 5, 16}
-
-
 def test_the_same_hymn_is_found_by_hand():
     values = np.array([[1, 0], [0.9, 0.1], [-1, 0.2], [0, -1.0]], np.float32)
     features = Features("hymn", (), values, np.array([0, 0, 1, 2]), np.arange(4))
@@ -231,7 +283,7 @@ def test_the_same_hymn_is_found_by_hand():
 def test_chance_of_retrieval_is_the_mean_over_all_orders(n_relevant):
     orders = list(itertools.permutations([True] * n_relevant + [False] * (6 - n_relevant)))
     ranks = np.array([order.index(True) + 1 for order in orders])
-    found = probing._chance(n_relevant, 6)
+    found = probing.chance_of_retrieval(n_relevant, 6)
     assert found[0] == pytest.approx((1 / ranks).mean())
     assert found[1] == pytest.approx((ranks == 1).mean())
 
@@ -245,89 +297,103 @@ def test_features_that_are_all_alike_find_nothing():
 def test_parts_are_joined_with_the_labelled_ones_first():
     parts = {"train": [long_hymn(0), long_hymn(1)], "valid": [], "test": [long_hymn(2)]}
     grids, split = probing.join_parts(parts)
-    assert split == probing.PieceSplit((0, 1), (2,))
+    assert split == PieceSplit((0, 1), (2,))
     assert grids[2] == parts["test"][0]
-
-
-def test_a_split_by_melody_keeps_every_melody_on_one_side():
-    pitch = np.repeat([[60 + step] * 4 for step in (0, 2, 4, 5, 7, 9, 11)], 4, axis=0)
-    other = np.repeat([[60 + step] * 4 for step in (0, 7, 0, 5, 0, 9, 2)], 4, axis=0)
-    grids = [voices.from_pitches(line + shift) for shift in range(3) for line in (pitch, other)]
-    for seed in range(5):
-        split = probing.split_pieces(grids, 2, np.random.default_rng(seed), by_melody=True)
-        assert split.test in ((0, 2, 4), (1, 3, 5))
-        probing.check_melodies_apart(grids, split)
-
-
-def test_unknown_tasks_are_refused_with_those_that_exist():
-    with pytest.raises(ValueError, match="must be one of key, mode, chord, .*; found 'genre'"):
-        probing.handmade_features([SMALL], ["genre"])
-    with pytest.raises(ValueError, match="There are no features of the task 'key'; there are those of chord"):
-        probing.probe({"chord": drawn()}, "key", SPLIT, 1, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(
-    "task, grid, words",
-    [
-        ("key", hymn("G", fifths=None), r"a key signature \(fifths\)"),
-        ("mode", hymn("G", mode=None), "a mode, major or minor"),
-        ("cadence", hymn("G", "D"), "fermatas"),
-        ("beat", hymn("G", "D", "G", meter=(3, 4)), "the meter 4/4"),
-    ],
-)
-def test_missing_labels_are_refused(task, grid, words):
-    with pytest.raises(ValueError, match=f"needs pieces with {words}; none of the 1 pieces has that"):
-        probing.handmade_features([grid], [task])
-
-
-def test_a_split_that_shares_pieces_is_refused():
-    with pytest.raises(ValueError, match="1 are on both sides, the first is piece 3"):
-        probing.PieceSplit((1, 2, 3), (3, 4))
-    with pytest.raises(ValueError, match="found 1 and 0"):
-        probing.PieceSplit((1,), ())
-    grid = long_hymn(0, name="bwv1")
-    with pytest.raises(ValueError, match="may be a labelled piece too; bwv1 is"):
-        probing.join_parts({"train": [SMALL, grid], "test": [grid]})
-    with pytest.raises(ValueError, match="has no part 'test'; it has train"):
-        probing.join_parts({"train": [SMALL]})
-
-
-def test_a_split_that_shares_melodies_is_refused_where_asked():
-    scale = np.repeat([[60 + step] * 4 for step in (0, 2, 4, 5, 7, 9, 11)], 4, axis=0)
-    parts = {"train": [voices.from_pitches(scale)], "test": [voices.from_pitches(scale + 2, name="bwv2")]}
-    probing.join_parts(parts)
-    with pytest.raises(ValueError, match="1 of 1 test pieces share theirs with a labelled piece, the first is bwv2"):
-        probing.join_parts(parts, keeps_melodies_apart=True)
-
-
-def test_a_budget_that_the_split_cannot_pay_is_refused():
-    with pytest.raises(ValueError, match="needs as many with labels for the task; the split has 16"):
-        probe(drawn(), 17)
-    with pytest.raises(TypeError, match="budget"):
-        probe(drawn(), 2.5)
-    with pytest.raises(TypeError, match=r"numpy\.random\.Generator"):
-        probing.draw_labelled(SPLIT, np.arange(24), 1, 0)
-
-
-def test_test_pieces_without_labels_and_other_features_are_refused():
-    with pytest.raises(ValueError, match="needs test pieces with labels for 'chord'; found none"):
-        probe(drawn(), 2, split=probing.PieceSplit((0, 1), (99,)))
-    with pytest.raises(ValueError, match="is retrieval"):
-        probe(Features("hymn", (), np.ones((2, 1), np.float32), np.zeros(2, int), np.arange(2)), 1)
-    with pytest.raises(ValueError, match="the task 'hymn'; found those of 'chord'"):
-        probing.retrieve(drawn())
-    with pytest.raises(ValueError, match="another setting"):
-        probing.retrieve(Features("hymn", (), np.ones((2, 1), np.float32), np.arange(2), np.arange(2)))
-    with pytest.raises(ValueError, match="finite numbers"):
-        Features("key", ("a",), np.full((2, 1), np.nan, np.float32), np.zeros(2, int), np.arange(2))
-
-
-def test_a_window_of_rests_has_no_note_to_move():
-    with pytest.raises(ValueError, match="needs a note to move"):
-        probe_tasks.move_one_note(np.zeros((4, 4), np.int64), np.random.default_rng(0))
 
 
 def test_nothing_here_moves_the_global_chance():
     state = torch.get_rng_state()
     probe(drawn(), 5)
     assert torch.equal(state, torch.get_rng_state())
+
+
+REFUSED_SPLITS = [
+    (((1, 2, 3), (3, 4)), "must stand in it once, labelled or tested; found piece 3 more than once"),
+    (((1, 2, 1), (4,)), "found piece 1 more than once"),
+    (((1,), ()), "A split for probing needs pieces in test; found none"),
+    (((0, -1), (9,)), "A piece of labelled must be at least 0; found -1"),
+]
+
+
+@pytest.mark.parametrize("pieces, sentence", REFUSED_SPLITS)
+def test_a_split_names_each_piece_once_on_one_side(pieces, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        PieceSplit(*pieces)
+
+
+SCALE, OTHER = (
+    np.repeat([[60 + step] * 4 for step in line], 4, axis=0) for line in ((0, 2, 4, 5, 7, 9, 11), (0, 7, 0))
+)
+
+
+def test_parts_that_share_pieces_or_where_asked_melodies_are_refused():
+    first, moved, other = (voices.from_pitches(each, name="bwv2") for each in (SCALE, SCALE + 2, OTHER))
+    for parts, sentence in [
+        ({"train": [other, first], "test": [first]}, "have the notes of a labelled piece; 1 of 1 do, first bwv2"),
+        ({"train": [first], "test": [other, moved]}, "have the melody of a labelled piece; 1 of 2 do, first bwv2"),
+        ({"train": [first]}, "A part of the split must be one of train; found 'test'"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            probing.join_parts(parts, keeps_melodies_apart=True)
+    probing.join_parts({"train": [first], "test": [moved]})
+
+
+ONE_HYMN = Features("hymn", (), np.eye(2, dtype=np.float32), np.zeros(2, int), np.arange(2), n_pieces=2)
+REFUSED = {
+    "an unknown task": (lambda: probing.handmade_features([SMALL], ["genre"]), "one of key, mode, chord.*'genre'"),
+    "a text for a list": (lambda: probing.handmade_features([SMALL], "key"), r"found the text 'key'. Write \['key'\]"),
+    "no chorale": (lambda: probing.handmade_features([], ["key"]), "Chorales are needed, at least one"),
+    "one chorale": (lambda: probing.handmade_features(SMALL, ["key"]), "come in a list; found one VoiceGrid"),
+    "another model": (lambda: probing.describe_by(torch.nn.Linear(2, 2)), "FrameTransformer is needed.*found Linear"),
+    "NaN": (lambda: Features("key", ("a",), np.full((1, 1), np.nan), np.zeros(1, int), np.zeros(1, int)), "diverge"),
+    "a task not described": (lambda: probing.probe({}, "key", SPLIT, 1, np.random.default_rng(0)), "'key'. Ask for it"),
+    "too large a budget": (lambda: probe(drawn(), 17), "Of the 16 pieces to label, 17 must have labels.*found 16"),
+    "a broken budget": (lambda: probe(drawn(), 2.5), "budget must be a whole number"),
+    "a seed": (lambda: probing.draw_labelled(SPLIT, np.arange(24), 1, 0), r"numpy\.random\.Generator"),
+    "no labelled piece": (lambda: probe(drawn(), None, split=PieceSplit((99,), (1,))), "1 must have labels.*found 0"),
+    "no test piece": (
+        lambda: probe(drawn(), 2, split=PieceSplit((0, 1), (99,))),
+        "test pieces with labels for 'chord'",
+    ),
+    "retrieval as a probe": (lambda: probe(ONE_HYMN, 1, split=PieceSplit((0,), (1,))), "is retrieval"),
+    "a probe as retrieval": (lambda: probing.retrieve(drawn()), "the task 'hymn'; found those of 'chord'"),
+    "one setting": (lambda: probing.retrieve(ONE_HYMN, []), "another setting of its hymn among the pieces; found none"),
+    "a query not there": (lambda: probing.retrieve(ONE_HYMN, [0, 2]), "one of the 2 given, 0 to 1; found piece 2"),
+    "no example": (lambda: probing.fit_linear_probe(np.ones((0, 2)), np.zeros(0, int), 0.1), "at least one labelled"),
+    "no penalty": (
+        lambda: probing.fit_linear_probe(np.ones((2, 2)), np.arange(2), 0),
+        "l2 must be .* above 0; found 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_asked_is_refused(name):
+    call, sentence = REFUSED[name]
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        call()
+
+
+def test_a_piece_that_was_not_described_is_refused_and_one_without_labels_is_passed_over():
+    features, generator = probing.handmade_features([IN_THREE, *HYMNS], ["beat"]), np.random.default_rng(0)
+    found = probing.probe(features, "beat", PieceSplit((0, 1, 2), (3,)), None, generator)
+    assert set(found.labelled_pieces) == {1, 2}
+    for split in (PieceSplit((0, 1, 4), (2, 3)), PieceSplit((0, 1), (2, 3, 4))):
+        with pytest.raises(ValueError, match="must be one of the 4 given, 0 to 3; found piece 4"):
+            probing.probe(features, "beat", split, None, generator)
+
+
+def test_a_network_that_is_told_the_beat_is_not_asked_for_it():
+    told = FrameEncoder(EncoderConfig(d_model=16, n_heads=2, d_feedforward=24, cycle_length=16))
+    with pytest.raises(ValueError, match="told the index of each step modulo 16"):
+        probing.encoder_features(told, HYMNS, ["beat"])
+    assert "key" in probing.encoder_features(told, HYMNS, ["key"])
+
+
+def test_windows_longer_than_those_of_the_training_are_refused_unless_allowed():
+    model = MaskedTransformer(TINY)
+    model.trained_steps = 31
+    with pytest.raises(ValueError, match="at most 31 steps at once.*found 32.*trained_steps = None"):
+        probing.encoder_features(model, HYMNS, ["key"])
+    model.trained_steps = None
+    assert np.isfinite(probing.encoder_features(model, HYMNS, ["key"])["key"].values).all()

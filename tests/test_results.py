@@ -21,7 +21,7 @@ def test_a_result_says_how_to_get_it_again(name):
 
 
 def test_an_unknown_result_is_refused_with_the_known_names():
-    with pytest.raises(ValueError, match=f"found 'nonsense', known are .*{NAMES[0]}.*experiments/NAME.py"):
+    with pytest.raises(ValueError, match=f"must be one of {NAMES[0]}, .*; found 'nonsense'.*experiments/NAME.py"):
         load_result("nonsense")
 
 

@@ -97,5 +97,5 @@ def test_heads_stand_beside_a_causal_encoder_without_training():
 
 
 def test_unknown_groups_of_the_study_are_refused_with_the_known():
-    with pytest.raises(ValueError, match="Groups of rows are references, .*; found nonsense"):
+    with pytest.raises(ValueError, match="A group of rows must be one of references, .*; found 'nonsense'"):
         tables.rows_by_encoder("references", "nonsense")

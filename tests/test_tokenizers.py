@@ -52,6 +52,11 @@ def notes_of(tokenizer, text):
     return piece.notes[["onset_step", "duration_step", "pitch", "velocity"]].tolist()
 
 
+def is_whole(report):
+    """Whether the music came back as it was."""
+    return report.n_notes_in == report.n_notes_out and not any(report.n_changed.values()) and not report.lost
+
+
 def with_room(piece):
     """Keep pitches away from the ends of the range, so that they can be transposed."""
     notes = piece.notes.copy()
@@ -62,11 +67,6 @@ def with_room(piece):
 # --- Vocabularies
 
 SMALL = Vocabulary((("rest", (None,)), ("pitch", range(60, 64)), ("meter", ("4/4", "3/4"))))
-
-
-def test_ids_are_consecutive_in_the_order_of_the_families():
-    assert SMALL.size == 7
-    assert SMALL.tokens(range(7)) == ["rest", "pitch 60", "pitch 61", "pitch 62", "pitch 63", "meter 4/4", "meter 3/4"]
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6))
@@ -82,16 +82,7 @@ def test_family_of_agrees_with_the_text_of_each_token_and_keeps_the_shape():
     families = SMALL.family_of(np.arange(6).reshape(2, 3))
     assert families.shape == (2, 3)
     assert families.reshape(-1).tolist() == [SMALL.token(i).split()[0] for i in range(6)]
-
-
-def test_no_ids_are_fine():
-    assert SMALL.check([]).shape == SMALL.family_of([]).shape == (0,)
-    assert SMALL.tokens([]) == []
-
-
-def test_equal_vocabularies_are_equal_and_hash_alike():
-    again = Vocabulary([("rest", [None]), ("pitch", (60, 61, 62, 63)), ("meter", ("4/4", "3/4"))])
-    assert again == SMALL and hash(again) == hash(SMALL)
+    assert SMALL.tokens([]) == SMALL.family_of([]).tolist() == []
 
 
 # --- What all tokenizers promise
@@ -113,7 +104,7 @@ def test_every_tokenizer_keeps_the_contract(tokenizer):
 @given(piece=pieces(n_parts=4, max_duration=32, meters=METERS))
 def test_a_piece_comes_back_whole(tokenizer, piece):
     back = tokenizer.decode(tokenizer.encode(piece))
-    assert compare_pieces(piece, back).is_nothing
+    assert is_whole(compare_pieces(piece, back))
     np.testing.assert_array_equal(back.notes, piece.notes)
 
 
@@ -121,7 +112,7 @@ def test_a_piece_comes_back_whole(tokenizer, piece):
 def test_a_piece_without_overlaps_comes_back_whole_from_events(piece):
     piece = replace(piece, meters=(music.Meter(0, 4, 4),))
     assert MIDI_PARTS.decode(MIDI_PARTS.encode(piece)) == piece
-    assert MIDI_PARTS.what_is_lost(piece).is_nothing
+    assert is_whole(MIDI_PARTS.what_is_lost(piece))
 
 
 @pytest.mark.parametrize("tokenizer", [MIDI, MIDI_PARTS, REMI, REMI_FULL, GRID, HOLDS], ids=repr)
@@ -181,48 +172,33 @@ def test_four_tokenizers_agree_on_what_they_all_hold():
     assert GRID.decode(GRID.encode(grid)) == grid
 
 
-def test_options_may_be_lists():
-    piece = music.Piece(music.make_notes([0], [72], [60]), meters=(music.Meter(0, 3, 4),))
-    for kind in (Remi, CompoundWords):
-        tokenizer = kind(meters=[[4, 4], [3, 4]], parts=[music.Part()])
-        assert tokenizer == kind(meters=((4, 4), (3, 4))) and hash(tokenizer)
-        assert not tokenizer.what_is_lost(piece).lost
-
-
 # --- The report of what is lost
 
 
 @given(pieces(n_parts=4, meters=METERS))
 def test_a_piece_compared_with_itself_or_on_a_finer_grid_loses_nothing(piece):
     report = compare_pieces(piece, piece)
-    assert report.is_nothing and compare_pieces(piece, music.change_grid(piece, 12)).is_nothing
+    assert is_whole(report) and is_whole(compare_pieces(piece, music.change_grid(piece, 12)))
     assert str(report) == f"{len(piece.notes)} of {len(piece.notes)} notes come back; nothing else is lost."
-
-
-@given(grids())
-def test_a_grid_compared_with_itself_loses_nothing(grid):
-    assert compare_grids(grid, grid).is_nothing
 
 
 def test_the_report_counts_each_kind_of_change_by_hand():
     before = music.make_notes([0, 4, 8, 12], 4, [60, 62, 64, 65], part=[0, 0, 0, 1])
     after = music.make_notes([0, 5, 8], [4, 4, 2], [60, 62, 64], velocity=[65, 64, 64])
-    report = compare_notes(before, after, ("tempo",))
-    assert report == RoundTrip(4, 3, n_changed_onsets=1, n_changed_durations=1, n_changed_velocities=1, lost=("tempo",))
+    report = compare_notes(before, after, tempo=True, meter=False)
+    assert report.n_changed == {"onset": 1, "duration": 1, "velocity": 1, "part": 0}
     assert str(report) == (
         "3 of 4 notes come back, 1 with another onset, 1 with another duration, 1 with another velocity; lost: tempo."
     )
 
 
-def test_a_note_that_is_gone_is_not_taken_for_the_unison_of_another_part():
+def test_unisons_are_told_apart_by_their_part_and_by_their_length_when_their_parts_are_merged():
     before = music.make_notes([0, 0], 4, [60, 60], part=[0, 1])
-    assert compare_notes(before, before[1:]) == compare_notes(before, before[:1]) == RoundTrip(2, 1)
-
-
-def test_unisons_of_unequal_length_come_back_whole_when_their_parts_are_merged():
+    for left in (before[1:], before[:1]):
+        assert str(compare_notes(before, left)) == "1 of 2 notes come back; nothing else is lost."
     before = music.make_notes([0, 0], [4, 2], [60, 60], part=[0, 1])
     after = music.make_notes([0, 0], [2, 4], [60, 60])
-    assert compare_notes(before, after) == RoundTrip(2, 2, n_changed_parts=1)
+    assert str(compare_notes(before, after)) == "2 of 2 notes come back, 1 with another part; nothing else is lost."
 
 
 def test_whatever_else_is_lost_is_named():
@@ -236,6 +212,9 @@ def test_whatever_else_is_lost_is_named():
     }
     for name, change in changes.items():
         assert compare_pieces(piece, replace(piece, **change)).lost == (name,)
+    # A meter written otherwise with the same bars is no loss.
+    again = replace(piece, meters=(music.Meter(-96, 4, 4), music.Meter(96, 4, 4)))
+    assert is_whole(compare_pieces(piece, again))
     grid = voices.from_pitches([[72, 67, 64, 48]] * 3, fifths=1, mode="major", name="bwv1")
     changes = {
         "tempo": {"quarters_per_minute": 60.0},
@@ -248,18 +227,12 @@ def test_whatever_else_is_lost_is_named():
         assert compare_grids(grid, replace(grid, **change)).lost == (name,)
 
 
-def test_a_meter_written_otherwise_with_the_same_bars_is_no_loss():
-    piece = make_random_piece(seed=6, n_notes=20)
-    again = replace(piece, meters=(music.Meter(-96, 4, 4), music.Meter(96, 4, 4)))
-    assert compare_pieces(piece, again).is_nothing
-
-
 def test_another_grid_is_rounded_and_the_report_says_so():
     piece = music.Piece(music.make_notes([0, 8, 16], 8, [60, 62, 64]), steps_per_quarter=24)
     remi = Remi(steps_per_quarter=4)
     assert remi.decode(remi.encode(piece)).notes["onset_step"].tolist() == [0, 1, 3]
-    assert (remi.what_is_lost(piece).n_notes_out, remi.what_is_lost(piece).n_changed_onsets) == (3, 2)
-    assert Remi(steps_per_quarter=12).what_is_lost(piece).is_nothing
+    assert (remi.what_is_lost(piece).n_notes_out, remi.what_is_lost(piece).n_changed["onset"]) == (3, 2)
+    assert is_whole(Remi(steps_per_quarter=12).what_is_lost(piece))
 
 
 def test_velocities_are_nearest_and_their_change_is_counted():
@@ -267,8 +240,8 @@ def test_velocities_are_nearest_and_their_change_is_counted():
     remi = Remi(steps_per_quarter=4)
     assert remi.velocities[[0, 15, 31]].tolist() == [4, 64, 127]
     assert remi.decode(remi.encode(piece)).notes["velocity"].tolist() == [4, 64, 64]
-    assert remi.what_is_lost(piece).n_changed_velocities == 2
-    assert REMI.what_is_lost(piece).is_nothing
+    assert remi.what_is_lost(piece).n_changed["velocity"] == 2
+    assert is_whole(REMI.what_is_lost(piece))
 
 
 @given(pieces(max_duration=60))
@@ -276,14 +249,14 @@ def test_notes_longer_than_the_limit_are_shortened_to_it_and_counted(piece):
     expected = piece.notes.copy()
     expected["duration_step"] = np.minimum(expected["duration_step"], 32)
     np.testing.assert_array_equal(REMI.decode(REMI.encode(piece)).notes, music.sort_notes(expected))
-    assert REMI.what_is_lost(piece).n_changed_durations == (piece.notes["duration_step"] > 32).sum()
+    assert REMI.what_is_lost(piece).n_changed["duration"] == (piece.notes["duration_step"] > 32).sum()
 
 
 def test_a_chorale_comes_back_but_for_what_has_no_token():
     piece = voices.to_piece(voices.from_pitches(np.repeat([[72, 67, 64, 48], [71, 67, 62, 43]], 8, axis=0)))
-    assert Remi(steps_per_quarter=4, parts=piece.parts, tempos=(80.0,)).what_is_lost(piece).is_nothing
+    assert is_whole(Remi(steps_per_quarter=4, parts=piece.parts, tempos=(80.0,)).what_is_lost(piece))
     report = Remi(steps_per_quarter=4).what_is_lost(piece)
-    assert report.lost == ("tempo", "parts") and report.n_changed_parts == 5
+    assert report.lost == ("tempo", "parts") and report.n_changed["part"] == 5
     in_three = replace(piece, meters=(music.Meter(0, 3, 4),))
     assert replace(MIDI, parts=piece.parts).what_is_lost(in_three).lost == ("tempo", "meter")
     assert replace(WORDS, parts=piece.parts).what_is_lost(piece).lost == ("tempo",)
@@ -339,13 +312,6 @@ def test_ill_formed_events_decode_as_documented(text, notes):
 
 
 # --- REMI
-
-
-def test_three_notes_in_bars_by_hand():
-    piece = piece_of([0, 0, 20], [4, 8, 2], [60, 64, 62])
-    assert line(replace(REMI, n_velocities=0), piece) == (
-        "bar position 0 pitch 60 duration 4 pitch 64 duration 8 bar position 4 pitch 62 duration 2"
-    )
 
 
 def upbeat():
@@ -406,12 +372,6 @@ def test_a_short_bar_must_hold_the_start_of_the_music():
 # --- Compound words
 
 
-def test_three_notes_as_words_by_hand():
-    piece = piece_of([0, 0, 20], [4, 8, 2], [60, 64, 62], 64)
-    assert WORDS.fields == ("bar", "position", "pitch", "duration", "velocity")
-    assert lines(WORDS, piece) == ["1 0 60 4 64", "0 0 64 8 64", "1 4 62 2 64"]
-
-
 def test_a_long_rest_is_passed_by_words_without_a_note():
     piece = piece_of([5 * 16], [1], [60])
     compound = replace(WORDS, n_velocities=0, max_bars=2)
@@ -447,7 +407,7 @@ def test_three_steps_by_hand():
 @given(grids())
 def test_a_grid_comes_back_whole_when_holds_have_a_token_and_its_pitches_always(grid):
     assert HOLDS.decode(HOLDS.encode(grid)) == grid
-    assert HOLDS.what_is_lost(grid).is_nothing
+    assert is_whole(HOLDS.what_is_lost(grid))
     np.testing.assert_array_equal(GRID.decode(GRID.encode(grid)).pitch, grid.pitch)
 
 
@@ -490,49 +450,32 @@ MELODY = voices.from_pitches([[60]], voice_names=("melody",))
 ONE_WORD = WORDS.encode(piece_of([0], [4], [60]))
 REFUSED = [
     (lambda: SMALL.check([0, 7]), r"Token ids must lie in 0\.\.6; found 0\.\.7"),
-    (lambda: SMALL.token(-1), r"Token ids must lie in 0\.\.6; found -1"),
-    (lambda: SMALL.check([0.0, 1.0]), r"whole numbers; found an array of float64\. Are these logits"),
-    (lambda: SMALL.family_of([True]), "whole numbers; found an array of bool"),
+    (lambda: SMALL.check([0.0, 0.5]), r"whole numbers; found 0.5 at place 1\. Are these logits"),
     (lambda: SMALL.tokens([[0, 1]]), r"must be one row, shape \(n_tokens,\); found shape \(1, 2\)"),
     (lambda: SMALL.id_of("velocity", 3), "A family must be one of rest, pitch, meter; found 'velocity'"),
-    (lambda: SMALL.id_of("pitch", 64), "'pitch' holds 4 values from 60 to 63; found 64"),
-    (lambda: Vocabulary(()), "at least one family"),
-    (lambda: Vocabulary((("a", (1,)), ("a", (2,)))), r"each name once; found \('a', 'a'\)"),
-    (lambda: Vocabulary((("a", ()),)), "family 'a' has 0 values"),
-    (lambda: Vocabulary((("a", (1, 1)),)), "family 'a' has 2 values, 1 of them different"),
+    (lambda: SMALL.id_of("pitch", 64), "family 'pitch' must be one of 60, 61, 62, 63; found 64"),
+    (lambda: Vocabulary(()), r"needs families, .* 'families' are \(\)"),
+    (lambda: Vocabulary((("a", (1, 1)),)), r"none of them twice; 'a' are \(1, 1\)"),
     (lambda: Remi(steps_per_quarter=0), "steps_per_quarter must be at least 1; found 0"),
-    (lambda: Remi(n_velocities=4.5), "n_velocities must be a whole number; found 4.5"),
-    (lambda: Remi(n_velocities=128), r"n_velocities must lie in 0\.\.127; found 128"),
-    (lambda: MidiLike(highest_pitch=128), r"highest_pitch must lie in 0\.\.127; found 128"),
     (lambda: MidiLike(lowest_pitch=61, highest_pitch=60), r"highest_pitch must lie in 61\.\.127; found 60"),
     (lambda: MidiLike(parts=()), "at least one part; found none"),
-    (lambda: MidiLike(max_shift_quarter=0), "max_shift_quarter must be at least 1; found 0"),
     (lambda: CompoundWords(max_bars=1.5), "max_bars must be a whole number; found 1.5"),
-    (lambda: CompoundWords(max_duration_quarter=0), "max_duration_quarter must be at least 1"),
     (lambda: Remi(meters=("4/4",)), "pair of whole numbers.*found '4/4'"),
     (lambda: Remi(meters=()), "at least one meter"),
-    (lambda: Remi(meters=((4, 4), (4, 4))), r"each once; found \(\(4, 4\), \(4, 4\)\)"),
     (lambda: Remi(meters=((3, 16),), steps_per_quarter=1), "whole number of steps"),
     (lambda: Remi(tempos=(float("nan"),)), "a finite number above 0; found nan"),
-    (lambda: VoiceGridTokens(lowest_pitch=81, highest_pitch=36), r"highest_pitch must lie in 81\.\.127; found 36"),
     (lambda: VoiceGridTokens(voice_names=()), "at least one voice; found none"),
     (lambda: replace(MIDI, lowest_pitch=21).encode(piece_of([0], [4], [20])), r"lie in 21\.\.127; found 20\.\.20. Tra"),
     (lambda: REMI_FULL.encode(piece_of([0], 4, 60, 64, 4, parts=(music.Part(),) * 5)), "has 4 parts; .* in part 4"),
-    (lambda: REMI.encode(CHORD), r"Remi encodes a music\.Piece; found VoiceGrid\. .* voices\.to_piece"),
-    (lambda: WORDS.encode(np.zeros(3)), r"CompoundWords encodes a music\.Piece; found ndarray\.$"),
+    (lambda: REMI.encode(CHORD), r"a music\.Piece here; found VoiceGrid\. .* voices\.to_piece"),
     (lambda: REMI.decode([9999]), r"Token ids must lie in 0\.\..*; found 9999"),
-    (lambda: MIDI.decode([[0, 1]]), r"one row, shape \(n_tokens,\); found shape \(1, 2\)"),
     (lambda: WORDS.decode(ONE_WORD[0]), r"Words must have shape \(n_words, 5\), .* found \(5,\)"),
     (lambda: WORDS.decode(ONE_WORD[:, ::-1]), "Column 0 must hold ids of the field 'bar'; found 'velocity 64'"),
-    (lambda: GRID.encode(voices.to_piece(CHORD)), r"encodes a voices\.VoiceGrid; found Piece\. .* voices\.from_piece"),
+    (lambda: GRID.encode(voices.to_piece(CHORD)), r"a voices\.VoiceGrid; found Piece\. .* voices\.from_piece"),
     (lambda: GRID.encode(MELODY), "holds 4 voices at 4 steps a quarter; the grid has 1 at 4"),
-    (lambda: GRID.encode(replace(CHORD, steps_per_quarter=8)), "the grid has 4 at 8"),
     (lambda: GRID.encode(voices.from_pitches([[84, 67, 64, -1]])), r"must lie in 36\.\.81; found 64\.\.84. Transpose"),
-    (lambda: GRID.decode([0, 1, 2, 47]), r"must lie in 0\.\.46; found 0\.\.47"),
     (lambda: GRID.decode(np.zeros((2, 3), int)), r"shape \(n_tokens,\) or \(n_steps, 4\); found \(2, 3\)"),
     (lambda: encode_chorales(CHORD), "Chorales come in a list; found one VoiceGrid"),
-    (lambda: encode_chorales([]), "Chorales are needed, at least one; found none"),
-    (lambda: encode_chorales([CHORD, np.zeros((0, 4), int)]), "Each chorale needs a step; found none"),
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from mini_musessl.evaluation import likelihood
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.objectives.contrastive import Views, contrastive_batches
 from mini_musessl.objectives.masked import masked_batches, masked_loss
 from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
 from mini_musessl.training import loop
@@ -472,3 +473,9 @@ def test_a_run_that_diverges_stops_names_the_update_and_says_that_nothing_was_ke
 def test_settings_that_cannot_be_are_refused(change, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         replace(QUICK, **change)
+
+
+def test_the_windows_of_two_views_are_as_long_as_the_views():
+    pieces = list(np.random.default_rng(5).integers(1, 40, (2, 40, 4)))
+    batch = next(contrastive_batches(pieces, 3, 20, np.random.default_rng(0), Views(n_crop_steps=7)))
+    assert loop.longest_window(batch) == 7

@@ -18,14 +18,14 @@ SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = (
     "batches.cut_windows",
-    "batches.random_batches",
-    "batches.random_frame_batches",
     "corpora.load_chorales",
     "corpora.melody_groups",
     "corpora.rebuilt_split",
     "evaluation.causality.check_causality",
     "evaluation.infilling.evaluate_infilling",
     "evaluation.likelihood.compare",
+    "evaluation.probing.fit_linear_probe",
+    "evaluation.probing.probe",
     "evaluation.voice_leading.parallels",
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",
@@ -38,6 +38,8 @@ DOORS: tuple[str, ...] = (
     "masking.mask_notes",
     "midi.read_midi",
     "midi.write_midi",
+    "notation.to_kern",
+    "show.show",
     "tunes.load_tunes",
     "voices.from_pitches",
 )

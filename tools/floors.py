@@ -74,9 +74,9 @@ FLOORS: dict[str, Floor] = {
     "5": Floor(
         "network",
         {
-            "network.attention": "positions, scaled dot product, heads, causal and padding masks, the KV cache",
-            "network.transformer": "the block, MusicTransformer",
-            "network.frames": "FrameTransformer: one position a step, the voices of a step in turn",
+            "network.attention": "positions, masks, attention and its heads, the KV cache",
+            "network.transformer": "the block, first weights, MusicTransformer",
+            "network.frames": "FrameTransformer: one position per step, the voices of a step in turn",
             "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
             "network": "the networks by name",
         },
@@ -116,6 +116,7 @@ FLOORS: dict[str, Floor] = {
             "evaluation.voice_leading": "parallels, crossings, ranges",
             "evaluation.probe_tasks": "questions that music answers by itself",
             "evaluation.probing": "what frozen features hold",
+            "evaluation.fine_tuning": "what a network finds that learns on from few labels",
             "evaluation": "all that judges",
         },
     ),

@@ -37,7 +37,7 @@ def room_names(floor: floors.Floor) -> list[str]:
 
 
 def svg() -> str:
-    """Return the drawing: one row a floor, the ground at the bottom, side rooms beside the house."""
+    """Return the drawing: one row per floor, the ground at the bottom, side rooms beside the house."""
     rows = [(key, floor) for key, floor in floors.FLOORS.items() if key != floors.SIDE][::-1]
     height = 2 * MARGIN + len(rows) * (FLOOR + GAP) + 14
     house = WIDTH - SIDE_WIDTH - 3 * MARGIN

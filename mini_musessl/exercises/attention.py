@@ -3,49 +3,40 @@
 import numpy as np
 
 from mini_musessl.exercises.checking import checker
+from mini_musessl.exercises.first_road import softmax
 
 # A mistake is one row of a table; the formatter would make four or five lines of it.
 # fmt: off
 
 
-
-def softmax(scores):
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
 checker("5a.1", softmax, tolerance=1e-9,
     cases=[(np.array([[0.0, 1.0, 2.0], [3.0, 3.0, 3.0]]),), (np.array([[2000.0, 2001.0], [-2000.0, -2002.0]]),)],
-    fact="equal scores share the weight, and a score of 2001 beside 2000 weighs as much as 1 beside 0.",
-    mistakes=[
-        (lambda s: softmax(s.T).T,
-         "Your columns sum to 1: each query must share out its own weight, so sum over the last axis."),
-        (lambda s: softmax(s.ravel()).reshape(s.shape), "Your whole table sums to 1: each row must, by itself."),
-        (lambda s: np.exp(s) / np.exp(s).sum(axis=-1, keepdims=True),
-         "Right for small scores; for {input} a power is infinite or all are zero: subtract each row's largest score "
-         "first."),
-        (lambda s: s / s.sum(axis=-1, keepdims=True),
-         "You divide the scores by their sum: negative scores then give negative weights. Take powers of e first."),
-    ])
+    fact="equal scores share the weight, and a score of 2001 beside 2000 weighs as much as 1 beside 0.", mistakes=[
+    (lambda s: softmax(s.T).T,
+     "Your columns sum to 1: each query must share out its own weight, so sum over the last axis."),
+    (lambda s: softmax(s.ravel()).reshape(s.shape), "Your whole table sums to 1: each row must, by itself."),
+    (lambda s: np.exp(s) / np.exp(s).sum(axis=-1, keepdims=True),
+     "Right for small scores; for {input} a power is infinite or all are zero: subtract each row's largest score "
+     "first."),
+    (lambda s: s / s.sum(axis=-1, keepdims=True),
+     "You divide the scores by their sum: negative scores then give negative weights. Take powers of e first.")])
 
 
 def may_attend(n_queries, n_keys):
     query_at = np.arange(n_keys - n_queries, n_keys)
     return np.arange(n_keys) <= query_at[:, None]
 
-checker("5a.2", may_attend,
-    cases=[(3, 3), (2, 5), (1, 4)],
-    fact="the last row is all True: the newest position sees everything that was read.",
-    mistakes=[
-        (lambda n, m: np.arange(m) < np.arange(m - n, m)[:, None],
-         "You hide each position from itself: its own token belongs to its past, the target is the next one."),
-        (lambda n, m: np.arange(m) <= np.arange(m - n, m)[:, None] + 1,
-         "Each position sees one token ahead. That token is its target: the loss will fall to nothing and the network "
-         "will learn nothing."),
-        (lambda n, m: np.arange(m) <= np.arange(n)[:, None],
-         "Right for as many queries as keys. With a cache the queries are the last positions: for {input} the first "
-         "query stands at key 3, not at key 0."),
-        (lambda n, m: ~may_attend(n, m), "Upside down: your True says where a query may not look."),
-    ])
+checker("5a.2", may_attend, cases=[(3, 3), (2, 5), (1, 4)],
+    fact="the last row is all True: the newest position sees everything that was read.", mistakes=[
+    (lambda n, m: np.arange(m) < np.arange(m - n, m)[:, None],
+     "You hide each position from itself: its own token belongs to its past, the target is the next one."),
+    (lambda n, m: np.arange(m) <= np.arange(m - n, m)[:, None] + 1,
+     "Each position sees one token ahead. That token is its target: the loss will fall to nothing and the network will "
+     "learn nothing."),
+    (lambda n, m: np.arange(m) <= np.arange(n)[:, None],
+     "Right for as many queries as keys. With a cache the queries are the last positions: for {input} the first query "
+     "stands at key 3, not at key 0."),
+    (lambda n, m: ~may_attend(n, m), "Upside down: your True says where a query may not look.")])
 
 
 def attend(queries, keys, values, may_attend):
@@ -61,37 +52,30 @@ def _draw(*shape):
 checker("5a.3", attend, tolerance=1e-9,
     cases=[(_draw(4, 9), _draw(4, 9), _draw(4, 2), CAUSAL), (_draw(3, 2), _draw(5, 2), _draw(5, 3), PADDED)],
     case_names=["the causal example", "the example with padding"],
-    fact="the same numbers as the library's and PyTorch's.",
-    mistakes=[
-        (lambda q, k, v, may: softmax(np.where(may, q @ k.T, -np.inf)) @ v,
-         "The scores are not divided by the root of d."),
-        (lambda q, k, v, may: softmax(np.where(may, q @ k.T / q.shape[-1], -np.inf)) @ v,
-         "You divide by d; it is the root of d that keeps the scores' spread at 1."),
-        (lambda q, k, v, may: softmax(np.where(may, q @ k.T / np.sqrt(q.shape[-1]), 0.0)) @ v,
-         "Hidden keys get the score 0, which is an ordinary score with an ordinary weight. Give them minus infinity."),
-        (lambda q, k, v, may: (softmax(q @ k.T / np.sqrt(q.shape[-1])) * may) @ v,
-         "You hide after the softmax: the weights that are left do not sum to 1. Hide the scores, then take the "
-         "softmax."),
-        (lambda q, k, v, may: attend(q, k, v, True), "The rule is not used: every query looks at every key."),
-        (lambda q, k, v, may: attend(q, k, v, ~may), "Your rule is upside down: True means that the query may look."),
-    ])
+    fact="the same numbers as the library's and PyTorch's.", mistakes=[
+    (lambda q, k, v, may: softmax(np.where(may, q @ k.T, -np.inf)) @ v, "The scores are not divided by the root of d."),
+    (lambda q, k, v, may: softmax(np.where(may, q @ k.T / q.shape[-1], -np.inf)) @ v,
+     "You divide by d; it is the root of d that keeps the scores' spread at 1."),
+    (lambda q, k, v, may: softmax(np.where(may, q @ k.T / np.sqrt(q.shape[-1]), 0.0)) @ v,
+     "Hidden keys get the score 0, which is an ordinary score with an ordinary weight. Give them minus infinity."),
+    (lambda q, k, v, may: (softmax(q @ k.T / np.sqrt(q.shape[-1])) * may) @ v,
+     "You hide after the softmax: the weights that are left do not sum to 1. Hide the scores, then take the softmax."),
+    (lambda q, k, v, may: attend(q, k, v, True), "The rule is not used: every query looks at every key."),
+    (lambda q, k, v, may: attend(q, k, v, ~may), "Your rule is upside down: True means that the query may look.")])
 
 
 def split_heads(features, n_heads):
     return features.reshape(len(features), n_heads, -1).transpose(1, 0, 2)
 
-checker("5a.4", split_heads,
-    cases=[(np.arange(24).reshape(4, 6), 2), (np.arange(6).reshape(1, 6), 3)],
-    fact="no number was copied or lost; `transpose` and `reshape` back give the features again.",
-    mistakes=[
-        (lambda x, n: x.reshape(n, len(x), -1),
-         "The shape is right and the content is not: your first head holds the first times, not the first features. "
-         "Split the last axis, then swap axes."),
-        (lambda x, n: x.reshape(len(x), -1, n).transpose(2, 0, 1),
-         "Your heads take every n-th feature; the first head should get the first slice."),
-        (lambda x, n: x.reshape(len(x), n, -1),
-         "Time comes first in your result: the axis of heads must stand before it."),
-    ])
+checker("5a.4", split_heads, cases=[(np.arange(24).reshape(4, 6), 2), (np.arange(6).reshape(1, 6), 3)],
+    fact="no number was copied or lost; `transpose` and `reshape` back give the features again.", mistakes=[
+    (lambda x, n: x.reshape(n, len(x), -1),
+     "The shape is right and the content is not: your first head holds the first times, not the first features. Split "
+     "the last axis, then swap axes."),
+    (lambda x, n: x.reshape(len(x), -1, n).transpose(2, 0, 1),
+     "Your heads take every n-th feature; the first head should get the first slice."),
+    (lambda x, n: x.reshape(len(x), n, -1),
+     "Time comes first in your result: the axis of heads must stand before it.")])
 
 
 def _first(is_leak):
@@ -111,14 +95,12 @@ checker("5a.5", first_leak,
            (BEFORE, _moved(4, 1) + np.array([1e-12, 0, 0, 0, 0])[:, None], 4)],
     case_names=["the honest network", "the slow network", "the network that leaks upwards",
                 "the network that leaks downwards", "the network that rounds"],
-    fact="this is the causality test that every model of this book must pass.",
-    mistakes=[
-        (lambda before, after, position: first_leak(before, after, position + 1),
-         "The changed place itself may change, since it reads its own token: look before it only."),
-        (lambda before, after, position: first_leak(before, after, len(after)),
-         "You return the first output that changed. Those from `position` on may change: cut them off first."),
-        (lambda before, after, position: _first((after - before).max(axis=-1)[:position] > 1e-6),
-         "An output may fall as well as rise: compare absolute differences."),
-        (lambda before, after, position: _first((after != before).any(axis=-1)[:position]),
-         "You ask for equality to the last digit; sums in another order round differently. Allow 1e-6."),
-    ])
+    fact="this is the causality test that every model of this book must pass.", mistakes=[
+    (lambda before, after, position: first_leak(before, after, position + 1),
+     "The changed place itself may change, since it reads its own token: look before it only."),
+    (lambda before, after, position: first_leak(before, after, len(after)),
+     "You return the first output that changed. Those from `position` on may change: cut them off first."),
+    (lambda before, after, position: _first((after - before).max(axis=-1)[:position] > 1e-6),
+     "An output may fall as well as rise: compare absolute differences."),
+    (lambda before, after, position: _first((after != before).any(axis=-1)[:position]),
+     "You ask for equality to the last digit; sums in another order round differently. Allow 1e-6.")])

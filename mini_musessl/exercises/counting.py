@@ -11,15 +11,12 @@ from mini_musessl.exercises.checking import checker
 def bits_per_quarter(nats_per_token):
     return float(16 * nats_per_token / np.log(2))
 
-checker("2a.1", bits_per_quarter, tolerance=1e-9,
-    cases=[(1.0,), (0.5,), (float(np.log(47)),)],
-    fact="at one nat a token a quarter costs {outputs[0]} bits.",
-    mistakes=[
-        (lambda nats: nats / np.log(2), "That is the price of one token; a quarter holds four steps of four tokens."),
-        (lambda nats: 4 * nats / np.log(2), "That is the price of one sixteenth; a quarter has four of them."),
-        (lambda nats: 16 * nats, "These are nats. Divide by ln 2 to get bits."),
-        (lambda nats: 16 * nats * np.log(2), "A bit is smaller than a nat, so there are more bits: divide by ln 2."),
-    ])
+checker("2a.1", bits_per_quarter, tolerance=1e-9, cases=[(1.0,), (0.5,), (float(np.log(47)),)],
+    fact="at one nat per token a quarter costs {outputs[0]} bits.", mistakes=[
+    (lambda nats: nats / np.log(2), "That is the price of one token; a quarter holds four steps of four tokens."),
+    (lambda nats: 4 * nats / np.log(2), "That is the price of one sixteenth; a quarter has four of them."),
+    (lambda nats: 16 * nats, "These are nats. Divide by ln 2 to get bits."),
+    (lambda nats: 16 * nats * np.log(2), "A bit is smaller than a nat, so there are more bits: divide by ln 2.")])
 
 
 def context(token_ids, i, order):
@@ -27,19 +24,17 @@ def context(token_ids, i, order):
 
 checker("2a.2", context,
     cases=[([5, 6, 7, 8, 9], 3, 3), ([5, 6, 7, 8, 9], 1, 4), ([5, 6, 7, 8, 9], 0, 3), ([5, 6, 7, 8, 9], 4, 1)],
-    fact="before the fourth token of the first example stand {outputs[0]}.",
-    mistakes=[
-        (lambda ids, i, order: tuple(ids[max(0, i - order + 1) : i + 1]),
-         "Your context holds the token that is to be predicted: for {input} "
-         "you give {found}. That model would look perfect, and know nothing."),
-        (lambda ids, i, order: tuple(ids[max(0, i - order) : i]),
-         "You look at `order` tokens; one of an n-gram's tokens is the one it predicts."),
-        (lambda ids, i, order: tuple(ids[i - order + 1 : i]),
-         "Near the beginning your slice starts at a negative index, which counts "
-         "from the end: for {input} you give {found}. Start at `max(0, ...)`."),
-        (lambda ids, i, order: context(ids, i, order)[::-1],
-         "The tokens are right and in the wrong order: keep the order of the piece."),
-    ])
+    fact="before the fourth token of the first example stand {outputs[0]}.", mistakes=[
+    (lambda ids, i, order: tuple(ids[max(0, i - order + 1) : i + 1]),
+     "Your context holds the token that is to be predicted: for {input} you give {found}. That model would look "
+     "perfect, and know nothing."),
+    (lambda ids, i, order: tuple(ids[max(0, i - order) : i]),
+     "You look at `order` tokens; one of an n-gram's tokens is the one it predicts."),
+    (lambda ids, i, order: tuple(ids[i - order + 1 : i]),
+     "Near the beginning your slice starts at a negative index, which counts from the end: for {input} you give "
+     "{found}. Start at `max(0, ...)`."),
+    (lambda ids, i, order: context(ids, i, order)[::-1],
+     "The tokens are right and in the wrong order: keep the order of the piece.")])
 
 
 def witten_bell(counts, shorter):
@@ -56,23 +51,21 @@ def _unseen_is_empty(counts, shorter):
     return (counts + n_kinds * shorter) / (counts.sum() + n_kinds)
 
 checker("2a.3", witten_bell, tolerance=1e-9,
-    cases=[(np.array([3, 1, 0, 0]), np.array([0.1, 0.2, 0.3, 0.4])), (np.array([0, 0, 9]), np.array([0.5, 0.25, 0.25])),
-           (np.array([0, 0]), np.array([0.7, 0.3]))],
-    fact="after the first context they are {outputs[0]}.",
-    mistakes=[
-        (lambda counts, shorter: (counts + 1) / (counts.sum() + len(counts)),
-         "You add one to every count. Then a symbol that was never seen is "
-         "as likely after any context; the shorter context knows better."),
-        (_weight_by_total,
-         "You weigh the shorter context by the number of sightings: then no context "
-         "is ever trusted more than half. Weigh it by the number of different symbols."),
-        (lambda counts, shorter: counts / counts.sum() if counts.any() else shorter,
-         "You forget the shorter context as soon as the longer was seen once: for {input} some "
-         "symbols become impossible, and the first of them to come costs infinitely many nats."),
-        (lambda counts, shorter: (counts + np.count_nonzero(counts) * shorter) / max(counts.sum(), 1),
-         "Your probabilities sum to more than 1: the weight of the shorter context is missing below."),
-        (_unseen_is_empty, "A context that was never seen divides 0 by 0. Return `shorter` as it is."),
-    ])
+    cases=[(np.array([3, 1, 0, 0]), np.array([0.1, 0.2, 0.3, 0.4])),
+           (np.array([0, 0, 9]), np.array([0.5, 0.25, 0.25])), (np.array([0, 0]), np.array([0.7, 0.3]))],
+    fact="after the first context they are {outputs[0]}.", mistakes=[
+    (lambda counts, shorter: (counts + 1) / (counts.sum() + len(counts)),
+     "You add one to every count. Then a symbol that was never seen is as likely after any context; the shorter "
+     "context knows better."),
+    (_weight_by_total,
+     "You weigh the shorter context by the number of sightings: then no context is ever trusted more than half. Weigh "
+     "it by the number of different symbols."),
+    (lambda counts, shorter: counts / counts.sum() if counts.any() else shorter,
+     "You forget the shorter context as soon as the longer was seen once: for {input} some symbols become impossible, "
+     "and the first of them to come costs infinitely many nats."),
+    (lambda counts, shorter: (counts + np.count_nonzero(counts) * shorter) / max(counts.sum(), 1),
+     "Your probabilities sum to more than 1: the weight of the shorter context is missing below."),
+    (_unseen_is_empty, "A context that was never seen divides 0 by 0. Return `shorter` as it is.")])
 
 
 def mixture_nats(p, q, share):
@@ -81,49 +74,42 @@ def mixture_nats(p, q, share):
 checker("2a.4", mixture_nats, tolerance=1e-9,
     cases=[(np.array([0.5, 0.1, 0.9]), np.array([0.5, 0.4, 0.1]), 0.5),
            (np.array([0.5, 0.1, 0.9]), np.array([0.25, 0.8, 0.6]), 0.75)],
-    fact="for the first example {outputs[0]} nats.",
-    mistakes=[
-        (lambda p, q, share: -(share * np.log(p) + (1 - share) * np.log(q)).mean(),
-         "You mix the losses: that multiplies probabilities, and the products "
-         "of two models sum to less than 1. Mix first, then take the logarithm."),
-        (lambda p, q, share: -np.log((share * p + (1 - share) * q).mean()),
-         "You take the mean over tokens before the logarithm. Each "
-         "token is paid for separately: logarithm first, then the mean."),
-        (lambda p, q, share: -np.log(np.maximum(p, q)).mean(),
-         "You believe whichever model turned out right. Before the token comes nobody knows which that is."),
-        (lambda p, q, share: mixture_nats(q, p, share),
-         "`share` belongs to the first model; you give it to the second."),
-    ])
+    fact="for the first example {outputs[0]} nats.", mistakes=[
+    (lambda p, q, share: -(share * np.log(p) + (1 - share) * np.log(q)).mean(),
+     "You mix the losses: that multiplies probabilities, and the products of two models sum to less than 1. Mix first, "
+     "then take the logarithm."),
+    (lambda p, q, share: -np.log((share * p + (1 - share) * q).mean()),
+     "You take the mean over tokens before the logarithm. Each token is paid for separately: logarithm first, then the "
+     "mean."),
+    (lambda p, q, share: -np.log(np.maximum(p, q)).mean(),
+     "You believe whichever model turned out right. Before the token comes nobody knows which that is."),
+    (lambda p, q, share: mixture_nats(q, p, share), "`share` belongs to the first model; you give it to the second.")])
 
 
-def _steps_into_note(pitch):
+def steps_into_note(pitch):
     held = np.zeros(len(pitch), int)
     for step in range(1, len(pitch)):
         held[step] = held[step - 1] + 1 if pitch[step] == pitch[step - 1] else 0
     return held
 
 def steps_held(pitch):
-    return np.append(0, _steps_into_note(pitch)[:-1] + 1)
+    return np.append(0, steps_into_note(pitch)[:-1] + 1)
 
-def _length_of_the_note_before(pitch):
+def note_lengths(pitch):
     starts = np.flatnonzero(np.append(True, pitch[1:] != pitch[:-1]))
     lengths = np.diff(starts, append=len(pitch))
-    return np.append(0, np.repeat(lengths, lengths)[:-1])
+    return np.repeat(lengths, lengths)
 
 checker("2a.5", steps_held,
     cases=[(np.array([60, 60, 60, 62, 62, 64]),), (np.array([60, 62, 62, 62, 62, 60, 60]),), (np.array([67]),)],
-    fact="in the first example it reads {outputs[0]}.",
-    mistakes=[
-        (_steps_into_note,
-         "You look at the present note: a 0 says that the voice "
-         "moves now, which is what the model is to guess. A leak."),
-        (_length_of_the_note_before,
-         "You give the length of the whole note while it still sounds: its end lies in the future. A leak."),
-        (lambda pitch: (steps_held(pitch) - 1).clip(min=0),
-         "A note that sounded for one step has been held for 1, not 0. You are one short."),
-        (lambda pitch: np.arange(len(pitch)),
-         "You count from the beginning of the piece; count from that of the note."),
-    ])
+    fact="in the first example it reads {outputs[0]}.", mistakes=[
+    (steps_into_note,
+     "You look at the present note: a 0 says that the voice moves now, which is what the model is to guess. A leak."),
+    (lambda pitch: np.append(0, note_lengths(pitch)[:-1]),
+     "You give the length of the whole note while it still sounds: its end lies in the future. A leak."),
+    (lambda pitch: (steps_held(pitch) - 1).clip(min=0),
+     "A note that sounded for one step has been held for 1, not 0. You are one short."),
+    (lambda pitch: np.arange(len(pitch)), "You count from the beginning of the piece; count from that of the note.")])
 
 
 def first_leak(before, after, changed):
@@ -135,15 +121,13 @@ checker("2a.6", first_leak,
            (np.array([-1.0, -2.0, -3.0, -4.0]), np.array([-1.0, -2.0, -0.5, -0.1]), 2),
            (np.array([-1.0, -2.0, -3.0, -4.0]), np.array([-1.0, -2.0, -3.0, -0.1]), 2),
            (np.array([-1.0, -2.0, -3.0]), np.array([-1.0 + 1e-12, -2.0, -0.5]), 2)],
-    fact="in the first example token {outputs[0]} has seen the future.",
-    mistakes=[
-        (lambda before, after, changed: first_leak(before, after, changed + 1),
-         "The number of the changed token itself may move: another token came, and it has another probability."),
-        (lambda before, after, changed: first_leak(before, after, len(before)),
-         "What comes after the change may move: the model has seen the change by then."),
-        (lambda before, after, changed: min(np.flatnonzero((before != after)[:changed]), default=-1),
-         "You ask for equality to the last bit; a network that adds in another "
-         "order differs there without seeing anything. Use `np.isclose`."),
-        (lambda before, after, changed: max(np.flatnonzero(~np.isclose(before, after)[:changed]), default=-1),
-         "You give the last token that moved; the first was asked for."),
-    ])
+    fact="in the first example token {outputs[0]} has seen the future.", mistakes=[
+    (lambda before, after, changed: first_leak(before, after, changed + 1),
+     "The number of the changed token itself may move: another token came, and it has another probability."),
+    (lambda before, after, changed: first_leak(before, after, len(before)),
+     "What comes after the change may move: the model has seen the change by then."),
+    (lambda before, after, changed: min(np.flatnonzero((before != after)[:changed]), default=-1),
+     "You ask for equality to the last bit; a network that adds in another order differs there without seeing "
+     "anything. Use `np.isclose`."),
+    (lambda before, after, changed: max(np.flatnonzero(~np.isclose(before, after)[:changed]), default=-1),
+     "You give the last token that moved; the first was asked for.")])

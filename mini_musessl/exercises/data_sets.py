@@ -18,16 +18,13 @@ def _split_one_of_each(group, is_held_out):
 
 checker("3c.1", split_by_group,
     cases=[(np.array([0, 1, 0, 2, 2, 1]), np.array([True, False, False])),
-           (np.array([1, 2, 2, 0]), np.array([False, False, True]))],
-    fact="no tune stands on both sides.",
-    mistakes=[
-        (lambda group, is_held_out: np.arange(len(group)) < is_held_out.sum(),
-         "You hold out the first pieces of the list. Which piece goes where must depend on its tune alone."),
-        (_split_one_of_each,
-         "You hold out one piece of each held-out tune; its sisters stay in training, and that is the leak."),
-        (lambda group, is_held_out: ~is_held_out[group],
-         "You return which pieces are trained on: the answer is upside down."),
-    ])
+           (np.array([1, 2, 2, 0]), np.array([False, False, True]))], fact="no tune stands on both sides.", mistakes=[
+    (lambda group, is_held_out: np.arange(len(group)) < is_held_out.sum(),
+     "You hold out the first pieces of the list. Which piece goes where must depend on its tune alone."),
+    (_split_one_of_each,
+     "You hold out one piece of each held-out tune; its sisters stay in training, and that is the leak."),
+    (lambda group, is_held_out: ~is_held_out[group],
+     "You return which pieces are trained on: the answer is upside down.")])
 
 
 def _same_intervals(one, other, what_counts=np.copy):
@@ -41,16 +38,14 @@ checker("3c.2", same_music,
     cases=[(np.array([60, 62, 64]), np.array([65, 67, 69])), (np.array([60, 62, 64]), np.array([60, 62, 64])),
            (np.array([60, 62, 64]), np.array([60, 61, 64])), (np.array([60, 67, 64]), np.array([60, 55, 64])),
            (np.array([60, 62, 64]), np.array([60, 62, 64, 65])), (np.array([60, 64, 62]), np.array([70, 82, 80]))],
-    fact="intervals and lengths decide, the key does not.",
-    mistakes=[
-        (np.array_equal, "You compare pitches: a tune a tone higher counts as another tune. Compare intervals."),
-        (lambda one, other: _same_intervals(one, other, lambda interval: interval % 12),
-         "You compare intervals modulo the octave: a fifth up and a fourth down count as the same."),
-        (lambda one, other: _same_intervals(one, other, np.sign),
-         "You compare directions only: every rising scale would be the same tune."),
-        (lambda one, other: same_music(one[: len(other)], other[: len(one)]),
-         "You compare only the notes that both have: a tune and its own beginning are not the same."),
-    ])
+    fact="intervals and lengths decide, the key does not.", mistakes=[
+    (np.array_equal, "You compare pitches: a tune a tone higher counts as another tune. Compare intervals."),
+    (lambda one, other: _same_intervals(one, other, lambda interval: interval % 12),
+     "You compare intervals modulo the octave: a fifth up and a fourth down count as the same."),
+    (lambda one, other: _same_intervals(one, other, np.sign),
+     "You compare directions only: every rising scale would be the same tune."),
+    (lambda one, other: same_music(one[: len(other)], other[: len(one)]),
+     "You compare only the notes that both have: a tune and its own beginning are not the same.")])
 
 
 def leaked_share(train_tunes, test_tunes):
@@ -58,15 +53,13 @@ def leaked_share(train_tunes, test_tunes):
 
 checker("3c.3", leaked_share, tolerance=1e-9,
     cases=[([1, 1, 2, 5], [1, 1, 1, 3]), ([1, 2, 3], [4, 5]), ([1, 2], [2, 3, 2, 1])],
-    fact="for the first example three of four test pieces are on a known tune.",
-    mistakes=[
-        (lambda train, test: len({*train} & {*test}) / len({*test}),
-         "You count tunes: three test pieces on one known tune are three known pieces. For {input} you give {found}."),
-        (lambda train, test: leaked_share(test, train),
-         "You give the share of training pieces that occur in the test; the question is the other way round."),
-        (lambda train, test: len({*train} & {*test}) / len({*train, *test}),
-         "You divide the shared tunes by all tunes; divide the known test pieces by the test pieces."),
-    ])
+    fact="for the first example three of four test pieces are on a known tune.", mistakes=[
+    (lambda train, test: len({*train} & {*test}) / len({*test}),
+     "You count tunes: three test pieces on one known tune are three known pieces. For {input} you give {found}."),
+    (lambda train, test: leaked_share(test, train),
+     "You give the share of training pieces that occur in the test; the question is the other way round."),
+    (lambda train, test: len({*train} & {*test}) / len({*train, *test}),
+     "You divide the shared tunes by all tunes; divide the known test pieces by the test pieces.")])
 
 
 def _shifts(low, high, lowest, highest):
@@ -78,16 +71,14 @@ def allowed_shifts(pitch, lowest, highest):
 
 checker("3c.4", allowed_shifts,
     cases=[(np.array([[72, 67], [74, -1]]), 60, 77), (np.array([[60, 48]]), 48, 60),
-           (np.array([[65, 55], [-1, 55]]), 36, 81)],
-    fact="a grid that already fills the range may move by 0 alone.",
+           (np.array([[65, 55], [-1, 55]]), 36, 81)], fact="a grid that already fills the range may move by 0 alone.",
     mistakes=[
-        (lambda pitch, *ends: _shifts(pitch.min(), pitch.max(), *ends),
-         "You take the rest, -1, for a pitch: then nothing fits. Leave rests out before you look for the lowest."),
-        (lambda pitch, *ends: _shifts(pitch.max(), pitch[pitch != -1].min(), *ends),
-         "You ask that some cell stays in range; every cell must. For {input} you give {found}."),
-        (lambda pitch, lowest, highest: allowed_shifts(pitch, lowest, highest - 1),
-         "You shut out the highest pitch itself: both ends belong to the range."),
-    ])
+    (lambda pitch, *ends: _shifts(pitch.min(), pitch.max(), *ends),
+     "You take the rest, -1, for a pitch: then nothing fits. Leave rests out before you look for the lowest."),
+    (lambda pitch, *ends: _shifts(pitch.max(), pitch[pitch != -1].min(), *ends),
+     "You ask that some cell stays in range; every cell must. For {input} you give {found}."),
+    (lambda pitch, lowest, highest: allowed_shifts(pitch, lowest, highest - 1),
+     "You shut out the highest pitch itself: both ends belong to the range.")])
 
 
 def may_reuse(kept, now):
@@ -97,15 +88,13 @@ checker("3c.5", may_reuse,
     cases=[(("a.mid", "f00d", "1"), ("a.mid", "f00d", "1")), (("a.mid", "f00d", "1"), ("copy of a.mid", "f00d", "1")),
            (("a.mid", "f00d", "1"), ("a.mid", "beef", "1")), (("a.mid", "f00d", "1"), ("a.mid", "f00d", "2")),
            (("a.mid", "f00d", "1"), ("b.mid", "beef", "2"))],
-    fact="content and reader version decide, the name does not.",
-    mistakes=[
-        (lambda kept, now: kept[0] == now[0], "You go by the name: an edited file answers with its past."),
-        (lambda kept, now: kept[1] == now[1],
-         "You go by the content alone: when the reader is mended, the old results stay."),
-        (lambda kept, now: kept == now, "A renamed copy is read again: that is safe, and wasted. Leave the name out."),
-        (lambda kept, now: kept[1] == now[1] or kept[2] == now[2],
-         "Content and reader must both agree; you are content with one of them."),
-    ])
+    fact="content and reader version decide, the name does not.", mistakes=[
+    (lambda kept, now: kept[0] == now[0], "You go by the name: an edited file answers with its past."),
+    (lambda kept, now: kept[1] == now[1],
+     "You go by the content alone: when the reader is mended, the old results stay."),
+    (lambda kept, now: kept == now, "A renamed copy is read again: that is safe, and wasted. Leave the name out."),
+    (lambda kept, now: kept[1] == now[1] or kept[2] == now[2],
+     "Content and reader must both agree; you are content with one of them.")])
 
 
 def pairwise(one, other):
@@ -118,13 +107,11 @@ def _pairwise_unpaired(one, other):
 
 checker("3c.6", pairwise, tolerance=1e-9,
     cases=[([0.5, 0.7, 0.9, 0.4], [0.4, 0.65, 0.8, 0.35]), ([1.0, 2.0, 4.0], [1.5, 2.0, 3.0])],
-    fact="paired differences are far less noisy than the scores themselves.",
-    mistakes=[
-        (_pairwise_unpaired,
-         "You treat the lists as independent: the hardness of the "
-         "pieces swamps the difference. Subtract piece by piece first."),
-        (lambda one, other: (pairwise(one, other)[0], np.subtract(one, other).std(ddof=1)),
-         "You give the spread of single pieces, not of their mean: divide by the square root of their number."),
-        (lambda one, other: (pairwise(one, other)[0], np.subtract(one, other).std() / len(one) ** 0.5),
-         "You divide the squares by n; from a sample divide by n - 1 (`ddof=1`)."),
-    ])
+    fact="paired differences are far less noisy than the scores themselves.", mistakes=[
+    (_pairwise_unpaired,
+     "You treat the lists as independent: the hardness of the pieces swamps the difference. Subtract piece by piece "
+     "first."),
+    (lambda one, other: (pairwise(one, other)[0], np.subtract(one, other).std(ddof=1)),
+     "You give the spread of single pieces, not of their mean: divide by the square root of their number."),
+    (lambda one, other: (pairwise(one, other)[0], np.subtract(one, other).std() / len(one) ** 0.5),
+     "You divide the squares by n; from a sample divide by n - 1 (`ddof=1`).")])

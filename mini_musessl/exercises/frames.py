@@ -3,64 +3,52 @@
 import numpy as np
 
 from mini_musessl.exercises.checking import checker
+from mini_musessl.exercises.counting import note_lengths, steps_into_note
 
 # A mistake is one row of a table; the formatter would make four or five lines of it.
 # fmt: off
-
 
 
 def latest_frames(frames, begin_id):
     begin = np.full_like(frames[:1], begin_id)
     return np.concatenate((begin, frames[:-1]))
 
-checker("5d.1", latest_frames,
-    cases=[(np.array([[30, 25], [30, 26], [32, 27]]), 47), (np.array([[5, 1, 9, 2]]), 47)],
-    fact="the last frame is read by nobody, since nothing follows it.",
-    mistakes=[
-        (lambda frames, begin_id: frames,
-         "Each step reads the frame that it must predict: the loss would fall to 0 and the network could only copy."),
-        (lambda frames, begin_id: latest_frames(frames[::-1], begin_id)[::-1],
-         "You shift the wrong way: each step reads the frame after it, and the last one reads that the piece begins."),
-        (lambda frames, begin_id: np.roll(frames, 1, axis=0),
-         "The last frame comes round to the front: the first step knows how the piece ends."),
-        (lambda frames, begin_id: latest_frames(frames.T, begin_id).T,
-         "You shift along the voices; steps are the first axis."),
-        (lambda frames, begin_id: latest_frames(frames.ravel(), begin_id).reshape(frames.shape),
-         "You shift by one token, as a token Transformer does: the alto would read the soprano of its own step as a "
-         "frame before. Shift by a whole frame."),
-    ])
+checker("5d.1", latest_frames, cases=[(np.array([[30, 25], [30, 26], [32, 27]]), 47), (np.array([[5, 1, 9, 2]]), 47)],
+    fact="the last frame is read by nobody, since nothing follows it.", mistakes=[
+    (lambda frames, begin_id: frames,
+     "Each step reads the frame that it must predict: the loss would fall to 0 and the network could only copy."),
+    (lambda frames, begin_id: latest_frames(frames[::-1], begin_id)[::-1],
+     "You shift the wrong way: each step reads the frame after it, and the last one reads that the piece begins."),
+    (lambda frames, begin_id: np.roll(frames, 1, axis=0),
+     "The last frame comes round to the front: the first step knows how the piece ends."),
+    (lambda frames, begin_id: latest_frames(frames.T, begin_id).T,
+     "You shift along the voices; steps are the first axis."),
+    (lambda frames, begin_id: latest_frames(frames.ravel(), begin_id).reshape(frames.shape),
+     "You shift by one token, as a token Transformer does: the alto would read the soprano of its own step as a frame "
+     "before. Shift by a whole frame.")])
 
 
 def held_steps(melody):
-    held, n_held = [0], 0
-    for step in range(1, len(melody)):
-        is_new = step == 1 or melody[step - 1] != melody[step - 2]
-        n_held = 0 if is_new else n_held + 1
-        held.append(n_held)
-    return np.array(held)
+    return np.append(0, steps_into_note(melody)[:-1])
 
 def _held_whole_note(melody):
-    began = np.append(True, melody[1:] != melody[:-1])
-    lengths = np.diff(np.append(np.flatnonzero(began), len(melody)))
-    return np.append(0, np.repeat(lengths - 1, lengths)[:-1])
+    return np.append(0, note_lengths(melody)[:-1] - 1)
 
 checker("5d.2", held_steps,
     cases=[(np.array([20, 20, 22, 22, 22, 20]),), (np.array([0, 0, 0, 31, 30, 30]),),
            (np.array([7, 7, 8, 8, 8, 8, 8, 5]),)],
-    fact="a rest is held like a note, and the count says nothing about the step itself.",
-    mistakes=[
-        (lambda melody: held_steps(np.append(melody, 0))[1:],
-         "You look at the step itself: a count above 0 tells the network that the note goes on, which is what it must "
-         "guess."),
-        (lambda melody: held_steps(np.append(melody[::-1], 0))[:0:-1],
-         "You count from the end: how long the note will last yet is the future. For {input} you give {found}."),
-        (lambda melody: np.append(0, held_steps(melody)[1:] + 1),
-         "You call a symbol that is new 1; it has been held for 0 steps."),
-        (lambda melody: np.cumsum(held_steps(melody) > 0),
-         "You count every repeat so far; with a new symbol the count begins again."),
-        (_held_whole_note,
-         "You give each step the full length of its note: at its second step nobody knows yet how long it will be."),
-    ])
+    fact="a rest is held like a note, and the count says nothing about the step itself.", mistakes=[
+    (lambda melody: held_steps(np.append(melody, 0))[1:],
+     "You look at the step itself: a count above 0 tells the network that the note goes on, which is what it must "
+     "guess."),
+    (lambda melody: held_steps(np.append(melody[::-1], 0))[:0:-1],
+     "You count from the end: how long the note will last yet is the future. For {input} you give {found}."),
+    (lambda melody: np.append(0, held_steps(melody)[1:] + 1),
+     "You call a symbol that is new 1; it has been held for 0 steps."),
+    (lambda melody: np.cumsum(held_steps(melody) > 0),
+     "You count every repeat so far; with a new symbol the count begins again."),
+    (_held_whole_note,
+     "You give each step the full length of its note: at its second step nobody knows yet how long it will be.")])
 
 
 def interval_number(upper, lower):
@@ -72,20 +60,17 @@ def _interval_within_octave(upper, lower):
     found = interval_number(upper, lower)
     return found if found == 93 else (upper - lower) % 12 + 46
 
-checker("5d.3", interval_number,
-    cases=[(30, 26), (20, 30), (40, 28), (0, 20), (20, 0), (25, 47), (47, 47)],
-    fact="a major third up is {outputs[0]} in every key.",
-    mistakes=[
-        (lambda upper, lower: upper - lower + 46,
-         "A rest is no pitch: for {input} you give {found}, the number of an interval that nobody sings."),
-        (lambda upper, lower: 93 if 0 in (upper, lower) else upper - lower + 46,
-         "Rests are right; the begin symbol is no pitch either: {input} is 93."),
-        (lambda upper, lower: interval_number(lower, upper),
-         "You measure the other way round: {input} should be {expected}."),
-        (lambda upper, lower: max(interval_number(upper, lower), interval_number(lower, upper)),
-         "A third down is not a third up: keep the sign."),
-        (_interval_within_octave, "You fold octaves; here an octave up, 58, and a unison, 46, are two numbers."),
-    ])
+checker("5d.3", interval_number, cases=[(30, 26), (20, 30), (40, 28), (0, 20), (20, 0), (25, 47), (47, 47)],
+    fact="a major third up is {outputs[0]} in every key.", mistakes=[
+    (lambda upper, lower: upper - lower + 46,
+     "A rest is no pitch: for {input} you give {found}, the number of an interval that nobody sings."),
+    (lambda upper, lower: 93 if 0 in (upper, lower) else upper - lower + 46,
+     "Rests are right; the begin symbol is no pitch either: {input} is 93."),
+    (lambda upper, lower: interval_number(lower, upper),
+     "You measure the other way round: {input} should be {expected}."),
+    (lambda upper, lower: max(interval_number(upper, lower), interval_number(lower, upper)),
+     "A third down is not a third up: keep the sign."),
+    (_interval_within_octave, "You fold octaves; here an octave up, 58, and a unison, 46, are two numbers.")])
 
 
 def sing_in_turn(score, n_voices, hear=list):
@@ -102,24 +87,21 @@ def _score_by_highest(above):  # far from the highest voice is best, a step a vo
     highest = above[0] if above else 7
     return np.cos((np.arange(9) - highest - 2 * len(above)) * 2 * np.pi / 9)
 
-checker("5d.4", sing_in_turn,
-    cases=[(_score_by_chord, 4), (_score_by_highest, 4), (_score_by_chord, 3)],
+checker("5d.4", sing_in_turn, cases=[(_score_by_chord, 4), (_score_by_highest, 4), (_score_by_chord, 3)],
     case_names=["a singer of four voices", "another singer of four voices", "a singer of three voices"],
-    fact="for the first singer {outputs[0]}, and each voice depends on those above.",
-    mistakes=[
-        (lambda score, n: sing_in_turn(score, n, hear=lambda above: []),
-         "You ask for each voice with nobody above it: all four sing the soprano's choice."),
-        (lambda score, n: sing_in_turn(score, n, hear=lambda above: [0] * len(above)),
-         "You hand over the right number of voices, all rests: hand over what they sing."),
-        (lambda score, n: sing_in_turn(score, n, hear=lambda above: above[-1:]),
-         "Each voice hears only the one next above it; it must hear all above it."),
-        (lambda score, n: sing_in_turn(score, n, hear=lambda above: above[::-1]),
-         "You hand over the voices from the lowest; `above` begins with the highest."),
-        (lambda score, n: sing_in_turn(score, n)[::-1],
-         "The frame is right and upside down: the highest voice comes first."),
-        (lambda score, n: sing_in_turn(lambda above: -score(above), n),
-         "You take the smallest score; the likeliest symbol has the highest."),
-    ])
+    fact="for the first singer {outputs[0]}, and each voice depends on those above.", mistakes=[
+    (lambda score, n: sing_in_turn(score, n, hear=lambda above: []),
+     "You ask for each voice with nobody above it: all four sing the soprano's choice."),
+    (lambda score, n: sing_in_turn(score, n, hear=lambda above: [0] * len(above)),
+     "You hand over the right number of voices, all rests: hand over what they sing."),
+    (lambda score, n: sing_in_turn(score, n, hear=lambda above: above[-1:]),
+     "Each voice hears only the one next above it; it must hear all above it."),
+    (lambda score, n: sing_in_turn(score, n, hear=lambda above: above[::-1]),
+     "You hand over the voices from the lowest; `above` begins with the highest."),
+    (lambda score, n: sing_in_turn(score, n)[::-1],
+     "The frame is right and upside down: the highest voice comes first."),
+    (lambda score, n: sing_in_turn(lambda above: -score(above), n),
+     "You take the smallest score; the likeliest symbol has the highest.")])
 
 
 def _place(n_steps):
@@ -128,42 +110,36 @@ def _place(n_steps):
 def may_move(n_steps, step, voice):
     return _place(n_steps) > 4 * step + voice
 
-checker("5d.5", may_move,
-    cases=[(3, 1, 2), (4, 2, 0), (2, 0, 3)],
-    fact="it is the causal rule of four tokens a step, folded into rows of four.",
-    mistakes=[
-        (lambda n, step, voice: _place(n) >= 4 * step + voice,
-         "You let the changed cell move its own prediction: then the network sees what it must guess."),
-        (lambda n, step, voice: (_place(n) >= 4 * step) & (_place(n) != 4 * step + voice),
-         "You let the voices above it notice; in its own step only those below may."),
-        (lambda n, step, voice: _place(n) >= 4 * (step + 1),
-         "You let nobody notice in its own step: that is the test of a network that sings all voices at once."),
-        (lambda n, step, voice: may_move(n, step, voice) & ((_place(n) < 4 * (step + 1)) | (_place(n) % 4 == voice)),
-         "After its step all voices may notice, not only its own."),
-        (lambda n, step, voice: _place(n) < 4 * step + voice,
-         "Upside down: you mark what comes before the cell, which must not move."),
-    ])
+checker("5d.5", may_move, cases=[(3, 1, 2), (4, 2, 0), (2, 0, 3)],
+    fact="it is the causal rule of four tokens a step, folded into rows of four.", mistakes=[
+    (lambda n, step, voice: _place(n) >= 4 * step + voice,
+     "You let the changed cell move its own prediction: then the network sees what it must guess."),
+    (lambda n, step, voice: (_place(n) >= 4 * step) & (_place(n) != 4 * step + voice),
+     "You let the voices above it notice; in its own step only those below may."),
+    (lambda n, step, voice: _place(n) >= 4 * (step + 1),
+     "You let nobody notice in its own step: that is the test of a network that sings all voices at once."),
+    (lambda n, step, voice: may_move(n, step, voice) & ((_place(n) < 4 * (step + 1)) | (_place(n) % 4 == voice)),
+     "After its step all voices may notice, not only its own."),
+    (lambda n, step, voice: _place(n) < 4 * step + voice,
+     "Upside down: you mark what comes before the cell, which must not move.")])
 
 
-def nats_a_token(log_probs, is_padding):
+def nats_per_token(log_probs, is_padding):
     return float(-log_probs[~is_padding].mean())
 
 LOG_PROBS = np.log([[[0.5, 0.9, 0.8, 0.4]] * 3, [[0.1, 0.2, 0.9, 0.5], [0.7] * 4, [0.9] * 4]])
 
-checker("5d.6", nats_a_token, tolerance=1e-9,
+checker("5d.6", nats_per_token, tolerance=1e-9,
     cases=[(LOG_PROBS, np.array([[False, False, False], [False, True, True]])),
            (np.log([[[0.25, 0.5, 1.0, 0.5]]]), np.array([[False]]))],
-    fact="{outputs[0]} nats for the first batch, the same scale as four tokens a step.",
-    mistakes=[
-        (lambda log_probs, is_padding: float(-log_probs.mean()),
-         "You average over padding too, which nobody has to predict."),
-        (lambda log_probs, is_padding: float(-log_probs[~is_padding].sum() / log_probs.size),
-         "You leave padding out of the sum and count it in the number: a batch with much padding looks good."),
-        (lambda log_probs, is_padding: 4 * nats_a_token(log_probs, is_padding),
-         "You give nats a frame, four times as much: divide by cells, not by steps."),
-        (lambda log_probs, is_padding: float(np.mean(list(map(nats_a_token, log_probs, is_padding)))),
-         "You give each window the same weight; each cell has the same weight."),
-        (lambda log_probs, is_padding: float(-np.log(np.exp(log_probs[~is_padding]).mean())),
-         "You average probabilities and take the logarithm after: a cell that was thought impossible would hardly "
-         "count."),
-    ])
+    fact="{outputs[0]} nats for the first batch, the same scale as four tokens a step.", mistakes=[
+    (lambda log_probs, is_padding: float(-log_probs.mean()),
+     "You average over padding too, which nobody has to predict."),
+    (lambda log_probs, is_padding: float(-log_probs[~is_padding].sum() / log_probs.size),
+     "You leave padding out of the sum and count it in the number: a batch with much padding looks good."),
+    (lambda log_probs, is_padding: 4 * nats_per_token(log_probs, is_padding),
+     "You give nats per frame, four times as much: divide by cells, not by steps."),
+    (lambda log_probs, is_padding: float(np.mean(list(map(nats_per_token, log_probs, is_padding)))),
+     "You give each window the same weight; each cell has the same weight."),
+    (lambda log_probs, is_padding: float(-np.log(np.exp(log_probs[~is_padding]).mean())),
+     "You average probabilities and take the logarithm after: a cell that was thought impossible would hardly count.")])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mini_musessl.exercises.checking import checker
+from mini_musessl.exercises.first_road import softmax
 
 # A mistake is one row of a table; the formatter would make four or five lines of it.
 # fmt: off
@@ -18,23 +19,19 @@ def _code_of_product(probabilities):
 checker("7a.1", code_bits, tolerance=1e-9,
     # The product of the second row is smaller than any float.
     cases=[(np.array([0.5, 0.25, 0.9, 0.8]),), (np.tile([0.5, 0.1, 0.95], 400),)],
-    case_names=("four tokens", "1,200 tokens"),
-    fact="1 bit, 2 bits and two tokens that share half a bit.",
-    mistakes=[
-        (lambda p: -np.log(p).sum(), "You give nats. A bit is a factor of two: take the logarithm to base 2."),
-        (lambda p: -np.log2(p).mean(), "You give bits a token; the question is the whole melody. Add, do not average."),
-        (lambda p: np.log2(p).sum(),
-         "Your length is below 0: logarithms of probabilities are negative, so turn the sign."),
-        (_code_of_product,
-         "For {input} you give {found}: you multiply first, and the product "
-         "is too small for a float. Take logarithms first, then add."),
-        (lambda p: np.ceil(-np.log2(p)).sum(),
-         "You round every token up to whole bits, as a code with one word a "
-         "token does. An arithmetic coder lets tokens share bits: add first."),
-        (lambda p: -len(p) * np.log2(p.mean()),
-         "You take the logarithm of the mean probability. The probability of "
-         "the whole is a product: take the mean of the logarithms, or their sum."),
-    ])
+    case_names=("four tokens", "1,200 tokens"), fact="1 bit, 2 bits and two tokens that share half a bit.", mistakes=[
+    (lambda p: -np.log(p).sum(), "You give nats. A bit is a factor of two: take the logarithm to base 2."),
+    (lambda p: -np.log2(p).mean(), "You give bits per token; the question is the whole melody. Add, do not average."),
+    (lambda p: np.log2(p).sum(), "Your length is below 0: logarithms of probabilities are negative, so turn the sign."),
+    (_code_of_product,
+     "For {input} you give {found}: you multiply first, and the product is too small for a float. Take logarithms "
+     "first, then add."),
+    (lambda p: np.ceil(-np.log2(p)).sum(),
+     "You round every token up to whole bits, as a code with one word a token does. An arithmetic coder lets tokens "
+     "share bits: add first."),
+    (lambda p: -len(p) * np.log2(p.mean()),
+     "You take the logarithm of the mean probability. The probability of the whole is a product: take the mean of the "
+     "logarithms, or their sum.")])
 
 
 def padded_mean(nats, is_padding):
@@ -44,21 +41,19 @@ checker("7a.2", padded_mean, tolerance=1e-9,
     cases=[(np.array([[1.0, 2.0, 3.0, 4.0], [0.5, 9.0, 9.0, 9.0]]), np.array([[0, 0, 0, 0], [0, 1, 1, 1]], bool)),
            (np.array([[0.2, 0.4, 5.0], [0.9, 0.1, 7.0]]), np.array([[0, 0, 1], [0, 0, 1]], bool))],
     case_names=("a long and a short window", "two windows of two tokens"),
-    fact="every token of music counts once, whichever window it stands in.",
-    mistakes=[
-        (lambda nats, is_padding: nats.mean(),
-         "You count padding like music: for {input} you give {found}, not {expected}."),
-        (lambda nats, is_padding: np.where(is_padding, 0, nats).mean(),
-         "You set padding to 0 and still divide by its number: a batch with more "
-         "padding would look better. For {input} you give {found}, not {expected}."),
-        (lambda nats, is_padding: np.mean([padded_mean(*row) for row in zip(nats, is_padding, strict=True)]),
-         "You average the windows' means: a token of a short window "
-         "counts more than one of a long window. Average over tokens."),
-        (lambda nats, is_padding: padded_mean(nats, ~is_padding),
-         "You average the padding: `is_padding` is True where the token does NOT count."),
-        (lambda nats, is_padding: nats[~is_padding].sum(),
-         "You add up and do not divide: a longer batch would have a larger loss."),
-    ])
+    fact="every token of music counts once, whichever window it stands in.", mistakes=[
+    (lambda nats, is_padding: nats.mean(),
+     "You count padding like music: for {input} you give {found}, not {expected}."),
+    (lambda nats, is_padding: np.where(is_padding, 0, nats).mean(),
+     "You set padding to 0 and still divide by its number: a batch with more padding would look better. For {input} "
+     "you give {found}, not {expected}."),
+    (lambda nats, is_padding: np.mean([padded_mean(*row) for row in zip(nats, is_padding, strict=True)]),
+     "You average the windows' means: a token of a short window counts more than one of a long window. Average over "
+     "tokens."),
+    (lambda nats, is_padding: padded_mean(nats, ~is_padding),
+     "You average the padding: `is_padding` is True where the token does NOT count."),
+    (lambda nats, is_padding: nats[~is_padding].sum(),
+     "You add up and do not divide: a longer batch would have a larger loss.")])
 
 
 def perplexity(pieces):
@@ -67,30 +62,26 @@ def perplexity(pieces):
 checker("7a.3", perplexity, tolerance=1e-9,
     cases=[([np.log(np.array([2.0, 2.0, 8.0])), np.log(np.array([4.0]))],),
            ([np.array([0.1, 0.3, 0.2, 1.4]), np.array([0.9, 0.7])],)],
-    fact="guesses among 2, 2, 8 and 4 symbols are as hard as {outputs[0]} symbols each.",
-    mistakes=[
-        (lambda pieces: np.exp(np.concatenate(pieces).sum()),
-         "You take the exponential of the sum: it grows with the length of the music. Take the mean first."),
-        (lambda pieces: 2 ** np.concatenate(pieces).mean(),
-         "You raise 2 to a number of nats: nats go with e, bits with 2."),
-        (lambda pieces: np.exp(np.concatenate(pieces)).mean(),
-         "You average the exponentials. Perplexity is a geometric mean: average the nats, then take one exponential."),
-        (lambda pieces: np.mean([np.exp(piece.mean()) for piece in pieces]),
-         "You average the perplexities of the pieces. Average the nats of all tokens, then take one exponential."),
-        (lambda pieces: np.exp(np.mean([piece.mean() for piece in pieces])),
-         "You average the pieces' means: a token of a short piece counts more than one of a long piece."),
-        (lambda pieces: np.exp(-np.concatenate(pieces).mean()),
-         "You give {found}, a probability: the sign of the mean is turned. A perplexity is at least 1."),
-    ])
+    fact="guesses among 2, 2, 8 and 4 symbols are as hard as {outputs[0]} symbols each.", mistakes=[
+    (lambda pieces: np.exp(np.concatenate(pieces).sum()),
+     "You take the exponential of the sum: it grows with the length of the music. Take the mean first."),
+    (lambda pieces: 2 ** np.concatenate(pieces).mean(),
+     "You raise 2 to a number of nats: nats go with e, bits with 2."),
+    (lambda pieces: np.exp(np.concatenate(pieces)).mean(),
+     "You average the exponentials. Perplexity is a geometric mean: average the nats, then take one exponential."),
+    (lambda pieces: np.mean([np.exp(piece.mean()) for piece in pieces]),
+     "You average the perplexities of the pieces. Average the nats of all tokens, then take one exponential."),
+    (lambda pieces: np.exp(np.mean([piece.mean() for piece in pieces])),
+     "You average the pieces' means: a token of a short piece counts more than one of a long piece."),
+    (lambda pieces: np.exp(-np.concatenate(pieces).mean()),
+     "You give {found}, a probability: the sign of the mean is turned. A perplexity is at least 1.")])
 
 
 def _one_hot(logits, targets):
     return np.eye(logits.shape[1])[targets]
 
 def _gradient(logits, targets, symbols_axis):
-    powers = np.exp(logits - logits.max(symbols_axis, keepdims=True))
-    probabilities = powers / powers.sum(symbols_axis, keepdims=True)
-    return (probabilities - _one_hot(logits, targets)) / len(targets)
+    return (softmax(logits, symbols_axis) - _one_hot(logits, targets)) / len(targets)
 
 def loss_gradient(logits, targets):
     return _gradient(logits, targets, symbols_axis=1)
@@ -99,21 +90,19 @@ checker("7a.4", loss_gradient, tolerance=1e-9,
     cases=[(np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), np.array([0, 2])),
            (np.array([[0.0, 1.0, 2.0, 3.0]] * 3), np.array([3, 0, 1]))],
     case_names=("two tokens of three symbols", "three tokens of four symbols"),
-    fact="each row sums to 0: what the target gains, the others lose in proportion to their probability.",
-    mistakes=[
-        (lambda logits, targets: -loss_gradient(logits, targets),
-         "The sign is turned: along y - p the likelihood rises and the loss falls."),
-        (lambda logits, targets: loss_gradient(logits, targets) * len(targets),
-         "You give the gradient of the sum: divide by the number of tokens, or a longer batch takes longer steps."),
-        (lambda logits, targets: _gradient(logits, targets, symbols_axis=0),
-         "Your softmax runs over the tokens: the probabilities of the symbols must sum to 1 at each token (`axis=1`)."),
-        (lambda logits, targets: (logits - _one_hot(logits, targets)) / len(targets),
-         "You subtract from the logits themselves: take their softmax first."),
-        (lambda logits, targets: loss_gradient(logits, targets) / logits.shape[1],
-         "You divide by the number of logits; the mean is over tokens, not over symbols."),
-        (lambda logits, targets: loss_gradient(logits, targets) * _one_hot(logits, targets),
-         "You push the target up and leave the others alone: each row of a softmax's gradient sums to 0."),
-    ])
+    fact="each row sums to 0: what the target gains, the others lose in proportion to their probability.", mistakes=[
+    (lambda logits, targets: -loss_gradient(logits, targets),
+     "The sign is turned: along y - p the likelihood rises and the loss falls."),
+    (lambda logits, targets: loss_gradient(logits, targets) * len(targets),
+     "You give the gradient of the sum: divide by the number of tokens, or a longer batch takes longer steps."),
+    (lambda logits, targets: _gradient(logits, targets, symbols_axis=0),
+     "Your softmax runs over the tokens: the probabilities of the symbols must sum to 1 at each token (`axis=1`)."),
+    (lambda logits, targets: (logits - _one_hot(logits, targets)) / len(targets),
+     "You subtract from the logits themselves: take their softmax first."),
+    (lambda logits, targets: loss_gradient(logits, targets) / logits.shape[1],
+     "You divide by the number of logits; the mean is over tokens, not over symbols."),
+    (lambda logits, targets: loss_gradient(logits, targets) * _one_hot(logits, targets),
+     "You push the target up and leave the others alone: each row of a softmax's gradient sums to 0.")])
 
 
 def kl_nats(q, p):
@@ -131,22 +120,20 @@ def _kl_not_a_number(q, p):
 checker("7a.5", kl_nats, tolerance=1e-9,
     cases=[(np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.3, 0.2])),
            (np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.25, 0.5]))],
-    fact="a model that wastes half its probability pays ln 2 a symbol.",
-    mistakes=[
-        (_kl_swapped,
-         "You weigh by the model: that is the divergence the other way round, "
-         "and infinite where the model allows what never comes. Weigh by q."),
-        (_kl_not_a_number,
-         "For {input} you give nan: 0 times the logarithm of 0 is not a number "
-         "for NumPy, and 0 in this sum. Leave out symbols that never come."),
-        (lambda q, p: -(q * np.log(p)).sum(),
-         "You give the cross-entropy. The divergence is what remains "
-         "when the entropy of q is subtracted: it is 0 for p = q."),
-        (lambda q, p: kl_nats(q, p) / np.log(2), "You give bits; nats use the natural logarithm, `np.log`."),
-        (lambda q, p: -kl_nats(q, p), "Yours is below 0, and a divergence never is: q stands above the line, p below."),
-        (lambda q, p: np.log(q[q > 0] / p[q > 0]).mean(),
-         "You let every symbol count alike: weigh each logarithm by how often its symbol comes."),
-    ])
+    fact="a model that wastes half its probability pays ln 2 a symbol.", mistakes=[
+    (_kl_swapped,
+     "You weigh by the model: that is the divergence the other way round, and infinite where the model allows what "
+     "never comes. Weigh by q."),
+    (_kl_not_a_number,
+     "For {input} you give nan: 0 times the logarithm of 0 is not a number for NumPy, and 0 in this sum. Leave out "
+     "symbols that never come."),
+    (lambda q, p: -(q * np.log(p)).sum(),
+     "You give the cross-entropy. The divergence is what remains when the entropy of q is subtracted: it is 0 for p = "
+     "q."),
+    (lambda q, p: kl_nats(q, p) / np.log(2), "You give bits; nats use the natural logarithm, `np.log`."),
+    (lambda q, p: -kl_nats(q, p), "Yours is below 0, and a divergence never is: q stands above the line, p below."),
+    (lambda q, p: np.log(q[q > 0] / p[q > 0]).mean(),
+     "You let every symbol count alike: weigh each logarithm by how often its symbol comes.")])
 
 
 def _rows_to_1(powers):
@@ -158,17 +145,15 @@ def at_temperature(probabilities, temperature):
 checker("7a.6", at_temperature, tolerance=1e-9,
     cases=[(np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2]]), 0.5), (np.array([[0.6, 0.3, 0.1]]), 2.0)],
     case_names=("two rows at temperature 0.5", "one row at temperature 2"),
-    fact="a power of the probabilities is a division of the logits.",
-    mistakes=[
-        (lambda p, temperature: at_temperature(p, 1 / temperature),
-         "Upside down: at temperature 0.5 your rows get flatter. The power is one over the temperature."),
-        (lambda p, temperature: p ** (1 / temperature), "Your rows do not sum to 1: divide each by its sum."),
-        (lambda p, temperature: _rows_to_1((p ** (1 / temperature)).T).T,
-         "Your columns sum to 1; the rows must (`axis=1, keepdims=True`)."),
-        (lambda p, temperature: _rows_to_1(p / temperature),
-         "You divide the probabilities, and normalising undoes it: nothing has changed. Take a power."),
-        (lambda p, temperature: _rows_to_1(np.exp(p / temperature)),
-         "You take the softmax of probabilities. Their logarithms are logits; the probabilities are not."),
-        (lambda p, temperature: p ** (1 / temperature) / (p ** (1 / temperature)).sum(),
-         "Your whole table sums to 1; each row must."),
-    ])
+    fact="a power of the probabilities is a division of the logits.", mistakes=[
+    (lambda p, temperature: at_temperature(p, 1 / temperature),
+     "Upside down: at temperature 0.5 your rows get flatter. The power is one over the temperature."),
+    (lambda p, temperature: p ** (1 / temperature), "Your rows do not sum to 1: divide each by its sum."),
+    (lambda p, temperature: _rows_to_1((p ** (1 / temperature)).T).T,
+     "Your columns sum to 1; the rows must (`axis=1, keepdims=True`)."),
+    (lambda p, temperature: _rows_to_1(p / temperature),
+     "You divide the probabilities, and normalising undoes it: nothing has changed. Take a power."),
+    (lambda p, temperature: _rows_to_1(np.exp(p / temperature)),
+     "You take the softmax of probabilities. Their logarithms are logits; the probabilities are not."),
+    (lambda p, temperature: p ** (1 / temperature) / (p ** (1 / temperature)).sum(),
+     "Your whole table sums to 1; each row must.")])

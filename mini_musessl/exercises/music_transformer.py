@@ -8,7 +8,6 @@ from mini_musessl.exercises.checking import checker
 # fmt: off
 
 
-
 def _centred(features):
     return features - features.mean(axis=-1, keepdims=True)
 
@@ -17,37 +16,32 @@ def normalised(features):
 
 checker("5c.1", normalised, tolerance=1e-6,
     cases=[(np.array([[1.0, 2.0, 6.0], [10.0, 20.0, 60.0]]),), (np.array([[4.0, 4.0], [1.0, 3.0]]),)],
-    fact="the second row, ten times the first, became the same.",
-    mistakes=[
-        (lambda x: normalised(x.T).T,
-         "You normalise each feature over all positions: then each position knows about the others, those of the "
-         "future too. Take the last axis."),
-        (lambda x: normalised(x.ravel()).reshape(x.shape),
-         "You take one mean and one spread for everything; each position has its own."),
-        (lambda x: _centred(x) / (x.var(axis=-1, keepdims=True) + 1e-5),
-         "You divide by the variance; the spread is its root."),
-        (lambda x: _centred(x) / np.sqrt(x.var(axis=-1, keepdims=True, ddof=1) + 1e-5),
-         "You divide the squares by d - 1; a norm divides by d."),
-        (lambda x: x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5),
-         "The mean is still in. (Without centring this is RMSNorm, a good norm, but another one.)"),
-    ])
+    fact="the second row, ten times the first, became the same.", mistakes=[
+    (lambda x: normalised(x.T).T,
+     "You normalise each feature over all positions: then each position knows about the others, those of the future "
+     "too. Take the last axis."),
+    (lambda x: normalised(x.ravel()).reshape(x.shape),
+     "You take one mean and one spread for everything; each position has its own."),
+    (lambda x: _centred(x) / (x.var(axis=-1, keepdims=True) + 1e-5),
+     "You divide by the variance; the spread is its root."),
+    (lambda x: _centred(x) / np.sqrt(x.var(axis=-1, keepdims=True, ddof=1) + 1e-5),
+     "You divide the squares by d - 1; a norm divides by d."),
+    (lambda x: x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5),
+     "The mean is still in. (Without centring this is RMSNorm, a good norm, but another one.)")])
 
 
 def n_block_weights(d_model, n_heads, d_feedforward):
     return 2 * d_model + 4 * d_model**2 + 2 * d_model * d_feedforward
 
-checker("5c.2", n_block_weights,
-    cases=[(96, 4, 256), (12, 3, 20)],
-    fact="a block of this notebook has {outputs[0]}, and the number of heads does not matter.",
-    mistakes=[
-        (lambda d, n_heads, d_ff: 2 * d + 3 * d**2 + 2 * d * d_ff,
-         "One map is missing: the joined heads pass through a last one, back into the features."),
-        (lambda d, n_heads, d_ff: 2 * d + 4 * n_heads * d**2 + 2 * d * d_ff,
-         "Heads are slices of the same maps: their number changes no weight."),
-        (lambda d, n_heads, d_ff: 4 * d**2 + 2 * d * d_ff, "Almost: the two norms have d_model factors each."),
-        (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 2 * d + 4 * d + d_ff + d,
-         "You count biases; these layers have none."),
-    ])
+checker("5c.2", n_block_weights, cases=[(96, 4, 256), (12, 3, 20)],
+    fact="a block of this notebook has {outputs[0]}, and the number of heads does not matter.", mistakes=[
+    (lambda d, n_heads, d_ff: 2 * d + 3 * d**2 + 2 * d * d_ff,
+     "One map is missing: the joined heads pass through a last one, back into the features."),
+    (lambda d, n_heads, d_ff: 2 * d + 4 * n_heads * d**2 + 2 * d * d_ff,
+     "Heads are slices of the same maps: their number changes no weight."),
+    (lambda d, n_heads, d_ff: 4 * d**2 + 2 * d * d_ff, "Almost: the two norms have d_model factors each."),
+    (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 2 * d + 4 * d + d_ff + d,
+     "You count biases; these layers have none.")])
 
 
 def mean_weight(weights, distance):
@@ -55,19 +49,16 @@ def mean_weight(weights, distance):
 
 WEIGHTS = np.array([[1.0, 0.0, 0.0], [0.3, 0.7, 0.0], [0.5, 0.1, 0.4]])
 
-checker("5c.3", mean_weight, tolerance=1e-9,
-    cases=[(WEIGHTS, 1), (WEIGHTS, 2), (np.eye(3), 0)],
-    fact="a head that looks evenly would give less and less to each distance.",
-    mistakes=[
-        (lambda weights, distance: mean_weight(weights, -distance),
-         "You read the diagonal above the middle, where a causal head has only zeros: the past is below."),
-        (lambda weights, distance: float(np.diagonal(weights, -distance).sum() / len(weights)),
-         "You divide by all positions; the first ones have no place so far back."),
-        (lambda weights, distance: float(np.diagonal(weights, -distance).sum()),
-         "You give the sum: divide by the number of positions that have such a place."),
-        (lambda weights, distance: float(weights[:, distance].mean()),
-         "You take a column, which is a place; a distance is a diagonal."),
-    ])
+checker("5c.3", mean_weight, tolerance=1e-9, cases=[(WEIGHTS, 1), (WEIGHTS, 2), (np.eye(3), 0)],
+    fact="a head that looks evenly would give less and less to each distance.", mistakes=[
+    (lambda weights, distance: mean_weight(weights, -distance),
+     "You read the diagonal above the middle, where a causal head has only zeros: the past is below."),
+    (lambda weights, distance: float(np.diagonal(weights, -distance).sum() / len(weights)),
+     "You divide by all positions; the first ones have no place so far back."),
+    (lambda weights, distance: float(np.diagonal(weights, -distance).sum()),
+     "You give the sum: divide by the number of positions that have such a place."),
+    (lambda weights, distance: float(weights[:, distance].mean()),
+     "You take a column, which is a place; a distance is a diagonal.")])
 
 
 def _steps_back(n):
@@ -76,19 +67,16 @@ def _steps_back(n):
 def forbid(n, distance):
     return (_steps_back(n) >= 0) & (_steps_back(n) != distance)
 
-checker("5c.4", forbid,
-    cases=[(4, 1), (5, 3)],
-    fact="every position may still look at itself, so no row is blind.",
+checker("5c.4", forbid, cases=[(4, 1), (5, 3)], fact="every position may still look at itself, so no row is blind.",
     mistakes=[
-        (lambda n, distance: _steps_back(n) != distance,
-         "The distance is forbidden and the future is open: keep the causal rule."),
-        (lambda n, distance: (_steps_back(n) >= 0) & (_steps_back(n) < distance),
-         "You forbid all that lies further back as well; only one distance is meant."),
-        (lambda n, distance: _steps_back(n) == distance,
-         "Upside down: that distance alone is allowed, and the first position may look nowhere."),
-        (lambda n, distance: (_steps_back(n) >= 0) & (np.arange(n) != distance),
-         "You forbid one place to all; a distance is another place for each."),
-    ])
+    (lambda n, distance: _steps_back(n) != distance,
+     "The distance is forbidden and the future is open: keep the causal rule."),
+    (lambda n, distance: (_steps_back(n) >= 0) & (_steps_back(n) < distance),
+     "You forbid all that lies further back as well; only one distance is meant."),
+    (lambda n, distance: _steps_back(n) == distance,
+     "Upside down: that distance alone is allowed, and the first position may look nowhere."),
+    (lambda n, distance: (_steps_back(n) >= 0) & (np.arange(n) != distance),
+     "You forbid one place to all; a distance is another place for each.")])
 
 
 def n_positions_read(n_prompt, n_new, has_cache):
@@ -96,16 +84,13 @@ def n_positions_read(n_prompt, n_new, has_cache):
         return n_prompt + n_new - 1
     return sum(range(n_prompt, n_prompt + n_new))
 
-checker("5c.5", n_positions_read,
-    cases=[(3, 2, False), (3, 2, True), (1, 1024, False), (1, 1024, True)],
-    fact="for 1,024 tokens it is {outputs[2]} against {outputs[3]}.",
-    mistakes=[
-        (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new + 1, has_cache),
-         "You read the last token too; nothing is asked after it."),
-        (lambda n_prompt, n_new, has_cache: n_new if has_cache else n_positions_read(n_prompt, n_new, False),
-         "With a cache the prompt must still be read once."),
-        (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new, True),
-         "Without a cache every call reads everything again: the calls grow by one each."),
-        (lambda n_prompt, n_new, has_cache: (n_prompt + n_new - 1) * (1 if has_cache else n_new),
-         "Without a cache the first call reads the prompt alone; only the last is that long."),
-    ])
+checker("5c.5", n_positions_read, cases=[(3, 2, False), (3, 2, True), (1, 1024, False), (1, 1024, True)],
+    fact="for 1,024 tokens it is {outputs[2]} against {outputs[3]}.", mistakes=[
+    (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new + 1, has_cache),
+     "You read the last token too; nothing is asked after it."),
+    (lambda n_prompt, n_new, has_cache: n_new if has_cache else n_positions_read(n_prompt, n_new, False),
+     "With a cache the prompt must still be read once."),
+    (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new, True),
+     "Without a cache every call reads everything again: the calls grow by one each."),
+    (lambda n_prompt, n_new, has_cache: (n_prompt + n_new - 1) * (1 if has_cache else n_new),
+     "Without a cache the first call reads the prompt alone; only the last is that long.")])

@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
+from mini_musessl.batches import window_starts
 from mini_musessl.checks import (
     check_ids,
     check_positive,
@@ -157,9 +158,7 @@ def window_start(n_tokens: int, context_length: int, stride: int) -> int:
     """
     if n_tokens <= context_length:
         return 0
-    start = -(-(n_tokens - max(1, context_length // 2)) // stride) * stride
-    # With a context shorter than two strides nothing but the latest stride fits.
-    return min(start, (n_tokens - 1) // stride * stride)
+    return int(window_starts(n_tokens, max(context_length // 2, stride), stride)[-1])
 
 
 def effective_number(log_weights: Float[Tensor, "batch n_particles"]) -> Float[Tensor, " batch"]:

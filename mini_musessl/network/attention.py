@@ -58,8 +58,7 @@ def rotate(
     The product of a turned query and a turned key depends on the distance of their positions alone, so attention learns
     "four tokens back" once, not once for each position.
 
-    >>> quarter_turn = torch.tensor([[torch.pi / 2]])
-    >>> rotate(torch.tensor([[1.0, 0.0]]), quarter_turn).round().tolist()
+    >>> rotate(torch.tensor([[1.0, 0.0]]), torch.tensor([[torch.pi / 2]])).round().tolist()
     [[-0.0, 1.0]]
     """
     cos, sin = angles.cos().to(features.dtype), angles.sin().to(features.dtype)
@@ -86,14 +85,11 @@ def relative_scores(
 ) -> Float[Tensor, "*heads n_queries n_keys"]:
     """Score each query and key by their distance: multiply queries with distances, then move each row to its keys.
 
-    No vector is copied; this is the skewing of Music Transformer, also for fewer queries than keys and for looking
-    ahead. Where the distances end at 0, the scores of later keys mean nothing: mask them.
+    No vector is copied. Where the distances end at 0, the scores of later keys mean nothing: mask them.
 
     >>> distances = torch.tensor([[2.0], [1.0], [0.0]])  # two back, one back, here
-    >>> relative_scores(torch.ones(3, 1), distances, n_keys=3).tril()
-    tensor([[0., 0., 0.],
-            [1., 0., 0.],
-            [2., 1., 0.]])
+    >>> relative_scores(torch.ones(3, 1), distances, n_keys=3).tril().tolist()
+    [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 1.0, 0.0]]
     """
     return skew(queries @ distances.transpose(-2, -1))[..., :n_keys]
 

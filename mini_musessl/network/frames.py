@@ -45,10 +45,7 @@ class FrameHistory(NamedTuple):
 
 
 def advance(history: FrameHistory, frames: Int[Tensor, "batch n_new n_voices"]) -> FrameHistory:
-    """Return what is known before each of the steps that follow, once their earlier frames were read.
-
-    Args:
-        history: of the step at which ``frames`` begins; of several steps, the last one counts.
+    """Return what is known before each of the steps after ``frames``, which begin at the last step of a history.
 
     >>> start = history_of(torch.tensor([[[20]]]), None, begin_id=47)
     >>> history = advance(start, torch.tensor([[[20], [20], [22]]]))
@@ -66,10 +63,7 @@ def advance(history: FrameHistory, frames: Int[Tensor, "batch n_new n_voices"]) 
 def history_of(
     frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None, begin_id: int
 ) -> FrameHistory:
-    """Return what is known before each step of a window, which knows nothing of what came before it.
-
-    Args:
-        first_step: index in its piece of the first frame of each row; None for 0.
+    """Return what is known before each step of a window, of which the first step knows nothing but its index.
 
     >>> history = history_of(torch.tensor([[[20], [20], [22]]]), None, begin_id=47)
     >>> history.latest.flatten().tolist(), history.held_step.flatten().tolist()
@@ -126,15 +120,16 @@ def interval_ids(upper: Tensor, lower: Tensor, vocabulary_size: int) -> Tensor:
 class PooledDropout(nn.Module):
     """Silence a share of the features while training, as ``nn.Dropout`` does, in less time on a CPU.
 
-    Drawing a number for each feature took 17 % of the time of training. Here four million masks are drawn once, and
-    each call reads them from a place of its own. Two calls may share some masks, at other features; within a call they
-    are as independent as ever.
+    Drawing a number for each feature took a sixth of the time of training (2.6 of 16.4 seconds for 100 updates of the
+    chorale benchmark, on one core). Here four million masks are drawn once, and each call reads them from a place of
+    its own. Two calls may share some masks, at other features; within a call they are as independent as ever.
     """
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self._pool: Tensor | None = None  # made at the first use: a network that only writes music needs none
+        # Made at the first use. One for each type of number: with autocast, the features of one network have two.
+        self._pools: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def forward(self, features: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
         """Silence features while training; otherwise change nothing."""
@@ -148,11 +143,11 @@ class PooledDropout(nn.Module):
 
     def _pool_of(self, n_pool: int, like: Tensor) -> Tensor:
         """Return at least so many masks, the first ones always the same, on the device and in the type of a tensor."""
-        pool = self._pool
-        if pool is None or len(pool) < n_pool or pool.device != like.device or pool.dtype != like.dtype:
+        kind = (like.dtype, like.device)
+        if kind not in self._pools or len(self._pools[kind]) < n_pool:
             is_kept = torch.rand(n_pool, generator=torch.Generator().manual_seed(POOL_SEED)) >= self.share
-            self._pool = pool = (is_kept / (1 - self.share)).to(like)
-        return pool
+            self._pools[kind] = (is_kept / (1 - self.share)).to(like)
+        return self._pools[kind]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ Chapter: 4c (pitch, rhythm and harmony heads).
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,9 +26,9 @@ from torch.nn import functional
 
 from mini_musessl import harmony, voices
 from mini_musessl.batches import FrameBatch, random_frame_batches, side_by_side, windows_with_history
-from mini_musessl.checks import check_batch, check_choice, check_list, check_scores, check_some, whole_number
+from mini_musessl.checks import check_batch, check_choice, check_list, check_scores, check_some
 from mini_musessl.network.encoder import CellHead, EncoderConfig, FrameEncoder
-from mini_musessl.network.transformer import evaluation_mode, to_device_of
+from mini_musessl.network.transformer import Network, evaluation_mode, to_device_of
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS
 
 NO_TARGET = -1  # stands where nothing is asked
@@ -41,9 +41,6 @@ QUESTIONS = {"pitch": N_SYMBOLS, "onset": 2, "duration": len(DURATION_STARTS), "
 HEADS: dict[str, tuple[str, ...]] = {"pitch": ("pitch",), "rhythm": ("onset", "duration"), "harmony": ("chord",)}
 
 
-# --- The right answers, computed from whole pieces
-
-
 @dataclass(frozen=True, eq=False)
 class PieceAttributes:
     """A piece, and the right answers at each of its steps: they lie after it; at the last one nothing is asked."""
@@ -54,6 +51,9 @@ class PieceAttributes:
     onset: Int[np.ndarray, "n_steps 4"]  # 1 where the voice strikes a note at the next step; 0 where it holds or rests
     duration: Int[np.ndarray, "n_steps 4"]  # as in DURATION_NAMES, how much longer this step's note lasts; not on rests
     chord: Int[np.ndarray, " n_steps"]  # of the next beat, as in harmony.chord_classes; not in the last beat
+
+
+Pieces = Sequence[voices.VoiceGrid | PieceAttributes]  # grids are labelled at the door
 
 
 def label_attributes(grid: voices.VoiceGrid) -> PieceAttributes:
@@ -97,7 +97,7 @@ def transpose_chords(chords: ArrayLike, semitones: ArrayLike) -> Int[np.ndarray,
     return np.where(chords > 0, 1 + 12 * quality + (root + np.asarray(semitones)) % 12, chords)
 
 
-def _label_pieces(pieces: Sequence[voices.VoiceGrid | PieceAttributes]) -> list[PieceAttributes]:
+def _label_pieces(pieces: Pieces) -> list[PieceAttributes]:
     """Label those pieces that are not labelled yet."""
     check_list("Pieces", pieces, (voices.VoiceGrid, PieceAttributes), "Is the split empty?")
     for piece in pieces:
@@ -109,15 +109,9 @@ def _label_pieces(pieces: Sequence[voices.VoiceGrid | PieceAttributes]) -> list[
     return [piece if isinstance(piece, PieceAttributes) else label_attributes(piece) for piece in pieces]
 
 
-# --- Windows with the answers that belong to their steps
-
-
 @dataclass(frozen=True)
 class AttributeBatch(FrameBatch):
-    """Windows, and what is asked at each of their steps; at the last step, about the music that follows the window.
-
-    Answers are those of ``PieceAttributes``, transposed like their window; ``NO_TARGET`` where nothing is asked.
-    """
+    """Windows with the answers of ``PieceAttributes``, transposed alike; at the last step, about what follows."""
 
     pitch: Int[np.ndarray, "n_windows n_steps 4"]
     onset: Int[np.ndarray, "n_windows n_steps 4"]
@@ -126,62 +120,44 @@ class AttributeBatch(FrameBatch):
 
 
 def attribute_batches(
-    pieces: Sequence[voices.VoiceGrid | PieceAttributes],
-    n_windows: int,
-    n_steps: int,
-    generator: np.random.Generator,
-    semitones: range = range(-5, 7),
+    pieces: Pieces, n_windows: int, n_steps: int, generator: np.random.Generator, semitones: range = range(-5, 7)
 ) -> Iterator[AttributeBatch]:
-    """Draw batches of windows with their answers, without end; answers are computed once per piece.
-
-    Windows are drawn and transposed as by ``batches.random_frame_batches``, one step longer than asked: the step too
-    many is not shown, only asked for.
-    """
+    """Draw windows as ``batches.random_frame_batches`` does, without end, and the answers that belong to them."""
     labelled = _label_pieces(pieces)
-    whole_number("n_steps", n_steps, lowest=1)
+    # One step more than is shown: it is asked for.
     drawn = random_frame_batches([piece.frames for piece in labelled], n_windows, n_steps + 1, generator, semitones)
     return (_with_answers(windows, labelled, n_steps) for windows in drawn)
 
 
 def _with_answers(windows: FrameBatch, pieces: list[PieceAttributes], n_steps: int) -> AttributeBatch:
-    """Cut again what was drawn, with its answers, as far up as it was moved."""
-    as_written = _cut(pieces, windows.piece_index, windows.start_step, n_steps + 1).frames
-    moved = (windows.frames - as_written).reshape(len(as_written), -1)  # rests and padding do not move
-    semitones = np.where(moved.max(axis=1) > 0, moved.max(axis=1), moved.min(axis=1))
-    return _cut(pieces, windows.piece_index, windows.start_step, n_steps, semitones)
+    """Cut again what was drawn, with its answers, and move all as far up as it was moved."""
+    written = _cut(pieces, windows.piece_index, windows.start_step, n_steps + 1)
+    moved = (windows.frames - written.frames).reshape(len(written.frames), -1)  # rests and padding do not move
+    semitones = np.where(moved.max(axis=1) > 0, moved.max(axis=1), moved.min(axis=1))[:, None]
+    shown = {name: getattr(written, name)[:, :n_steps] for name in ("is_padding", "frames", *QUESTIONS)}
+    for name in ("frames", "pitch"):
+        shown[name] = shown[name] + semitones[..., None] * (shown[name] > 0)
+    return replace(written, **shown | {"chord": transpose_chords(shown["chord"], semitones)})
 
 
 def _cut(
-    pieces: list[PieceAttributes],
-    piece_index: np.ndarray,
-    start_step: np.ndarray,
-    n_steps: int,
-    semitones: np.ndarray | int = 0,
+    pieces: list[PieceAttributes], piece_index: np.ndarray, start_step: np.ndarray, n_steps: int
 ) -> AttributeBatch:
-    """Cut windows, each from its piece, and transpose them by one interval each, or all alike."""
+    """Cut windows, each from its piece, with the answers at their steps."""
     cut, places = {}, list(zip(piece_index, start_step, strict=True))
     for name in ("frames", *QUESTIONS):
         stretches = [getattr(pieces[piece], name)[start : start + n_steps] for piece, start in places]
         cut[name], is_padding = side_by_side(stretches, n_steps, 0 if name == "frames" else NO_TARGET)
-    shift = np.broadcast_to(semitones, start_step.shape)[:, None]
-    for name in ("frames", "pitch"):
-        cut[name] += shift[..., None] * (cut[name] > 0)
-    cut["chord"] = transpose_chords(cut["chord"], shift)
     return AttributeBatch(is_padding=is_padding, start_step=start_step, piece_index=piece_index, **cut)
 
 
-# --- The encoder with its heads, and their loss
-
-
-class AttributeModel(nn.Module):
+class AttributeModel(Network):
     """A causal encoder, and a head for each of pitch, rhythm and harmony, which answer side by side.
 
-    The encoder's weights depend on the seed and not on the heads, so that models with different heads begin alike.
+    First weights depend on the seed and not on which heads there are, so that all models begin alike.
 
     Args:
-        config: sizes of the encoder, which must be causal; ``d_voice`` is the width of the heads.
-        heads: which there are, of "pitch", "rhythm" and "harmony".
-        seed: of the first weights.
+        config: of the encoder, which must be causal; ``d_voice`` is the width of the heads.
 
     Example:
         >>> model = AttributeModel(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24, is_causal=True))
@@ -189,24 +165,21 @@ class AttributeModel(nn.Module):
         {'pitch': (2, 7, 4, 47), 'onset': (2, 7, 4, 2), 'duration': (2, 7, 4, 5), 'chord': (2, 7, 109)}
     """
 
-    def __init__(self, config: EncoderConfig, heads: Iterable[str] = tuple(HEADS), seed: int = 0) -> None:
+    def __init__(self, config: EncoderConfig, heads: Collection[str] = tuple(HEADS), seed: int = 0) -> None:
         super().__init__()
         if not config.is_causal:
             raise ValueError(
                 "The heads ask what comes after each step, so the encoder must be causal; found is_causal=False, with "
                 "which the answer stands in sight. Use EncoderConfig(is_causal=True)."
             )
-        if (config.n_voices, config.vocabulary_size) != (4, N_SYMBOLS):
-            raise ValueError(
-                f"The heads ask about four voices of {N_SYMBOLS} symbols; found n_voices={config.n_voices} and "
-                f"vocabulary_size={config.vocabulary_size}."
-            )
-        wanted = _check_heads(heads)
+        check_some(len(heads), "At least one head is needed", f"Choose from {', '.join(HEADS)}.")
+        for name in heads:
+            check_choice("A head", name, HEADS)
         self.config = config
         self.encoder = FrameEncoder(config, seed)
         self.heads = nn.ModuleDict()
         for place, name in enumerate(HEADS):
-            if name in wanted:
+            if name in heads:
                 n_cells = 1 if name == "harmony" else config.n_voices  # one answer per voice, or one for all
                 n_answers = sum(QUESTIONS[question] for question in HEADS[name])
                 sizes = replace(config, n_voices=n_cells, vocabulary_size=n_answers)
@@ -220,14 +193,14 @@ class AttributeModel(nn.Module):
     ) -> dict[str, Tensor]:
         """Return logits by question, (batch, n_steps, 4, n_answers) or, for the chord, (batch, n_steps, n_answers).
 
-        Those at a step depend on the frames up to it. Other arguments are those of ``FrameEncoder``.
+        Those at a step depend on the frames up to it. Arguments are those of ``FrameEncoder``.
         """
         return self.answer(self.encoder(frames, None, is_padding, first_step), self.heads)
 
-    def answer(self, features: Float[Tensor, "batch n_steps d_model"], heads: Iterable[str]) -> dict[str, Tensor]:
+    def answer(self, features: Float[Tensor, "batch n_steps d_model"], heads: Collection[str]) -> dict[str, Tensor]:
         """Ask some heads about descriptions of steps; logits by question, as ``forward`` returns them."""
         answers: dict[str, Tensor] = {}
-        for name in _check_heads(heads, self.heads):
+        for name in (name for name in HEADS if name in heads):
             questions = HEADS[name]
             parts = self.heads[name](features).split([QUESTIONS[question] for question in questions], dim=-1)
             answers.update(zip(questions, parts, strict=True))
@@ -236,16 +209,7 @@ class AttributeModel(nn.Module):
         return answers
 
 
-def _check_heads(heads: Iterable[str], known: Iterable[str] = tuple(HEADS)) -> list[str]:
-    """Return names of heads in their order."""
-    wanted = [heads] if isinstance(heads, str) else list(heads)
-    check_some(len(wanted), "At least one head is needed", f"Choose from {', '.join(known)}.")
-    for name in wanted:
-        check_choice("A head", name, tuple(known))
-    return [name for name in HEADS if name in wanted]
-
-
-def question_nats(model: AttributeModel, batch: AttributeBatch, heads: Iterable[str]) -> dict[str, Tensor]:
+def question_nats(model: AttributeModel, batch: AttributeBatch, heads: Collection[str]) -> dict[str, Tensor]:
     """Return the mean loss of each question of some heads, in nats; not a number where a batch does not ask it."""
     frames, is_padding, first_step = to_device_of(model, batch.frames, batch.is_padding, batch.start_step)
     features = model.encoder(frames, None, is_padding if batch.is_padding.any() else None, first_step)
@@ -262,58 +226,43 @@ def attribute_loss(
 ) -> tuple[Float[Tensor, ""], int]:
     """Return the weighted mean of the losses of the heads, and the number of steps at which something is asked.
 
-    The loss of a head is the mean over its questions. A head of weight 0 is not asked at all and gets no gradient; one
-    for which the batch holds no target is left out of the mean.
+    The loss of a head is the mean over its questions; questions of which the batch holds no target are left out.
 
     Args:
-        model: has at least the heads whose weight is above 0.
-        batch: from ``attribute_batches``.
-        weights: by head, 0 or more; None for all heads of the model alike. A head that is not named has 0.
+        weights: by head, 0 or more; None for all heads of the model alike. One of weight 0 is not asked at all.
     """
     check_batch(batch, AttributeBatch, "attribute_loss", "attribute_batches")
-    weights = _check_weights(dict.fromkeys(model.heads, 1.0) if weights is None else weights)
+    weights = dict.fromkeys(model.heads, 1.0) if weights is None else weights
+    for name, weight in weights.items():
+        check_choice("A head", name, model.heads if weight else HEADS)
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"The weight of a head must be a finite number, 0 or more; {name} has {weight}.")
     is_asked = {question: bool((getattr(batch, question) != NO_TARGET).any()) for question in QUESTIONS}
-    asked = {head: [question for question in HEADS[head] if is_asked[question]] for head in weights}
+    asked = {head: [question for question in HEADS[head] if is_asked[question]] for head in HEADS if weights.get(head)}
     asked = {head: questions for head, questions in asked.items() if questions}
-    check_some(len(asked), advice="Are the windows nothing but the ends of pieces?")
+    check_some(len(asked), advice="Are all weights 0, or the windows nothing but the ends of pieces?")
     nats = question_nats(model, batch, asked)
     total = sum(weights[head] for head in asked)
     loss = sum(weights[head] / total * (sum(nats[q] for q in each) / len(each)) for head, each in asked.items())
     return loss, int((batch.pitch != NO_TARGET).any(axis=-1).sum())
 
 
-def _check_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return the weights above 0, in the order of the heads."""
-    found = {name: weights[name] for name in _check_heads(weights)}
-    for name, weight in found.items():
-        if not 0 <= weight < math.inf:
-            raise ValueError(f"The weight of a head must be a finite number, 0 or more; {name} has {weight}.")
-    if not any(found.values()):
-        raise ValueError(f"At least one head must have a weight above 0; found {found}.")
-    return {name: weight for name, weight in found.items() if weight}
-
-
-# --- What a model knows of pitch, rhythm and harmony, beside baselines
-
-
-def evaluate_attributes(
-    model: AttributeModel, pieces: Sequence[voices.VoiceGrid | PieceAttributes], n_windows: int = 16
-) -> dict[str, float]:
+def evaluate_attributes(model: AttributeModel, pieces: Pieces) -> dict[str, float]:
     """Measure each head on whole pieces, every step once, with half a context before it, beside baselines.
 
     Returns:
-        ``n_steps``; ``pitch_moves_accuracy``, where the next symbol is another; and for each question of the heads
+        ``n_steps``; ``pitch_moves_accuracy``, where the next symbol is another; and for each question ``{question}_``
 
-        * ``{question}_nats``, ``{question}_accuracy``: of the model;
-        * ``{question}_chance_nats``, ``{question}_chance_accuracy``: of all answers alike;
-        * ``{question}_commonest_accuracy``: of always giving the commonest right answer of these pieces;
-        * ``{question}_same_again_accuracy``: of the rule of ``same_again``, and ``{question}_same_again_nats``, of the
-          rule said with the probability that it deserves on these pieces, the other answers alike.
+        * ``nats``, ``accuracy``: of the model;
+        * ``chance_nats``, ``chance_accuracy``: of all answers alike;
+        * ``commonest_accuracy``: of always giving the commonest right answer of these pieces;
+        * ``same_again_accuracy``: of the rule of ``same_again``, and ``same_again_nats``: of the rule said with the
+          probability that it deserves on these pieces, the other answers alike.
     """
     labelled = _label_pieces(pieces)
     rules = [same_again(piece) for piece in labelled]
     found = {"n_steps": float(sum(len(piece.frames) - 1 for piece in labelled))}
-    for question, (nats, is_right, target) in _ask_all(model, labelled, n_windows).items():
+    for question, (nats, is_right, target) in _ask_all(model, labelled).items():
         check_some(len(target), f"These pieces must ask something of {question}", "Are they a beat or less long?")
         truth = [getattr(piece, question) for piece in labelled]
         rule = np.concatenate([r[question][each != NO_TARGET] for r, each in zip(rules, truth, strict=True)])
@@ -325,13 +274,13 @@ def evaluate_attributes(
 
 
 @torch.no_grad()
-def _ask_all(model: AttributeModel, pieces: list[PieceAttributes], n_windows: int) -> dict[str, list[np.ndarray]]:
+def _ask_all(model: AttributeModel, pieces: list[PieceAttributes]) -> dict[str, list[np.ndarray]]:
     """Return nats, whether the likeliest was right, and the target, of every answer in the order of the pieces."""
     length = model.config.context_length
     windows = [(p, *cut) for p, piece in enumerate(pieces) for cut in windows_with_history(len(piece.frames), length)]
     found: dict[str, list[tuple[np.ndarray, ...]]] = {}
-    for first in range(0, len(windows), n_windows):
-        piece_index, start, first_counted, stop = np.array(windows[first : first + n_windows]).T
+    for at in range(0, len(windows), 16):
+        piece_index, start, first_counted, stop = np.array(windows[at : at + 16]).T
         batch = _cut(pieces, piece_index, start, int((stop - start).max()))
         step = start[:, None] + np.arange(batch.frames.shape[1])
         is_counted = (step >= first_counted[:, None]) & (step < stop[:, None])

@@ -10,7 +10,7 @@ Chapter: 4d (contrast).
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,19 +22,13 @@ from torch.nn import functional
 from mini_musessl.batches import N_VOICES, FrameBatch, allowed_intervals, random_frame_batches
 from mini_musessl.checks import check_batch, check_generator, check_positive, check_some, whole_number
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, pool
-from mini_musessl.network.transformer import evaluation_mode, init_weights, to_device_of
-
-# --- Views: the same stretch of music seen twice, each time with something taken away
+from mini_musessl.network.transformer import Network, evaluation_mode, init_weights, to_device_of
+from mini_musessl.tokenizers.voice_grid import N_SYMBOLS
 
 
 @dataclass(frozen=True)
 class Views:
-    """Which views are taken of a window; at least one of the three is switched on.
-
-    Example:
-        >>> Views(crops=False).n_view_steps(64), Views().n_view_steps(64)
-        (64, 32)
-    """
+    """Which views are taken of a window; at least one of the three is switched on."""
 
     transposes: bool = True  # each view by an interval of its own; otherwise both alike: augmentation, no view
     crops: bool = True  # each view from a place of its own; otherwise both are the whole window
@@ -45,16 +39,7 @@ class Views:
 
     def __post_init__(self) -> None:
         if not (self.transposes or self.crops or self.drops_voices):
-            raise ValueError(
-                "At least one view must be switched on; found transposes, crops and drops_voices all False. Two views "
-                "that are the same teach nothing."
-            )
-        if self.transposes and len({0, *self.semitones}) < 2:
-            raise ValueError(
-                f"Views that transpose need two intervals to choose from; found semitones={self.semitones} beside 0. "
-                "Give more, or set transposes=False."
-            )
-        whole_number("n_crop_steps", self.n_crop_steps, lowest=1)
+            raise ValueError("At least one view must be switched on: two views that are the same teach nothing.")
         whole_number("n_dropped_voices", self.n_dropped_voices, 1, 2, "Two views hide different voices, of four.")
 
     def n_view_steps(self, n_steps: int) -> int:
@@ -65,6 +50,9 @@ class Views:
                 f"views of {self.n_crop_steps}. Draw longer windows, or make n_crop_steps smaller."
             )
         return self.n_crop_steps if self.crops else n_steps
+
+
+ALL_VIEWS = Views()
 
 
 @dataclass(frozen=True)
@@ -79,13 +67,8 @@ class ViewPair:
     piece_index: Int[np.ndarray, " n_windows"]  # which piece each window was cut from
 
 
-def make_views(
-    batch: FrameBatch, views: Views, generator: np.random.Generator, pitch_ids: range = range(1, 47)
-) -> ViewPair:
+def make_views(batch: FrameBatch, views: Views, generator: np.random.Generator) -> ViewPair:
     """Look twice at each window of a batch that is not transposed yet; what is hidden is marked, and its ids are left.
-
-    Args:
-        pitch_ids: ids that stand for consecutive pitches; other ids, such as the rest, do not move.
 
     Example:
         >>> batch = next(random_frame_batches([np.full((40, 4), 20)], 3, 24, np.random.default_rng(0)))
@@ -95,8 +78,8 @@ def make_views(
     """
     check_generator(generator, "make_views")
     frames, is_padding, offset = _crop(batch, views.n_view_steps(batch.frames.shape[1]), generator)
-    shift = _draw_intervals(batch, views, generator, pitch_ids)
-    is_pitch = (frames >= pitch_ids.start) & (frames < pitch_ids.stop) & ~is_padding[..., None]
+    shift = _draw_intervals(batch, views, generator)
+    is_pitch = (frames > 0) & ~is_padding[..., None]
     return ViewPair(
         frames=frames + shift[:, :, None, None] * is_pitch,
         is_hidden=_drop_voices(is_padding, views, generator),
@@ -118,11 +101,11 @@ def _crop(batch: FrameBatch, n_view_steps: int, generator: np.random.Generator) 
     return batch.frames[row, step], batch.is_padding[row, step], offset
 
 
-def _draw_intervals(batch: FrameBatch, views: Views, generator: np.random.Generator, pitch_ids: range) -> np.ndarray:
+def _draw_intervals(batch: FrameBatch, views: Views, generator: np.random.Generator) -> np.ndarray:
     """Draw intervals (2, n_windows): one per view, or one for both, of those that the whole window allows."""
     shift = np.zeros((2, len(batch.frames)), np.int64)
     for row, (frames, is_padding) in enumerate(zip(batch.frames, batch.is_padding, strict=True)):
-        allowed = allowed_intervals(frames[~is_padding], pitch_ids, views.semitones)
+        allowed = allowed_intervals(frames[~is_padding], range(1, N_SYMBOLS), views.semitones)
         shift[:, row] = generator.choice(allowed, size=2) if views.transposes else generator.choice(allowed)
     return shift
 
@@ -140,9 +123,6 @@ def hear(pair: ViewPair, view: int, window: int) -> Int[np.ndarray, "n_steps 4"]
     """Return a view of a window as ids that can be played: dropped voices rest, padding is cut off."""
     heard = np.where(pair.is_hidden[view, window], 0, pair.frames[view, window])
     return heard[~pair.is_padding[view, window]]
-
-
-# --- Batches: two views of each window, and which windows show the same hymn
 
 
 @dataclass(frozen=True)
@@ -169,16 +149,15 @@ def contrastive_batches(
     n_windows: int,
     n_steps: int,
     generator: np.random.Generator,
-    views: Views | None = None,
+    views: Views = ALL_VIEWS,
     hymns: ArrayLike | None = None,
 ) -> Iterator[ContrastiveBatch]:
-    """Draw batches of windows of ``n_steps``, each seen twice, without end; some window has a wrong candidate.
+    """Draw windows of ``n_steps`` without end, each seen twice; in each batch some window has a wrong candidate.
 
     Args:
-        hymns: one number per piece, equal for settings of one hymn, such as ``corpora.melody_groups`` gives. Below 0:
-            nobody knows the hymn, and the piece counts as one of its own. None where all do.
+        hymns: one number per piece, equal for settings of one hymn, as from ``corpora.melody_groups``; below 0 where
+            nobody knows it, and the piece counts as a hymn of its own. None where all do.
     """
-    views = Views() if views is None else views
     whole_number("n_windows", n_windows, 2, advice="A batch without negatives teaches nothing: draw more windows.")
     hymn_of_piece = _number_hymns(hymns, len(pieces))
     views.n_view_steps(n_steps)
@@ -199,18 +178,15 @@ def _draw(
 def _number_hymns(hymns: ArrayLike | None, n_pieces: int) -> Int[np.ndarray, " n_pieces"]:
     """Return the hymn of each piece, two at least; where it is unknown, a number below 0 that no other piece has."""
     found = np.arange(n_pieces) if hymns is None else np.asarray(hymns)
-    if found.shape != (n_pieces,) or (n_pieces and found.dtype.kind not in "iu"):
+    if found.shape != (n_pieces,):
         raise ValueError(
-            f"Each piece needs the number of its hymn; found {n_pieces} pieces and hymns of the shape {found.shape} "
-            f"and type {found.dtype}. Number them by corpora.melody_groups(the same pieces)."
+            f"Each piece needs the number of its hymn; found {n_pieces} pieces and hymns of the shape {found.shape}. "
+            "Number them by corpora.melody_groups(the same pieces)."
         )
     numbers = np.where(found < 0, -1 - np.arange(n_pieces), found.astype(np.int64))
     if len(set(numbers.tolist())) == 1:
         raise ValueError("Wrong candidates are windows of another hymn; found one piece or one hymn. Give more pieces.")
     return numbers
-
-
-# --- InfoNCE: the surprise of each view when it picks its other half among all views of a batch
 
 
 def info_nce(
@@ -238,7 +214,7 @@ def info_nce(
     return functional.cross_entropy(scores[has_negative], other_half[has_negative])
 
 
-class ContrastiveModel(nn.Module):
+class ContrastiveModel(Network):
     """An encoder, the mean over steps, and a small head whose vectors are compared.
 
     The head is thrown away after training: what comes before it keeps more of the music (Chen et al., section 4.2).
@@ -251,7 +227,6 @@ class ContrastiveModel(nn.Module):
 
     def __init__(self, config: EncoderConfig, d_projection: int = 64, seed: int = 0) -> None:
         super().__init__()
-        whole_number("d_projection", d_projection, lowest=1)
         self.config = config
         self.encoder = FrameEncoder(config, seed)
         with torch.random.fork_rng(devices=[]):
@@ -284,9 +259,6 @@ def contrastive_loss(
     """Return the ``info_nce`` of a model on a batch, and how many views have a wrong candidate.
 
     Args:
-        model: called as a ``ContrastiveModel`` is.
-        batch: from ``contrastive_batches``.
-        temperature: of ``info_nce``.
         has_false_negatives: whether windows of the same piece or hymn stay among the wrong candidates, as in SimCLR.
     """
     check_batch(batch, ContrastiveBatch, "contrastive_loss", "contrastive_batches")
@@ -299,9 +271,6 @@ def contrastive_loss(
     with torch.autocast(first.device.type, enabled=False):
         (is_out,) = to_device_of(model, is_out)
         return info_nce(first.float(), second.float(), temperature, is_out), n_targets
-
-
-# --- Numbers for points on a sphere: are views near each other, do points spread, is the nearest one right?
 
 
 def alignment(first: Float[Tensor, "n_points d"], second: Float[Tensor, "n_points d"]) -> float:
@@ -368,33 +337,29 @@ def recall_at_1(
 
 @torch.no_grad()
 def evaluate_contrastive(
-    model: nn.Module,
+    model: ContrastiveModel,
     pieces: Sequence[ArrayLike],
     generator: np.random.Generator,
-    views: Views | None = None,
+    views: Views = ALL_VIEWS,
     n_steps: int = 64,
     hymns: ArrayLike | None = None,
     temperature: float = 0.1,
 ) -> dict[str, float]:
     """Show a model two views of one window per piece, and see whether it finds them and whether it has collapsed.
 
-    Args:
-        model: a ContrastiveModel; asked in evaluation mode, and left in the mode that it was in.
-        pieces: at least two, of at least two hymns; other arguments as for ``contrastive_batches``.
-        temperature: of the loss.
+    Arguments are those of ``contrastive_batches`` and ``contrastive_loss``.
 
     Returns:
         ``nats`` and ``chance_nats`` (of guessing) per view; ``recall_at_1`` and ``chance_recall_at_1``; ``alignment``
         and ``uniformity``; ``projection_rank`` and ``encoder_rank``, the ``effective_rank`` behind and before the head;
         ``n_windows`` and ``n_false_negatives``, pairs of windows that were left out.
     """
-    check_generator(generator, "evaluate_contrastive")
-    hymn_of_piece = _number_hymns(hymns, len(pieces))
-    pair = make_views(_window_a_piece(pieces, n_steps, generator), Views() if views is None else views, generator)
-    batch = ContrastiveBatch(**vars(pair), hymn_index=hymn_of_piece)
+    batch = _view_each(pieces, generator, views, n_steps, _number_hymns(hymns, len(pieces)))
+    arrays = (batch.frames, batch.is_hidden, batch.is_padding, batch.start_step)
+    frames, is_hidden, is_padding, first_step = to_device_of(model, *(each[0] for each in arrays))
     with evaluation_mode(model):
         first, second = (vectors.float() for vectors in project(model, batch))
-        described = _describe_first(model, batch).float()
+        described = pool(model.encoder(frames, is_hidden, is_padding, first_step), is_padding).float()
     (is_out,) = to_device_of(model, batch.is_false_negative)
     recall, chance = recall_at_1(first, second, is_out)
     n_candidates = 2 * (~is_out).sum(dim=1) - 1
@@ -412,17 +377,11 @@ def evaluate_contrastive(
     }
 
 
-def _describe_first(model: nn.Module, pair: ViewPair) -> Tensor:
-    """Return what the encoder says of each first view, the mean over its steps."""
-    arrays = (each[0] for each in (pair.frames, pair.is_hidden, pair.is_padding, pair.start_step))
-    frames, is_hidden, is_padding, first_step = to_device_of(model, *arrays)
-    return pool(model.encoder(frames, is_hidden, is_padding, first_step), is_padding)
-
-
-def _window_a_piece(pieces: Sequence[ArrayLike], n_steps: int, generator: np.random.Generator) -> FrameBatch:
-    """Cut one window from each piece."""
-    drawn = [next(random_frame_batches([piece], 1, n_steps, generator, semitones=range(1))) for piece in pieces]
-    frames, is_padding, start = (
-        np.concatenate([getattr(window, name) for window in drawn]) for name in ("frames", "is_padding", "start_step")
-    )
-    return FrameBatch(frames, is_padding, start, np.arange(len(pieces)))
+def _view_each(
+    pieces: Sequence[ArrayLike], generator: np.random.Generator, views: Views, n_steps: int, hymns: np.ndarray
+) -> ContrastiveBatch:
+    """Cut one window from each piece, and look at it twice."""
+    drawn = [vars(next(random_frame_batches([piece], 1, n_steps, generator, range(1)))) for piece in pieces]
+    joined = FrameBatch(**{name: np.concatenate([each[name] for each in drawn]) for name in drawn[0]})
+    pair = make_views(replace(joined, piece_index=np.arange(len(pieces))), views, generator)
+    return ContrastiveBatch(**vars(pair), hymn_index=hymns)

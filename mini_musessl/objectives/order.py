@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mini_musessl.batches import FrameBatch, random_frame_batches
-from mini_musessl.checks import check_batch, check_generator, check_some, whole_number
+from mini_musessl.checks import check_batch, whole_number
 from mini_musessl.network.encoder import EncoderConfig, FrameEncoder, pool
-from mini_musessl.network.transformer import evaluation_mode, init_weights, to_device_of
+from mini_musessl.network.transformer import Network, evaluation_mode, init_weights, to_device_of
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,18 @@ def order_batches(
     semitones: range = range(-5, 7),
     n_gap_steps: int = 0,
 ) -> Iterator[OrderBatch]:
-    """Draw pairs of neighbouring windows without end; a coin says which of the two is shown first.
-
-    Pieces that are too short for two windows are left out.
+    """Draw pairs of neighbouring windows without end, from pieces that hold two; a coin says which is shown first.
 
     Args:
         n_gap_steps: steps between the windows that are not shown. With 0 the seam can be compared: the end of one
             window with the beginning of the other.
     """
     n_both = 2 * whole_number("n_steps", n_steps, lowest=1) + whole_number("n_gap_steps", n_gap_steps, lowest=0)
-    check_generator(generator, "order_batches")
     long_enough = np.flatnonzero([len(piece) >= n_both for piece in pieces])
     if len(pieces) and not len(long_enough):
         raise ValueError(
             f"Order needs pieces that hold two windows, here {n_both} steps; the longest of {len(pieces)} has "
-            f"{max(map(len, pieces))}. Make the windows shorter: one window per piece has no order."
+            f"{max(map(len, pieces))}. Make the windows shorter."
         )
     stretches = random_frame_batches([pieces[i] for i in long_enough], n_pairs, n_both, generator, semitones)
     return (_flip_coins(stretch, n_steps, generator, long_enough) for stretch in stretches)
@@ -66,11 +63,10 @@ def _flip_coins(stretch: FrameBatch, n_steps: int, generator: np.random.Generato
     return OrderBatch(left, right, is_in_order, numbers[stretch.piece_index])
 
 
-class OrderModel(nn.Module):
+class OrderModel(Network):
     """An encoder, and a score for "left comes before right" that changes its sign when the two change places.
 
-    The two probabilities sum to 1. A score ``h(left, right) - h(right, left)`` keeps to that whatever ``h`` is, so it
-    need not be learned, and the model cannot prefer a side.
+    The score ``h(left, right) - h(right, left)`` cannot prefer a side, whatever ``h`` is.
 
     Example:
         >>> model = OrderModel(EncoderConfig(d_model=16, d_feedforward=32)).eval()
@@ -100,14 +96,8 @@ class OrderModel(nn.Module):
 
 
 def order_loss(model: nn.Module, batch: OrderBatch) -> tuple[Float[Tensor, ""], int]:
-    """Return the mean surprise at the order of pairs of windows, in nats, and their number; guessing costs ln 2.
-
-    Args:
-        model: called with two tensors of windows; returns the logit of "the first comes before the second".
-        batch: from ``order_batches``.
-    """
+    """Return the mean surprise at the order of pairs of windows, in nats, and their number; guessing costs ln 2."""
     check_batch(batch, OrderBatch, "order_loss", "order_batches")
-    check_some(len(batch.left))
     left, right, is_in_order = to_device_of(model, batch.left, batch.right, batch.is_in_order)
     logits = model(left, right).float()
     return functional.binary_cross_entropy_with_logits(logits, is_in_order.float()), len(logits)
@@ -115,7 +105,7 @@ def order_loss(model: nn.Module, batch: OrderBatch) -> tuple[Float[Tensor, ""], 
 
 @torch.no_grad()
 def evaluate_order(
-    model: nn.Module,
+    model: OrderModel,
     pieces: Sequence[ArrayLike],
     generator: np.random.Generator,
     n_steps: int = 32,

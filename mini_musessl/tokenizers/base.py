@@ -9,16 +9,16 @@ Conventions:
     family: tokens of one kind; it has a name and a list of values.
     value: what a token says within its family, such as 60; None where the family has one token only, such as "rest".
     id: 0 .. ``size`` - 1.
+    place: how many ids a token stands after the first of its family.
 
 Chapter: 3b (tokens).
 """
 
-from abc import ABC, abstractmethod
-from collections import defaultdict, namedtuple
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -45,13 +45,10 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "families", tuple((name, tuple(values)) for name, values in self.families))
-        if not self.families or len(set(self.names)) < len(self.names):
-            raise ValueError(f"A vocabulary needs at least one family, and each name once; found {self.names}.")
-        for name, values in self.families:
+        for name, values in (("families", self.names), *self.families):
             if not values or len(set(values)) < len(values):
                 raise ValueError(
-                    f"A family needs at least one value, and each value once; family {name!r} has {len(values)} "
-                    f"values, {len(set(values))} of them different."
+                    f"A vocabulary needs families, and each of them values, none of them twice; {name!r} are {values}."
                 )
 
     @property
@@ -78,11 +75,7 @@ class Vocabulary:
     def id_of(self, family: str, value: Hashable = None) -> int:
         """Return the id of one token; a family of one token needs no value."""
         first, values = self.slice_of(family).start, dict(self.families)[family]
-        if value not in values:
-            raise ValueError(
-                f"Family {family!r} holds {len(values)} values from {values[0]!r} to {values[-1]!r}; found {value!r}. "
-                "Choose a value from the family, or make a vocabulary that holds it."
-            )
+        checks.check_choice(f"A value of the family {family!r}", value, values)
         return first + values.index(value)
 
     def family_of(self, ids: ArrayLike) -> np.ndarray:
@@ -96,7 +89,7 @@ class Vocabulary:
 
     def tokens(self, ids: ArrayLike) -> list[str]:
         """Return a row of ids as texts, such as "pitch 60"."""
-        return [self._texts[token_id] for token_id in self.check_row(ids).tolist()]
+        return [self._texts[token_id] for token_id in self.check(ids, is_row=True).tolist()]
 
     def token(self, token_id: int) -> str:
         """Return one id as text."""
@@ -105,40 +98,28 @@ class Vocabulary:
     def table(self) -> str:
         """Return a printable table: family, first id, last id, count, example.
 
-        Example:
-            >>> print(Vocabulary((("rest", (None,)), ("pitch", range(60, 72)))).table())
-            family  first  last  count  example
-            rest        0     0      1  rest
-            pitch       1    12     12  pitch 60
+        >>> print(Vocabulary((("rest", (None,)), ("pitch", range(60, 72)))).table())
+        family  first  last  count  example
+        rest        0     0      1  rest
+        pitch       1    12     12  pitch 60
         """
         width = max(map(len, ("family", *self.names)))
         lines = [f"{'family':<{width}}  first  last  count  example"]
-        for name, values in self.families:
-            first = self.slice_of(name).start
-            last = first + len(values) - 1
-            lines.append(f"{name:<{width}}  {first:>5}  {last:>4}  {len(values):>5}  {self.token(first)}")
+        for name, first, stop in zip(self.names, self._bounds, self._bounds[1:], strict=False):
+            lines.append(f"{name:<{width}}  {first:>5}  {stop - 1:>4}  {stop - first:>5}  {self._texts[first]}")
         return "\n".join(lines)
 
-    def check(self, ids: ArrayLike) -> Int[np.ndarray, "*shape"]:
-        """Return ids of any shape as int64, or refuse what is not in the vocabulary."""
-        array = np.asarray(ids)
-        if array.size and array.dtype.kind not in "iu":
-            raise TypeError(
-                f"Token ids must be whole numbers; found an array of {array.dtype}. Are these logits or probabilities?"
-            )
+    def check(self, ids: ArrayLike, is_row: bool = False) -> Int[np.ndarray, "*shape"]:
+        """Return ids as int64, of any shape or one row, or refuse what is not in the vocabulary."""
+        array = checks.whole_numbers("Token ids", ids, "Are these logits or probabilities?")
         if array.size:
             checks.check_range(int(array.min()), int(array.max()), self.size, "Token ids")
-        return array.astype(np.int64)
-
-    def check_row(self, ids: ArrayLike) -> Int[np.ndarray, " n_tokens"]:
-        """Return one row of ids as int64, or refuse it."""
-        row = self.check(ids)
-        if row.ndim != 1:
+        if is_row and array.ndim != 1:
             raise ValueError(
-                f"Token ids must be one row, shape (n_tokens,); found shape {row.shape}. "
+                f"Token ids must be one row, shape (n_tokens,); found shape {array.shape}. "
                 "Decode one piece of a batch at a time."
             )
-        return row
+        return array
 
 
 # --- Bars as arrays: from a piece to tokens that count in bars, and back
@@ -151,29 +132,14 @@ def last_before(is_wanted: Bool[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     return np.maximum.accumulate(np.where(is_wanted, np.arange(len(is_wanted)), -1))
 
 
-def last_end(notes: np.ndarray) -> int:
-    """Return the step at which the last note ends; 0 without notes."""
-    return int((notes["onset_step"] + notes["duration_step"]).max(initial=0))
-
-
 @dataclass(frozen=True)
 class Bars:
     """The bars of a piece, in order."""
 
     line_step: Int[np.ndarray, " n_bars"]  # where each bar begins; the first below 0 if the music begins inside a bar
     length_step: Int[np.ndarray, " n_bars"]  # how long each bar lasts
-    full_length_step: Int[np.ndarray, " n_bars"]  # how long its meter makes it
+    is_short: Bool[np.ndarray, " n_bars"]  # whether that is less than its meter asks for
     meter: Int[np.ndarray, " n_bars"]  # index of its meter
-
-    @property
-    def phase_step(self) -> int:
-        """How many steps of the first bar have passed where the music begins."""
-        return -int(self.line_step[0]) if len(self.line_step) else 0
-
-    @property
-    def is_short(self) -> Bool[np.ndarray, " n_bars"]:
-        """True where a bar is shorter than its meter."""
-        return self.length_step < self.full_length_step
 
     def locate(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the bar of each step, and the position in that bar."""
@@ -189,7 +155,7 @@ class Bars:
         return tuple(music.Meter(line, *meters[meter]) for line, meter in begins)
 
 
-def full_lengths(meters: Meters, steps_per_quarter: int) -> Int[np.ndarray, " n_meters"]:
+def bar_lengths(meters: Meters, steps_per_quarter: int) -> Int[np.ndarray, " n_meters"]:
     """Return how many steps a bar of each meter lasts."""
     return np.array([music.as_meter(meter).bar_length_step(steps_per_quarter) for meter in meters])
 
@@ -200,36 +166,19 @@ def bars_of_piece(piece: music.Piece, meters: Meters, last_step: int) -> Bars:
     Args:
         meters: those that there is a word for; any other one is replaced by the first of them.
     """
-    full = full_lengths(meters, piece.steps_per_quarter)
+    full_step = bar_lengths(meters, piece.steps_per_quarter)
     lines, indices = [], []
     for meter, later in zip(piece.meters, (*piece.meters[1:], None), strict=True):
         entry = (meter.numerator, meter.denominator)
         index = meters.index(entry) if entry in meters else 0
-        start = meter.step if meter.step >= 0 else -(-meter.step % int(full[index]))
+        start = meter.step if meter.step >= 0 else -(-meter.step % int(full_step[index]))
         stop = last_step + 1 if later is None else min(later.step, last_step + 1)
-        lines.append(np.arange(start, stop, full[index]))
+        lines.append(np.arange(start, stop, full_step[index]))
         indices.append(np.full(len(lines[-1]), index))
     line_step, index = np.concatenate(lines), np.concatenate(indices)
     # The last bar counts as full: what follows it is not written.
-    length_step = np.append(np.diff(line_step), full[index[-1:]])
-    return Bars(line_step, length_step, full[index], index)
-
-
-def bars_from_marks(phase_step: int, meter: np.ndarray, end_position_step: np.ndarray, full: np.ndarray) -> Bars:
-    """Return the bars that tokens describe.
-
-    Args:
-        phase_step: position in the first bar at which the music begins.
-        meter: (n_bars,), index of each bar's meter.
-        end_position_step: (n_bars,), position at which a bar is cut short; 0, or beyond the bar, for a full bar.
-        full: length of a full bar of each meter, in steps.
-    """
-    full_length = full[meter]
-    # A bar must hold at least the step at which the music begins.
-    earliest_end = np.where(np.arange(len(meter)) == 0, phase_step + 1, 1)
-    is_short = (earliest_end <= end_position_step) & (end_position_step < full_length)
-    length = np.where(is_short, end_position_step, full_length)
-    return Bars(np.cumsum(length) - length - phase_step, length, full_length, meter)
+    length_step = np.append(np.diff(line_step), full_step[index[-1:]])
+    return Bars(line_step, length_step, length_step < full_step[index], index)
 
 
 # --- How music differs from what comes back after encoding and decoding it
@@ -244,74 +193,51 @@ class RoundTrip:
 
     n_notes_in: int  # notes before
     n_notes_out: int  # notes after
-    n_changed_onsets: int = 0
-    n_changed_durations: int = 0
-    n_changed_velocities: int = 0
-    n_changed_parts: int = 0
-    lost: tuple[str, ...] = ()  # what else did not come back, such as "tempo" or "meter"
-
-    @property
-    def is_nothing(self) -> bool:
-        """True if the music came back as it was."""
-        return self == RoundTrip(self.n_notes_in, self.n_notes_in)
+    n_changed: dict[str, int]  # how many came back with another "onset", "duration", "velocity" or "part"
+    lost: tuple[str, ...]  # what else did not come back, such as "tempo" or "meter"
 
     def __str__(self) -> str:
-        kinds = ("onset", "duration", "velocity", "part")
-        counts = (self.n_changed_onsets, self.n_changed_durations, self.n_changed_velocities, self.n_changed_parts)
-        changes = [f"{count} with another {kind}" for kind, count in zip(kinds, counts, strict=True) if count]
         notes = f"{self.n_notes_out} of {self.n_notes_in} notes come back"
+        changes = [f"{count} with another {kind}" for kind, count in self.n_changed.items() if count]
         lost = f"lost: {', '.join(self.lost)}" if self.lost else "nothing else is lost"
         return f"{', '.join([notes, *changes])}; {lost}."
 
 
-_Note = namedtuple("_Note", music.NOTE_DTYPE.names)
-_AT_ONSET = ("pitch", "onset_step")
 # Duration before part: when parts are merged, unisons of unequal length come back whole.
 _PASSES = (
-    (*_AT_ONSET, "duration_step", "part"),
-    (*_AT_ONSET, "duration_step"),
-    (*_AT_ONSET, "part"),
-    _AT_ONSET,
-    ("pitch",),
+    ["pitch", "onset_step", "duration_step", "part"],
+    ["pitch", "onset_step", "duration_step"],
+    ["pitch", "onset_step", "part"],
+    ["pitch", "onset_step"],
+    ["pitch"],
 )
-_by_time = attrgetter("onset_step", "duration_step", "velocity", "part")
 
 
-def match_notes(before: np.ndarray, after: np.ndarray) -> list[tuple[_Note, _Note]]:
-    """Pair notes with those that they came back as.
+def match_notes(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pair notes with those that they came back as; return the notes of all pairs, before and after.
 
-    They are matched by pitch, onset, duration and part; what then remains without the part; then by pitch, onset and
-    part; by pitch and onset; by pitch. Among notes that agree in these, the k-th is matched with the k-th.
+    What agrees in most is paired first, then what agrees in less; among notes that agree in as much, in order of time.
     """
-    left, right = ([_Note(*row) for row in notes.tolist()] for notes in (before, after))
-    pairs = []
-    for names in _PASSES:
-        key_of, waiting = attrgetter(*names), defaultdict(list)
-        for note in sorted(right, key=_by_time, reverse=True):
-            waiting[key_of(note)].append(note)
-        unmatched = []
-        for note in sorted(left, key=_by_time):
-            if same := waiting.get(key_of(note)):
-                pairs.append((note, same.pop()))
-            else:
-                unmatched.append(note)
-        left, right = unmatched, [note for notes in waiting.values() for note in notes]
-    return pairs
+    names = ["onset_step", "duration_step", "velocity", "part"]
+    before, after = np.sort(before, order=names), np.sort(after, order=names)
+    match = np.full(len(before), -1)
+    for same in _PASSES:
+        keys, keys_after = before[same].tolist(), after[same].tolist()
+        waiting = defaultdict(list)
+        for index in np.setdiff1d(np.arange(len(after)), match)[::-1].tolist():
+            waiting[keys_after[index]].append(index)
+        for index in np.flatnonzero(match < 0).tolist():
+            if alike := waiting.get(keys[index]):
+                match[index] = alike.pop()
+    return before[match >= 0], after[match[match >= 0]]
 
 
-def compare_notes(before: np.ndarray, after: np.ndarray, lost: tuple[str, ...] = ()) -> RoundTrip:
-    """Return which notes changed, given two arrays of notes on one grid, and what else is known to be lost."""
-    pairs = match_notes(before, after)
-    changed = {name: sum(getattr(a, name) != getattr(b, name) for a, b in pairs) for name in _Note._fields}
-    return RoundTrip(
-        n_notes_in=len(before),
-        n_notes_out=len(after),
-        n_changed_onsets=changed["onset_step"],
-        n_changed_durations=changed["duration_step"],
-        n_changed_velocities=changed["velocity"],
-        n_changed_parts=changed["part"],
-        lost=lost,
-    )
+def compare_notes(before: np.ndarray, after: np.ndarray, **is_lost: bool) -> RoundTrip:
+    """Return how notes on one grid changed, and the names of what else is known to be lost."""
+    same_before, same_after = match_notes(before, after)
+    names = {"onset": "onset_step", "duration": "duration_step", "velocity": "velocity", "part": "part"}
+    n_changed = {kind: int((same_before[name] != same_after[name]).sum()) for kind, name in names.items()}
+    return RoundTrip(len(before), len(after), n_changed, tuple(name for name in is_lost if is_lost[name]))
 
 
 def compare_pieces(before: music.Piece, after: music.Piece) -> RoundTrip:
@@ -324,54 +250,38 @@ def compare_pieces(before: music.Piece, after: music.Piece) -> RoundTrip:
     """
     beats = [max(meter.denominator // 4, 1) for meter in (*before.meters, *after.meters)]
     finest = int(np.lcm.reduce([before.steps_per_quarter, after.steps_per_quarter, *beats]))
-    first, second = music.change_grid(before, finest), music.change_grid(after, finest)
-    is_lost = {
-        "tempo": first.tempos != second.tempos,
-        "meter": not _have_same_bars(first, second),
-        "parts": first.parts != second.parts,
-        "length": first.n_steps != second.n_steps,
-        "title": first.title != second.title,
-    }
-    return compare_notes(first.notes, second.notes, tuple(name for name in is_lost if is_lost[name]))
-
-
-def _have_same_bars(first: music.Piece, second: music.Piece) -> bool:
-    """Say whether two pieces on one grid have the same bars, as far as the first one lasts."""
-    if first.n_steps == 0:
-        return True
-    meters = tuple({(each.numerator, each.denominator): 0 for each in (*first.meters, *second.meters)})
-    one, other = (bars_of_piece(piece, meters, first.n_steps - 1) for piece in (first, second))
-    return np.array_equal(one.line_step, other.line_step) and np.array_equal(one.meter, other.meter)
+    before, after = music.change_grid(before, finest), music.change_grid(after, finest)
+    # A meter written otherwise is no loss while the bars are the same, as far as the first piece lasts.
+    meters = tuple(dict.fromkeys((each.numerator, each.denominator) for each in (*before.meters, *after.meters)))
+    bars = [bars_of_piece(piece, meters, before.n_steps - 1) for piece in (before, after)]
+    return compare_notes(
+        before.notes,
+        after.notes,
+        tempo=before.tempos != after.tempos,
+        meter=before.n_steps > 0 and not np.array_equal(*((each.line_step, each.meter) for each in bars)),
+        parts=before.parts != after.parts,
+        length=before.n_steps != after.n_steps,
+        title=before.title != after.title,
+    )
 
 
 def compare_grids(before: voices.VoiceGrid, after: voices.VoiceGrid) -> RoundTrip:
     """Return what differs between a voice grid and what came back, at the same number of steps per quarter."""
-    is_lost = {
-        "tempo": before.quarters_per_minute != after.quarters_per_minute,
-        "meter": before.meter != after.meter or not np.array_equal(before.bar_position_step, after.bar_position_step),
-        "key": (before.fifths, before.mode) != (after.fifths, after.mode),
-        "fermatas": not np.array_equal(before.is_fermata, after.is_fermata),
-        "title": (before.name, before.title) != (after.name, after.title),
-    }
-    notes_before, notes_after = voices.to_piece(before).notes, voices.to_piece(after).notes
-    return compare_notes(notes_before, notes_after, tuple(name for name in is_lost if is_lost[name]))
+    return compare_notes(
+        voices.to_piece(before).notes,
+        voices.to_piece(after).notes,
+        tempo=before.quarters_per_minute != after.quarters_per_minute,
+        meter=before.meter != after.meter or not np.array_equal(before.bar_position_step, after.bar_position_step),
+        key=(before.fifths, before.mode) != (after.fifths, after.mode),
+        fermatas=not np.array_equal(before.is_fermata, after.is_fermata),
+        title=(before.name, before.title) != (after.name, after.title),
+    )
 
 
 # --- What the tokenizers of pieces share: a grid, a range of pitches, velocity bins and parts
 
 #: Velocity of decoded notes where the tokens say none.
 DEFAULT_VELOCITY = 64
-
-
-def check_kind(given: object, kind: type, tokenizer: str) -> None:
-    """Refuse music in another form, ``music.Piece`` or ``voices.VoiceGrid``, than the tokenizer encodes."""
-    if not isinstance(given, kind):
-        advice = {
-            voices.VoiceGrid: "Turn the grid into notes with voices.to_piece.",
-            music.Piece: "Turn the notes into voices with voices.from_piece.",
-        }.get(type(given), "")
-        wanted = f"{kind.__module__.split('.')[-1]}.{kind.__name__}"
-        raise TypeError(f"{tokenizer} encodes a {wanted}; found {type(given).__name__}. {advice}".rstrip())
 
 
 def check_pitches(pitch: np.ndarray, lowest: int, highest: int) -> None:
@@ -383,14 +293,13 @@ def check_pitches(pitch: np.ndarray, lowest: int, highest: int) -> None:
         )
 
 
-def check_pitch_range(lowest_pitch: int, highest_pitch: int) -> None:
-    """Refuse a range of pitches that holds none, or reaches beyond those of MIDI."""
-    checks.whole_number("lowest_pitch", lowest_pitch, 0, 127)
-    checks.whole_number("highest_pitch", highest_pitch, lowest_pitch, 127)
+def last_end(notes: np.ndarray) -> int:
+    """Return the step at which the last note ends; 0 without notes."""
+    return int(music.ends_step(notes).max(initial=0))
 
 
 @dataclass(frozen=True)
-class PieceTokenizer(ABC):
+class PieceTokenizer:
     """Base of the tokenizers that encode a ``music.Piece``.
 
     A piece on another grid is moved to the nearest step of this one. With one part, the notes of all parts are merged
@@ -405,23 +314,12 @@ class PieceTokenizer(ABC):
 
     def __post_init__(self) -> None:
         checks.check_grid(self.steps_per_quarter)
-        check_pitch_range(self.lowest_pitch, self.highest_pitch)
+        checks.check_sizes(self, *(field.name for field in fields(self) if field.name.startswith("max_")))
+        checks.whole_number("lowest_pitch", self.lowest_pitch, 0, 127)
+        checks.whole_number("highest_pitch", self.highest_pitch, self.lowest_pitch, 127)
         checks.whole_number("n_velocities", self.n_velocities, 0, 127, "0 leaves velocity out.")
         object.__setattr__(self, "parts", tuple(self.parts))
         checks.check_some(len(self.parts), "A tokenizer of pieces needs at least one part", "The default is one part.")
-
-    @property
-    @abstractmethod
-    def vocabulary(self) -> Vocabulary:
-        """Which tokens there are."""
-
-    @abstractmethod
-    def encode(self, piece: music.Piece) -> np.ndarray:
-        """Turn a piece on any grid into tokens, int32; every pitch and part must be in the vocabulary."""
-
-    @abstractmethod
-    def decode(self, ids: ArrayLike) -> music.Piece:
-        """Turn ids of the vocabulary, in any order, into a piece on the grid and with the parts of this tokenizer."""
 
     def what_is_lost(self, piece: music.Piece) -> RoundTrip:
         """Compare a piece with what comes back after encoding and decoding."""
@@ -434,32 +332,39 @@ class PieceTokenizer(ABC):
         return (127 * np.arange(1, n + 1) + n // 2) // max(n, 1)
 
     @cached_property
-    def nearest_velocity(self) -> np.ndarray:
-        """Index of the nearest of them for each MIDI velocity; the softer of two that are equally near."""
-        if self.n_velocities == 0:
-            return np.zeros(128, np.int64)
-        return np.abs(np.arange(128)[:, None] - self.velocities).argmin(axis=1)
+    def _nearest_velocity(self) -> np.ndarray:
+        """Place of the nearest of them for each MIDI velocity; the softer of two that are equally near."""
+        offered = self.velocities if self.n_velocities else np.array([DEFAULT_VELOCITY])
+        return np.abs(np.arange(128)[:, None] - offered).argmin(axis=1)
 
-    def _values(self) -> dict[str, tuple]:
-        """Return the values of each family that tokenizers share, or none for a family without a choice."""
+    @property
+    def _values(self) -> dict[str, Sequence[Hashable]]:
+        """Values of the families that tokenizers share; none where there is no choice."""
         return {
-            "pitch": tuple(range(self.lowest_pitch, self.highest_pitch + 1)),
-            "velocity": tuple(self.velocities.tolist()),
-            "part": tuple(range(len(self.parts))) if len(self.parts) > 1 else (),
+            "pitch": range(self.lowest_pitch, self.highest_pitch + 1),
+            "velocity": self.velocities.tolist(),
+            "part": range(len(self.parts) if len(self.parts) > 1 else 0),
         }
 
-    def _families(self, *wanted: str) -> tuple[tuple[str, tuple], ...]:
-        """Return those of the shared families that this tokenizer needs, in the order asked for."""
-        values = self._values()
-        return tuple((name, values[name]) for name in wanted if values[name])
+    def _make_vocabulary(self, *names: str, **others: Sequence[Hashable]) -> Vocabulary:
+        """Return the families of these names that have values, shared ones and others."""
+        values = self._values | others
+        return Vocabulary(tuple((name, tuple(values[name])) for name in names if len(values[name])))
 
     def _first(self, name: str) -> int:
         """Return the first id of a family, or 0 if the vocabulary is without it."""
         return self.vocabulary.slice_of(name).start if name in self.vocabulary.names else 0
 
+    def _latest(self, ids: np.ndarray, family: np.ndarray, name: str, values: np.ndarray, default: int) -> np.ndarray:
+        """Return for each token the value of the latest token of a family, or the default before the first."""
+        last = last_before(family == name)
+        latest = np.full(len(ids), default)
+        latest[last >= 0] = values[ids[last[last >= 0]] - self._first(name)]
+        return latest
+
     def _prepare(self, piece: music.Piece) -> music.Piece:
         """Return the piece on this grid and with these parts, or refuse it."""
-        check_kind(piece, music.Piece, type(self).__name__)
+        music.check_is_piece(piece)
         if len(piece.parts) > 1 and len(self.parts) == 1:
             notes = piece.notes.copy()
             notes["part"] = 0
@@ -489,24 +394,76 @@ class BarTokenizer(PieceTokenizer):
         if not meters or len(set(meters)) < len(meters):
             raise ValueError(f"A tokenizer needs at least one meter, as in ((4, 4),), and each once; found {meters}.")
         object.__setattr__(self, "meters", meters)
-        full_lengths(meters, self.steps_per_quarter)  # refuses bars that are not whole steps
-        checks.whole_number("max_duration_quarter", self.max_duration_quarter, 1, advice="8 is the default.")
+        self._bar_steps  # noqa: B018 refuses bars that are not whole steps
+
+    @cached_property
+    def _bar_steps(self) -> np.ndarray:
+        """How many steps a bar of each meter lasts."""
+        return bar_lengths(self.meters, self.steps_per_quarter)
 
     @property
-    def _n_durations(self) -> int:
-        """Longest note, in steps: as many as there are durations."""
-        return self.max_duration_quarter * self.steps_per_quarter
-
-    def _values(self) -> dict[str, tuple]:
-        """Return the values of each family that tokenizers of bars share."""
-        n_positions = int(full_lengths(self.meters, self.steps_per_quarter).max())
-        meters = tuple(f"{numerator}/{denominator}" for numerator, denominator in self.meters)
-        return super()._values() | {
-            "position": tuple(range(n_positions)),
-            "duration": tuple(range(1, self._n_durations + 1)),
+    def _values(self) -> dict[str, Sequence[Hashable]]:
+        """Values of the families that tokenizers of bars share."""
+        meters = [f"{numerator}/{denominator}" for numerator, denominator in self.meters]
+        return super()._values | {
+            "position": range(self._bar_steps.max()),
+            "duration": range(1, self.max_duration_quarter * self.steps_per_quarter + 1),
             "meter": meters if len(meters) > 1 else (),
         }
 
-    def _duration_index(self, duration_step: np.ndarray) -> np.ndarray:
-        """Return the place of each duration within its family; a longer one than the longest counts as that."""
-        return np.minimum(duration_step, self._n_durations) - 1
+    def _events(self, piece: music.Piece, *others: np.ndarray) -> tuple[np.ndarray, Bars]:
+        """Return the steps of other events, of all notes and of an end later than theirs; and the bars."""
+        late_end = [piece.n_steps] if piece.n_steps > last_end(piece.notes) else []
+        event_step = np.concatenate([*others, piece.notes["onset_step"], np.array(late_end, np.int64)])
+        return event_step, bars_of_piece(piece, self.meters, int(event_step.max()))
+
+    def _places(self, notes: np.ndarray) -> dict[str, np.ndarray]:
+        """Return for each family that describes a note the place of each note's value."""
+        longest_step = self.max_duration_quarter * self.steps_per_quarter
+        places = {
+            "pitch": notes["pitch"] - self.lowest_pitch,
+            "velocity": self._nearest_velocity[notes["velocity"]],
+            "duration": np.minimum(notes["duration_step"], longest_step) - 1,
+            "part": notes["part"],
+        }
+        return {name: place for name, place in places.items() if name in self.vocabulary.names}
+
+    def _bars_of_tokens(
+        self, bar: np.ndarray, position: np.ndarray, meter: np.ndarray, is_cut: np.ndarray, begins_inside: bool
+    ) -> Bars:
+        """Return the bars that tokens, or words, describe.
+
+        Args:
+            bar: number of the bar in which each token stands.
+            position: how far into that bar.
+            meter: place of the meter that each token names, -1 for none; a bar has the first that it names, or that of
+                the bar before.
+            is_cut: True for a token at whose position its bar is cut short, if it can be.
+            begins_inside: whether the position of the first token says how far into a bar the music begins.
+        """
+        n_bars = int(bar[-1]) + 1 if len(bar) else 0
+        named = np.flatnonzero(meter >= 0)[::-1]  # backwards: the first that a bar names is written last
+        meter_of, end_of = np.full(n_bars, -1), np.zeros(n_bars, np.int64)
+        meter_of[bar[named]] = meter[named]
+        end_of[bar[is_cut]] = position[is_cut]
+        latest = last_before(meter_of >= 0)
+        meter_of = np.where(latest >= 0, meter_of[latest], 0)
+        full_step = self._bar_steps[meter_of]
+        upbeat = int(position[0] % full_step[0]) if begins_inside else 0
+        # A bar must hold at least the step at which the music begins.
+        is_short = (end_of > np.where(np.arange(n_bars) == 0, upbeat, 0)) & (end_of < full_step)
+        length_step = np.where(is_short, end_of, full_step)
+        return Bars(np.cumsum(length_step) - length_step - upbeat, length_step, is_short, meter_of)
+
+    def _to_piece(self, bars: Bars, end_step: int, columns: tuple[ArrayLike, ...], **fields: Any) -> music.Piece:
+        """Return a piece of decoded notes, which lasts up to a step at least.
+
+        Args:
+            columns: onset, place of the duration, place of the pitch, velocity and part of each note.
+        """
+        notes = np.empty(len(columns[0]), music.NOTE_DTYPE)
+        for name, column, first in zip(music.NOTE_DTYPE.names, columns, (0, 1, self.lowest_pitch, 0, 0), strict=True):
+            notes[name] = column + first
+        notes, n_steps = music.sort_notes(notes), max(last_end(notes), end_step)
+        meters = bars.to_meters(self.meters)
+        return music.Piece(notes, self.steps_per_quarter, meters, parts=self.parts, n_steps=n_steps, **fields)

@@ -13,21 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import checks, music
-from mini_musessl.tokenizers.base import (
-    DEFAULT_VELOCITY,
-    Bars,
-    BarTokenizer,
-    Vocabulary,
-    bars_from_marks,
-    bars_of_piece,
-    full_lengths,
-    last_before,
-    last_end,
-)
-
-# Words of one bar are written in this order: what opens it, its notes, where it is cut short, where the music ends.
-_OPENING, _NOTE, _CUT, _END = range(4)
+from mini_musessl import music
+from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, BarTokenizer, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -55,22 +42,21 @@ class CompoundWords(BarTokenizer):
 
     max_bars: int = 16  # how many bars one word can pass
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.whole_number("max_bars", self.max_bars, 1, advice="16 is the default.")
-
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """One family per field, in the order of the columns."""
-        bar = ("bar", range(self.max_bars + 1))
-        pitch = ("pitch", ("none", *range(self.lowest_pitch, self.highest_pitch + 1)))
-        rest = self._families("duration", "velocity", "part", "meter")
-        return Vocabulary((bar, *self._families("position"), pitch, *rest))
+        names = ("bar", "position", "pitch", "duration", "velocity", "part", "meter")
+        return self._make_vocabulary(*names, bar=range(self.max_bars + 1), pitch=("none", *self._values["pitch"]))
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the columns of a word."""
         return self.vocabulary.names
+
+    @cached_property
+    def _first_ids(self) -> np.ndarray:
+        """First id of each field."""
+        return np.array([self._first(name) for name in self.fields])
 
     def encode(self, piece: music.Piece) -> np.ndarray:
         """Turn a piece into words, int32 (n_words, n_fields); a piece of no steps has none."""
@@ -78,74 +64,24 @@ class CompoundWords(BarTokenizer):
         if piece.n_steps == 0:
             return np.zeros((0, len(self.fields)), np.int32)
         notes = piece.notes
-        end_step = np.array([piece.n_steps] if piece.n_steps > last_end(notes) else [], np.int64)
-        last_step = int(np.concatenate([notes["onset_step"], end_step]).max())
-        bars = bars_of_piece(piece, self.meters, last_step)
-        note_bar, note_position = bars.locate(notes["onset_step"])
-        end_bar, end_position = bars.locate(end_step)
-        opening = self._openings(bars, note_bar)
-        cut = np.flatnonzero(bars.is_short)
-
-        kinds = [_OPENING, _NOTE, _CUT, _END]
-        kind = np.repeat(kinds, [len(opening), len(notes), len(cut), len(end_bar)])
-        bar = np.concatenate([opening, note_bar, cut, end_bar])
-        opening_position = np.where(opening == 0, bars.phase_step, 0)
-        position = np.concatenate([opening_position, note_position, bars.length_step[cut], end_position])
-        values = {"bar": bar, "position": position, "meter": bars.meter[bar]}
-        is_note = kind == _NOTE
-        for name, column in self._note_values(notes).items():
-            values[name] = np.zeros(len(bar), np.int64)
-            values[name][is_note] = column
-        order = np.argsort(bar * len(kinds) + kind, kind="stable")
-        words = np.stack([values[name][order] for name in self.fields], axis=1)
-        words = self._with_jumps(words, begins_inside=bars.phase_step > 0)
-        return (words + self._first_ids).astype(np.int32)
-
-    def decode(self, ids: ArrayLike) -> music.Piece:
-        """Turn words (n_words, n_fields), each column of its field, into a piece."""
-        words = dict(zip(self.fields, self._check_words(ids).T, strict=True))
-        if not len(words["bar"]):
-            plain = (music.Meter(0, *self.meters[0]),)
-            return music.Piece(music.make_notes([], [], []), self.steps_per_quarter, plain, parts=self.parts)
-        is_note = words["pitch"] > 0
-        bar, bars = self._decode_bars(words, is_note)
-        step = np.maximum(bars.line_step[bar] + words["position"], 0)
-        notes = np.zeros(int(is_note.sum()), music.NOTE_DTYPE)
-        notes["onset_step"] = step[is_note]
-        notes["duration_step"] = words["duration"][is_note] + 1
-        notes["pitch"] = words["pitch"][is_note] - 1 + self.lowest_pitch
-        notes["velocity"] = self.velocities[words["velocity"][is_note]] if self.n_velocities else DEFAULT_VELOCITY
-        notes["part"] = words["part"][is_note] if len(self.parts) > 1 else 0
-        return music.Piece(
-            notes=music.sort_notes(notes),
-            steps_per_quarter=self.steps_per_quarter,
-            meters=bars.to_meters(self.meters),
-            parts=self.parts,
-            n_steps=max(last_end(notes), 0 if is_note[-1] else int(step[-1])),
+        event_step, bars = self._events(piece)
+        event_bar, event_position = bars.locate(event_step)
+        # A bar needs a word before its notes if it is an upbeat's, or has a new meter that no note says.
+        needs_word = np.diff(bars.meter, prepend=0) != 0
+        needs_word[event_bar[: len(notes)]] = False
+        needs_word[0] |= bars.line_step[0] < 0
+        opening, cut = np.flatnonzero(needs_word), np.flatnonzero(bars.is_short)
+        bar = np.concatenate([opening, event_bar, cut])
+        position = np.concatenate(
+            [np.where(opening == 0, -bars.line_step[0], 0), event_position, bars.length_step[cut]]
         )
-
-    @cached_property
-    def _first_ids(self) -> np.ndarray:
-        """First id of each field."""
-        return np.array([self.vocabulary.slice_of(name).start for name in self.fields])
-
-    def _openings(self, bars: Bars, note_bar: np.ndarray) -> np.ndarray:
-        """Return the bars that need a word of their own: an upbeat's, and those with a new meter and no note."""
-        is_new_meter = np.diff(bars.meter, prepend=0) != 0
-        is_new_meter[note_bar] = False
-        is_new_meter[0] |= bars.phase_step > 0
-        return np.flatnonzero(is_new_meter)
-
-    def _note_values(self, notes: np.ndarray) -> dict[str, np.ndarray]:
-        """Return for each field that describes a note the place of each value within the field."""
-        values = {
-            "pitch": notes["pitch"] - self.lowest_pitch + 1,
-            "duration": self._duration_index(notes["duration_step"]),
-            "part": notes["part"],
-        }
-        if self.n_velocities:
-            values["velocity"] = self.nearest_velocity[notes["velocity"]]
-        return values
+        values = {name: np.zeros(len(bar), np.int64) for name in self.fields}
+        for name, place in self._places(notes).items():
+            values[name][len(opening) : len(opening) + len(notes)] = place + (name == "pitch")  # place 0 is "none"
+        values |= {"bar": bar, "position": position, "meter": bars.meter[bar]}
+        words = np.stack([values[name] for name in self.fields], axis=1)
+        words = self._with_jumps(words[np.argsort(bar, kind="stable")], begins_inside=bars.line_step[0] < 0)
+        return (words + self._first_ids).astype(np.int32)
 
     def _with_jumps(self, words: np.ndarray, begins_inside: bool) -> np.ndarray:
         """Turn bar numbers into bars passed, with words in between where one word can't pass them all."""
@@ -155,49 +91,41 @@ class CompoundWords(BarTokenizer):
         # A word in between passes as many bars as it can, in the meter of the word before, and marks nothing else.
         between = np.zeros((int(n_between.sum()), words.shape[1]), words.dtype)
         between[:, 0] = self.max_bars
-        if "meter" in self.fields:
-            meter_before = np.append(0, words[:-1, self.fields.index("meter")])
-            between[:, self.fields.index("meter")] = np.repeat(meter_before, n_between)
+        if "meter" in self.fields:  # the last column
+            between[:, -1] = np.repeat(np.append(0, words[:-1, -1]), n_between)
         return np.insert(words, np.repeat(np.arange(len(words)), n_between), between, axis=0)
 
+    def decode(self, ids: ArrayLike) -> music.Piece:
+        """Turn words (n_words, n_fields), each column of its field, into a piece."""
+        places = self._check_words(ids) - self._first_ids
+        none = np.zeros(len(places), np.int64)
+        words = {"meter": none, "part": none} | dict(zip(self.fields, places.T, strict=True))
+        position, is_note = words["position"], words["pitch"] > 0
+        begins_inside = len(places) > 0 and words["bar"][0] == 0
+        bar = np.cumsum(words["bar"]) - (not begins_inside)
+        is_cut = ~is_note & (np.diff(bar, append=bar[-1:]) > 0)  # the last word of a bar, but not of all
+        is_cut[:1] &= not begins_inside
+        bars = self._bars_of_tokens(bar, position, words["meter"], is_cut, begins_inside)
+        step = np.maximum(bars.line_step[bar] + position, 0)
+        end_step = int(step[-1]) if len(step) and not is_note[-1] else 0
+        velocity = self.velocities[words["velocity"]] if self.n_velocities else none + DEFAULT_VELOCITY
+        columns = (step, words["duration"], words["pitch"] - 1, velocity, words["part"])
+        return self._to_piece(bars, end_step, tuple(column[is_note] for column in columns))
+
     def _check_words(self, ids: ArrayLike) -> np.ndarray:
-        """Return words as places within their fields, int64 (n_words, n_fields), or refuse them."""
-        array = np.asarray(ids)
-        if array.ndim != 2 or array.shape[1] != len(self.fields):
+        """Return words as int64 (n_words, n_fields), or refuse them."""
+        words = self.vocabulary.check(ids)
+        if words.ndim != 2 or words.shape[1] != len(self.fields):
             raise ValueError(
                 f"Words must have shape (n_words, {len(self.fields)}), one column for each of "
-                f"{', '.join(self.fields)}; found {array.shape}. Decode one piece of a batch at a time."
+                f"{', '.join(self.fields)}; found {words.shape}. Decode one piece of a batch at a time."
             )
-        values = self.vocabulary.check(array) - self._first_ids
-        sizes = [len(of_field) for _, of_field in self.vocabulary.families]
-        is_elsewhere = (values < 0) | (values >= sizes)
+        is_elsewhere = self.vocabulary.family_of(words) != self.fields
         if is_elsewhere.any():
             word, column = np.argwhere(is_elsewhere)[0]
             raise ValueError(
                 f"Column {column} must hold ids of the field {self.fields[column]!r}; found "
-                f"{self.vocabulary.token(array[word, column])!r} at word {word}. Are the columns in the order of the "
+                f"{self.vocabulary.token(words[word, column])!r} at word {word}. Are the columns in the order of the "
                 "fields?"
             )
-        return values
-
-    def _decode_bars(self, words: dict[str, np.ndarray], is_note: np.ndarray) -> tuple[np.ndarray, Bars]:
-        """Return the bar of each word, and all bars, those skipped over too."""
-        full = full_lengths(self.meters, self.steps_per_quarter)
-        begins_inside = words["bar"][0] == 0
-        bar = np.cumsum(words["bar"]) - (0 if begins_inside else 1)
-        opens = np.flatnonzero(np.diff(bar, prepend=-1))
-        last = np.append(opens[1:], len(bar)) - 1
-        # Bars skipped over take the meter of the bar before them; before the first word, the first meter.
-        named = np.zeros(int(bar[-1]) + 1, bool)
-        named[bar[opens]] = True
-        meter = np.zeros(len(named), np.int64)
-        if "meter" in words:
-            meter[bar[opens]] = words["meter"][opens]
-            latest = last_before(named)
-            meter = np.where(latest >= 0, meter[latest], 0)
-        ends = last[:-1][~is_note[last[:-1]]]
-        ends = ends[ends > 0] if begins_inside else ends
-        end_position = np.zeros(len(named), np.int64)
-        end_position[bar[ends]] = words["position"][ends]
-        phase = int(words["position"][0]) % int(full[meter[0]]) if begins_inside else 0
-        return bar, bars_from_marks(phase, meter, end_position, full)
+        return words

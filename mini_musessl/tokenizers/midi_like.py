@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl import checks, music
-from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, PieceTokenizer, Vocabulary, last_before
+from mini_musessl import music
+from mini_musessl.tokenizers.base import DEFAULT_VELOCITY, PieceTokenizer, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -39,52 +39,43 @@ class MidiLike(PieceTokenizer):
 
     max_shift_quarter: int = 4  # longest single shift of time
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.whole_number("max_shift_quarter", self.max_shift_quarter, 1, advice="4 is the default.")
-
-    @property
-    def _max_shift_step(self) -> int:
-        """Longest single shift, in steps."""
-        return self.max_shift_quarter * self.steps_per_quarter
-
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """Note on, note off, time shift, velocity, part; without those that the options leave out."""
-        pitches = range(self.lowest_pitch, self.highest_pitch + 1)
-        shifts = range(1, self._max_shift_step + 1)
-        families = (("note_on", pitches), ("note_off", pitches), ("time_shift", shifts))
-        return Vocabulary((*families, *self._families("velocity", "part")))
+        pitches, shifts = self._values["pitch"], range(1, self.max_shift_quarter * self.steps_per_quarter + 1)
+        names = ("note_on", "note_off", "time_shift", "velocity", "part")
+        return self._make_vocabulary(*names, note_on=pitches, note_off=pitches, time_shift=shifts)
 
     def encode(self, piece: music.Piece) -> np.ndarray:
         """Turn a piece into tokens, int32 (n_tokens,)."""
         piece = self._prepare(piece)
         step, is_on, part, pitch, velocity = _events(piece.notes)
-        before = np.stack(
-            [
-                self._changes("part", part, np.ones(len(part), bool)),
-                self._changes("velocity", self.nearest_velocity[velocity], is_on),
-            ]
-        )
-        n_before = (before >= 0).sum(axis=0)
+        part = self._changes("part", part, np.ones(len(part), bool))
+        velocity = self._changes("velocity", self._nearest_velocity[velocity], is_on)
+        event = np.where(is_on, self._first("note_on"), self._first("note_off")) + pitch - self.lowest_pitch
+        rows = np.stack([part, velocity, event], axis=1)  # -1 stands for no token
+        # The shifts before each event, and those at the end: as many longest ones as fit, and one for the rest.
+        longest = self.max_shift_quarter * self.steps_per_quarter
         wait = np.diff(step, prepend=0, append=piece.n_steps)
-        n_shifts = -(-wait // self._max_shift_step)
-        # Each event owns a run of tokens: its shifts, then what changes, then the event. The last run is shifts alone.
-        end = np.cumsum(n_shifts + np.append(n_before + 1, 0))
-        start = np.append(0, end[:-1])
-        shift = self._first("time_shift") - 1  # and the length of the shift
-        ids = np.full(int(end[-1]), shift + self._max_shift_step, np.int32)
-        last_shift = (start + n_shifts - 1)[n_shifts > 0]
-        ids[last_shift] = (shift + wait - (n_shifts - 1) * self._max_shift_step)[n_shifts > 0]
-        event = end[:-1] - 1
-        for tokens, place in zip(before, (event - n_before, event - 1), strict=True):
-            ids[place[tokens >= 0]] = tokens[tokens >= 0]
-        ids[event] = np.where(is_on, self._first("note_on"), self._first("note_off")) + pitch - self.lowest_pitch
-        return ids
+        n_shifts = -(-wait // longest)
+        shifts = np.full(int(n_shifts.sum()), longest)
+        shifts[np.cumsum(n_shifts)[wait > 0] - 1] = ((wait - 1) % longest + 1)[wait > 0]
+        place = np.append(0, np.cumsum((rows >= 0).sum(axis=1)))
+        ids = np.insert(rows[rows >= 0], np.repeat(place, n_shifts), self._first("time_shift") - 1 + shifts)
+        return ids.astype(np.int32)
+
+    def _changes(self, name: str, value: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Return the token of each event that counts and whose value differs from the one before it; -1 elsewhere."""
+        tokens = np.full(len(value), -1)
+        if name in self.vocabulary.names:
+            index = np.flatnonzero(counts)
+            is_new = np.diff(value[index], prepend=-1) != 0
+            tokens[index[is_new]] = self._first(name) + value[index[is_new]]
+        return tokens
 
     def decode(self, ids: ArrayLike) -> music.Piece:
         """Turn ids (n_tokens,), in any order, into a piece."""
-        ids = self.vocabulary.check_row(ids)
+        ids = self.vocabulary.check(ids, is_row=True)
         family = self.vocabulary.family_of(ids)
         step = np.cumsum(np.where(family == "time_shift", ids - self._first("time_shift") + 1, 0))
         n_steps = int(step[-1]) if len(ids) else 0
@@ -99,33 +90,15 @@ class MidiLike(PieceTokenizer):
         notes = music.make_notes(step[at], end - step[at], pitch, velocity[at], part[at])
         return music.Piece(notes, self.steps_per_quarter, parts=self.parts, n_steps=n_steps)
 
-    def _changes(self, name: str, value: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Return the token of each event that counts and whose value differs from the one before it; -1 elsewhere."""
-        tokens = np.full(len(value), -1)
-        if name in self.vocabulary.names:
-            index = np.flatnonzero(counts)
-            is_new = np.append(True, np.diff(value[index]) != 0)[: len(index)]
-            tokens[index[is_new]] = self._first(name) + value[index[is_new]]
-        return tokens
-
-    def _latest(self, ids: np.ndarray, family: np.ndarray, name: str, values: np.ndarray, default: int) -> np.ndarray:
-        """Return for each token the value of the latest token of a family, or the default before the first."""
-        last = last_before(family == name)
-        known = values[ids[last[last >= 0]] - self._first(name)]
-        latest = np.full(len(ids), default)
-        latest[last >= 0] = known
-        return latest
-
 
 def _events(notes: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return step, whether it begins, part, pitch and velocity of each beginning and end, in the order of writing."""
     is_on = np.repeat([False, True], len(notes))
-    end = notes["onset_step"].astype(np.int64) + notes["duration_step"]
-    step = np.concatenate([end, notes["onset_step"]])
+    step = np.concatenate([music.ends_step(notes), notes["onset_step"]])
     part, pitch, velocity = (np.tile(notes[name].astype(np.int64), 2) for name in ("part", "pitch", "velocity"))
     n_parts = int(part.max(initial=0)) + 1
     order = np.argsort(((step * 2 + is_on) * n_parts + part) * 128 + pitch, kind="stable")  # faster than lexsort
-    return step[order], is_on[order], part[order], pitch[order], velocity[order]
+    return tuple(column[order] for column in (step, is_on, part, pitch, velocity))
 
 
 def _next_of_its_kind(kind: np.ndarray, step: np.ndarray, n_steps: int) -> np.ndarray:

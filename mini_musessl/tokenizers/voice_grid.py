@@ -16,15 +16,7 @@ from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from mini_musessl import checks, voices
-from mini_musessl.tokenizers.base import (
-    RoundTrip,
-    Vocabulary,
-    check_kind,
-    check_pitch_range,
-    check_pitches,
-    compare_grids,
-    last_before,
-)
+from mini_musessl.tokenizers.base import RoundTrip, Vocabulary, check_pitches, compare_grids, last_before
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,8 @@ class VoiceGridTokens:
     voice_names: tuple[str, ...] = voices.SATB  # one name per voice, highest first
 
     def __post_init__(self) -> None:
-        check_pitch_range(self.lowest_pitch, self.highest_pitch)
+        checks.whole_number("lowest_pitch", self.lowest_pitch, 0, 127)
+        checks.whole_number("highest_pitch", self.highest_pitch, self.lowest_pitch, 127)
         checks.check_grid(self.steps_per_quarter)
         object.__setattr__(self, "voice_names", tuple(self.voice_names))
         checks.check_some(self.n_voices, "Voice-grid tokens need at least one voice", "Name it in voice_names.")
@@ -71,8 +64,15 @@ class VoiceGridTokens:
 
     def encode(self, grid: voices.VoiceGrid) -> Int[np.ndarray, " n_tokens"]:
         """Turn a grid into tokens, int32: step 0 in all voices, then step 1, and so on."""
-        self._check_grid(grid)
+        voices.check_is_grid(grid)
+        if (grid.n_voices, grid.steps_per_quarter) != (self.n_voices, self.steps_per_quarter):
+            raise ValueError(
+                f"This tokenizer holds {self.n_voices} voices at {self.steps_per_quarter} steps a quarter; the grid "
+                f"has {grid.n_voices} at {grid.steps_per_quarter}. Pass its voice_names and steps_per_quarter to the "
+                "tokenizer, or make the grid anew with voices.from_piece."
+            )
         is_rest = grid.pitch == voices.REST
+        check_pitches(grid.pitch[~is_rest], self.lowest_pitch, self.highest_pitch)
         ids = np.where(is_rest, 0, grid.pitch - self.lowest_pitch + 1).astype(np.int32)
         if self.has_hold:
             ids[~is_rest & ~grid.is_onset] = self.vocabulary.id_of("hold")
@@ -90,17 +90,13 @@ class VoiceGridTokens:
         fields = {"steps_per_quarter": self.steps_per_quarter, "voice_names": self.voice_names, **fields}
         if self.has_hold:
             is_hold = steps == self.vocabulary.id_of("hold")
-            pitch = _hold(pitch, is_hold)
+            struck = np.stack([last_before(~column) for column in is_hold.T], axis=1)
+            pitch = np.where(struck < 0, voices.REST, np.take_along_axis(pitch, struck.clip(min=0), axis=0))
             fields["is_onset"] = ~is_hold & (pitch != voices.REST)
         return voices.from_pitches(pitch, **fields)
 
     def as_steps(self, ids: ArrayLike) -> Int[np.ndarray, "n_steps n_voices"]:
-        """Return a row of ids as one row per step, int64; an incomplete last step is left out.
-
-        Example:
-            >>> VoiceGridTokens().as_steps([37, 32, 29, 13, 37, 32, 27, 13]).shape
-            (2, 4)
-        """
+        """Return a row of ids as one row per step, int64; an incomplete last step is left out."""
         array = np.asarray(ids)
         if array.ndim != 1 and array.shape[1:] != (self.n_voices,):
             raise ValueError(
@@ -113,23 +109,6 @@ class VoiceGridTokens:
     def what_is_lost(self, grid: voices.VoiceGrid) -> RoundTrip:
         """Compare a grid with what comes back after encoding and decoding."""
         return compare_grids(grid, self.decode(self.encode(grid)))
-
-    def _check_grid(self, grid: voices.VoiceGrid) -> None:
-        """Refuse music that these tokens cannot say."""
-        check_kind(grid, voices.VoiceGrid, "VoiceGridTokens")
-        if (grid.n_voices, grid.steps_per_quarter) != (self.n_voices, self.steps_per_quarter):
-            raise ValueError(
-                f"This tokenizer holds {self.n_voices} voices at {self.steps_per_quarter} steps a quarter; the grid "
-                f"has {grid.n_voices} at {grid.steps_per_quarter}. Pass its voice_names and steps_per_quarter to the "
-                "tokenizer, or make the grid anew with voices.from_piece."
-            )
-        check_pitches(grid.pitch[grid.pitch != voices.REST], self.lowest_pitch, self.highest_pitch)
-
-
-def _hold(pitch: np.ndarray, is_hold: np.ndarray) -> np.ndarray:
-    """Return pitches where each held cell repeats the cell before it; a hold at the start is a rest."""
-    struck = np.stack([last_before(~column) for column in is_hold.T], axis=1)
-    return np.where(struck < 0, voices.REST, np.take_along_axis(pitch, struck.clip(min=0), axis=0))
 
 
 # --- Chorales as the benchmark counts them: four ids per step, 47 symbols

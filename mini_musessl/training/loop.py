@@ -353,7 +353,12 @@ class Run:
 
 
 def longest_window(batch: Any) -> int:
-    """Return how many steps or tokens the windows of a batch hold: the second axis of its arrays."""
+    """Return how many steps or tokens the windows of a batch hold: the second axis of its arrays.
+
+    Two views of each window have an axis more; what is padding always ends with the steps.
+    """
+    if hasattr(batch, "is_padding"):
+        return batch.is_padding.shape[-1]
     return max((array.shape[1] for array in getattr(batch, "__dict__", {}).values() if np.ndim(array) > 1), default=0)
 
 
