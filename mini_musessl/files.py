@@ -92,8 +92,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
     return True
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """Read arrays from a cache file, or return None if it is absent, damaged or not what was asked for."""
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """Read the arrays of a cache file, or return None if it is absent or damaged."""
     try:
         packed = io.BytesIO(path.read_bytes())
         with zipfile.ZipFile(packed) as archive:
@@ -101,14 +101,14 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | N
                 return None
         packed.seek(0)
         with np.load(packed, allow_pickle=False) as stored:
-            return {name: stored[name] for name in names}
+            return dict(stored)
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def cached(path: Path, names: tuple[str, ...], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return arrays from a cache file, or make them and keep them there."""
-    arrays = read_arrays(path, names)
+def cached(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the arrays of a cache file, or make them and keep them there."""
+    arrays = read_arrays(path)
     if arrays is None:
         write_arrays(path, arrays := make())
     return arrays
