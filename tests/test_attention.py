@@ -28,30 +28,6 @@ def test_sinusoids_are_those_of_the_formula():
             assert found[position, feature].item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_step_turns_every_clock_of_the_sinusoids_alike_wherever_it_begins():
-    clocks = torch.view_as_complex(attention.sinusoidal(0, 40, 8).unflatten(-1, (4, 2)).contiguous())
-    turn = clocks[7] / clocks[0]
-    torch.testing.assert_close(clocks[:33] * turn, clocks[7:], rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("make", [attention.position_angles, attention.sinusoidal])
-def test_positions_go_on_where_a_cache_ends(make):
-    torch.testing.assert_close(make(3, 4, 6), make(0, 7, 6)[3:])
-
-
-def test_rotation_keeps_lengths_and_makes_products_depend_on_distance_alone():
-    query, key = random(1, 8), random(1, 8, seed=1)
-
-    def product(query_at, key_at):
-        turned_query = attention.rotate(query, attention.position_angles(query_at, 1, 8))
-        turned_key = attention.rotate(key, attention.position_angles(key_at, 1, 8))
-        return float((turned_query * turned_key).sum()), float(turned_query.norm())
-
-    assert product(9, 5)[0] == pytest.approx(product(104, 100)[0], abs=1e-5)
-    assert product(9, 5)[0] != pytest.approx(product(9, 6)[0], abs=1e-3)
-    assert product(9, 5)[1] == pytest.approx(float(query.norm()))
-
-
 def test_rotation_is_multiplication_of_complex_numbers():
     features, angles = random(2, 5, 8), attention.position_angles(0, 5, 8).double()
     turned = torch.complex(*features.chunk(2, -1)) * torch.polar(torch.ones_like(angles), angles)
@@ -111,7 +87,7 @@ class LargestTensor(torch.utils._python_dispatch.TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("length, width", [(32, 16), (64, 16), (64, 48)])
+@pytest.mark.parametrize("length, width", [(32, 16), (64, 48)])
 def test_naive_memory_is_length_squared_times_width_and_skewed_memory_is_not(length, width):
     queries, distances = random(2, length, width), random(2, length, width, seed=1)
     sizes = {}
@@ -125,11 +101,6 @@ def test_naive_memory_is_length_squared_times_width_and_skewed_memory_is_not(len
 
 
 # --- masks
-
-
-def test_a_causal_mask_lets_each_position_see_itself_and_what_came_before():
-    assert causal_mask(3, 3).tolist() == [[True, False, False], [True, True, False], [True, True, True]]
-    assert causal_mask(1, 4).all()
 
 
 def test_masks_of_the_future_and_of_padding_join():
@@ -160,28 +131,14 @@ def test_a_mask_that_hides_everything_from_a_query_is_refused(may_attend, senten
 # --- attention
 
 
-def test_agrees_with_pytorch_with_and_without_a_causal_mask():
-    queries, keys, values = random(2, 3, 5, 4), random(2, 3, 5, 4, seed=1), random(2, 3, 5, 4, seed=2)
-    expected = functional.scaled_dot_product_attention(queries, keys, values)
-    torch.testing.assert_close(attention_weights(queries, keys) @ values, expected)
-    expected = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-    torch.testing.assert_close(attention_weights(queries, keys, causal_mask(5, 5)) @ values, expected)
-
-
-def test_gradients_agree_with_pytorch():
-    queries, keys, values = tensors = [random(2, 5, 4, seed=seed).requires_grad_() for seed in range(3)]
-    ours = (attention_weights(queries, keys, causal_mask(5, 5)) @ values).square().sum()
-    theirs = functional.scaled_dot_product_attention(*tensors, is_causal=True).square().sum()
-    for a, b in zip(torch.autograd.grad(ours, tensors), torch.autograd.grad(theirs, tensors), strict=True):
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_values_and_gradients_agree_with_pytorch(is_causal):
+    queries, keys, values = tensors = [random(2, 3, 5, 4, seed=seed).requires_grad_() for seed in range(3)]
+    ours = attention_weights(queries, keys, causal_mask(5, 5) if is_causal else None) @ values
+    theirs = functional.scaled_dot_product_attention(*tensors, is_causal=is_causal)
+    torch.testing.assert_close(ours, theirs)
+    for a, b in zip(*(torch.autograd.grad(x.square().sum(), tensors) for x in (ours, theirs)), strict=True):
         torch.testing.assert_close(a, b)
-
-
-def test_a_mask_of_its_own_for_each_row_of_the_batch_hides_padding():
-    queries, keys, values = random(2, 3, 4, 6), random(2, 3, 5, 6, seed=1), random(2, 3, 5, 7, seed=2)
-    may_attend = torch.ones(2, 1, 4, 5, dtype=torch.bool)
-    may_attend[1, :, :, 3:] = False
-    mixed = attention_weights(queries, keys, may_attend) @ values
-    torch.testing.assert_close(mixed[1], attention_weights(queries[1], keys[1, :, :3]) @ values[1, :, :3])
 
 
 def test_by_hand_two_keys_of_which_one_fits():
@@ -213,12 +170,6 @@ def test_heads_and_their_weights_agree_with_pytorchs():
         expected = theirs(features, features, features, average_attn_weights=False, **masks)
         for found, wanted in zip(ours(features, may_attend), expected, strict=True):
             torch.testing.assert_close(found, wanted)
-
-
-def test_heads_without_a_mask_look_at_all_and_in_any_order():
-    heads, features = attention.MultiHeadAttention(d_model=12, n_heads=3).double(), random(2, 5, 12)
-    order = torch.tensor([3, 0, 4, 1, 2])
-    torch.testing.assert_close(heads(features[:, order])[0], heads(features)[0][:, order])
 
 
 @pytest.mark.parametrize("n_ahead", [0, 4])

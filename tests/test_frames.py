@@ -8,7 +8,6 @@ import torch
 from mini_musessl.network.frames import (
     LONGEST_HOLD_STEP,
     FrameConfig,
-    FrameHistory,
     FrameTransformer,
     PooledDropout,
     VoiceHead,
@@ -21,7 +20,6 @@ SMALL = {"d_model": 24, "n_layers": 2, "n_heads": 3, "d_feedforward": 40, "d_voi
 
 
 def make(**changes) -> FrameTransformer:
-    """Return a small network whose output depends on everything that it reads."""
     model = FrameTransformer(FrameConfig(**{**SMALL, **changes}), seed=3).eval()
     generator = torch.Generator().manual_seed(1)
     for weight in model.parameters():
@@ -31,7 +29,6 @@ def make(**changes) -> FrameTransformer:
 
 @pytest.fixture
 def frames() -> torch.Tensor:
-    """Two rows of 37 frames with rests and held notes."""
     generator = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 47, (2, 37, 4), generator=generator)
     frames[:, 5:25, 1] = frames[:, 5:6, 1]
@@ -71,37 +68,13 @@ def test_reading_with_a_cache_equals_reading_the_whole(frames):
 
 
 @torch.no_grad()
-def test_a_prompt_may_be_read_at_once(frames):
-    model = make()
-    cache = model.start_cache(2)
-    features, history = model.read_next(cache, frames[:, :20])
-    scores = model.head(features, history, frames[:, 20:21])
-    torch.testing.assert_close(scores, model(frames)[:, 20:21], rtol=1e-4, atol=1e-4)
-
-
-@torch.no_grad()
 def test_a_step_is_described_by_what_the_head_is_given_for_the_next(frames):
     model, first_step = make(), torch.tensor([5, 18])
     described = model.describe(frames, first_step)
-    assert described.shape == (2, 37, 24)
     cache = model.start_cache(2, first_step)
     for step in range(37):
         given, _ = model.read_next(cache, frames[:, step : step + 1])
         torch.testing.assert_close(described[:, step : step + 1], given, rtol=1e-4, atol=1e-4)
-    scores = model.head(
-        described[:, :-1], FrameHistory(*(each[:, 1:] for each in history_of(frames, first_step, 47))), frames[:, 1:]
-    )
-    torch.testing.assert_close(scores, model(frames, first_step)[:, 1:], rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("step", [0, 11, 36])
-@torch.no_grad()
-def test_a_description_holds_its_own_step_and_none_later(frames, step):
-    model, changed = make(), frames.clone()
-    changed[:, step, 2] = (frames[:, step, 2] + 5) % 47
-    difference = (model.describe(changed) - model.describe(frames)).abs().amax(-1)
-    assert difference[:, :step].eq(0).all()
-    assert difference[:, step].gt(1e-4).all()
 
 
 @torch.no_grad()
@@ -110,12 +83,6 @@ def test_the_step_index_is_known_modulo_the_cycle_alone(frames):
     at_0, at_16, at_3 = (model(frames, torch.tensor([start, start])) for start in (0, 16, 3))
     torch.testing.assert_close(at_0, at_16)
     assert (at_0 - at_3).abs().max() > 1e-3
-
-
-@torch.no_grad()
-def test_rows_do_not_see_each_other(frames):
-    model = make()
-    torch.testing.assert_close(model(frames)[1:], model(frames[1:]), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("switch", ["uses_holds", "uses_intervals"])
@@ -132,11 +99,7 @@ def test_the_hold_is_counted_from_the_step_at_which_the_symbol_was_new():
     assert history.latest.flatten().tolist() == [47, 20, 20, 22, 22, 22, 0]
     assert history.held_step.flatten().tolist() == [0, 0, 1, 0, 1, 2, 0]
     assert history.step.flatten().tolist() == list(range(40, 47))
-
-
-def test_a_very_long_note_counts_as_the_longest():
-    history = history_of(torch.full((1, 60, 4), 20), None, begin_id=47)
-    assert history.held_step.max() == LONGEST_HOLD_STEP
+    assert history_of(torch.full((1, 60, 4), 20), None, begin_id=47).held_step.max() == LONGEST_HOLD_STEP
 
 
 def test_intervals_are_the_same_in_every_key():
@@ -152,17 +115,6 @@ def test_hidden_cells_are_drawn_while_training_only(frames):
     assert not torch.equal(model(frames), model(frames))
 
 
-def test_one_batch_is_memorised(frames):
-    model = FrameTransformer(FrameConfig(**SMALL, dropout=0.0, hidden_share=0.0))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(60):
-        loss = torch.nn.functional.cross_entropy(model(frames).flatten(0, 2), frames.flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss < 0.1
-
-
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state_alone():
     state = torch.random.get_rng_state()
     first, second, other = (FrameTransformer(FrameConfig(**SMALL), seed=seed).state_dict() for seed in (1, 1, 2))
@@ -173,12 +125,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state_alone(
 
 REFUSED = {
     "no batch": (torch.zeros(5, 4).long(), ValueError, r"shape \(batch, n_steps, 4\), no axis empty; found \(5, 4\)"),
-    "other voices": (torch.zeros(1, 5, 3).long(), ValueError, r"found \(1, 5, 3\)"),
     "no steps": (torch.zeros(1, 0, 4).long(), ValueError, "no axis empty"),
-    "no rows": (torch.zeros(0, 5, 4).long(), ValueError, "no axis empty"),
     "too long": (torch.zeros(1, 61, 4).long(), ValueError, "at most context_length = 60 positions; found 61"),
     "above": (torch.full((1, 5, 4), 47), ValueError, r"must lie in 0..46; found 47..47. .* another vocabulary"),
-    "below": (torch.full((1, 5, 4), -1), ValueError, "found -1..-1"),
     "fractions": (torch.zeros(1, 5, 4), TypeError, "frames must be whole numbers; found torch.float32"),
 }
 
@@ -193,9 +142,7 @@ def test_frames_that_cannot_be_read_are_refused(frames, error, sentence):
     ("changes", "error", "sentence"),
     [
         ({"d_model": 25}, ValueError, "multiple of 2 \\* n_heads"),
-        ({"n_layers": 0}, ValueError, "n_layers"),
         ({"d_voice": 2.5}, TypeError, "d_voice"),
-        ({"dropout": 1.0}, ValueError, "dropout must be at least 0 and below 1; found 1.0"),
         ({"hidden_share": -0.1}, ValueError, "hidden_share must be at least 0"),
         *(({"temperature": t}, ValueError, "temperature must be a finite number") for t in (0, -1, math.inf, math.nan)),
     ],
@@ -232,19 +179,12 @@ def test_pooled_dropout_masks_the_gradient_like_the_features():
     assert torch.equal(features.grad, silenced.detach())
 
 
-def test_pooled_dropout_serves_more_features_than_its_first_pool():
-    assert PooledDropout(0.5)(torch.ones(5_000_000)).shape == (5_000_000,)
-
-
 def test_each_type_of_number_has_its_pool_and_none_is_drawn_twice():
     dropout = PooledDropout(0.5)
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in 2 * (torch.float32, torch.bfloat16):  # as autocast alternates
         assert dropout(torch.ones(10, dtype=dtype)).dtype == dtype
     pools = list(dropout._pools.values())
-    assert torch.equal(pools[0], pools[1].float())
-    for dtype in (torch.float32, torch.bfloat16):  # as autocast alternates
-        dropout(torch.ones(10, dtype=dtype))
-    assert all(one is other for one, other in zip(pools, dropout._pools.values(), strict=True))
+    assert len(pools) == 2 and torch.equal(pools[0], pools[1].float())
 
 
 def test_a_longer_pool_begins_like_a_shorter_one():

@@ -1,7 +1,6 @@
 """Attention, parts before the whole: positions, masks, the weighted mean, the KV cache, several heads side by side.
 
 Conventions:
-    axes: (batch, time, d_model); inside attention (batch, head, time, d_head).
     may_attend: True where a query may look at a key, as in PyTorch's ``scaled_dot_product_attention``; by its mask,
         ``nn.MultiheadAttention`` means the opposite. The last query stands at the last key: with a cache, the keys are
         more than the queries.
@@ -26,21 +25,25 @@ from torch import Tensor, nn
 #: add a learned score for each distance; rotary ones turn queries and keys.
 POSITIONS = ("none", "sinusoidal", "learned", "relative", "rotary")
 
+Features, Angles = Float[Tensor, "batch time d_model"], Float[Tensor, "time half"]
+Queries, Keys = Float[Tensor, "*heads n_queries d_head"], Float[Tensor, "*heads n_keys d_head"]
+Distances, Scores = Float[Tensor, "*#heads n_distances d_head"], Float[Tensor, "*heads n_queries n_keys"]
+Mask = Bool[Tensor, "*mask"]
+Device = torch.device | str
+
 # --- positions: attention reads its input as a bag, and must be told what stands where
 
 
-def position_angles(first: int, n: int, width: int, device: torch.device | str = "cpu") -> Float[Tensor, "time half"]:
-    """Return an angle for each position and pair of features: from one radian per position down to 1/10,000.
+def position_angles(first: int, n: int, width: int, device: Device = "cpu") -> Angles:
+    """Return an angle for each of n positions and each pair of features: from one radian per position down to 1/10,000.
 
-    Args:
-        first: the first position; above 0 when a cache holds what came before.
-        width: features, an even number.
+    The ``first`` position is above 0 when a cache holds what came before.
     """
     speeds = 10_000.0 ** (-torch.arange(0, width, 2, device=device) / width)
     return torch.arange(first, first + n, device=device)[:, None] * speeds
 
 
-def sinusoidal(first: int, n: int, d_model: int, device: torch.device | str = "cpu") -> Float[Tensor, "time d_model"]:
+def sinusoidal(first: int, n: int, d_model: int, device: Device = "cpu") -> Float[Tensor, "time d_model"]:
     """Describe positions by the sines and cosines of their angles: hands of clocks that turn at different speeds.
 
     >>> sinusoidal(0, 2, 4).round(decimals=2).tolist()
@@ -50,9 +53,7 @@ def sinusoidal(first: int, n: int, d_model: int, device: torch.device | str = "c
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
 
 
-def rotate(
-    features: Float[Tensor, "*heads time d_head"], angles: Float[Tensor, "time half"]
-) -> Float[Tensor, "*heads time d_head"]:
+def rotate(features: Float[Tensor, "*heads time d_head"], angles: Angles) -> Float[Tensor, "*heads time d_head"]:
     """Turn each pair of features, i and i + d_head / 2, by its angle.
 
     The product of a turned query and a turned key depends on the distance of their positions alone, so attention learns
@@ -66,11 +67,7 @@ def rotate(
     return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
 
 
-def relative_scores_naive(
-    queries: Float[Tensor, "*heads n_queries d_head"],
-    distances: Float[Tensor, "*#heads n_distances d_head"],
-    n_keys: int,
-) -> Float[Tensor, "*heads n_queries n_keys"]:
+def relative_scores_naive(queries: Queries, distances: Distances, n_keys: int) -> Scores:
     """Score each query and key by their distance, with a vector for each pair: n_queries * n_keys * d_head numbers."""
     n_queries, n_distances = queries.shape[-2], distances.shape[-2]
     which = torch.arange(n_keys) - torch.arange(n_queries)[:, None] + n_queries - 1
@@ -78,11 +75,7 @@ def relative_scores_naive(
     return torch.einsum("...qd,...qkd->...qk", queries, vectors)
 
 
-def relative_scores(
-    queries: Float[Tensor, "*heads n_queries d_head"],
-    distances: Float[Tensor, "*#heads n_distances d_head"],
-    n_keys: int,
-) -> Float[Tensor, "*heads n_queries n_keys"]:
+def relative_scores(queries: Queries, distances: Distances, n_keys: int) -> Scores:
     """Score each query and key by their distance: multiply queries with distances, then move each row to its keys.
 
     No vector is copied. Where the distances end at 0, the scores of later keys mean nothing: mask them.
@@ -110,7 +103,7 @@ def skew(table: Float[Tensor, "*heads n_queries width"]) -> Float[Tensor, "*head
 # --- masks
 
 
-def causal_mask(n_queries: int, n_keys: int, device: torch.device | str = "cpu") -> Bool[Tensor, "n_queries n_keys"]:
+def causal_mask(n_queries: int, n_keys: int, device: Device = "cpu") -> Bool[Tensor, "n_queries n_keys"]:
     """Return True where the key is not later than the query.
 
     >>> causal_mask(2, 3).int().tolist()
@@ -129,8 +122,8 @@ def padding_mask(is_padding: Bool[Tensor, "batch n_keys"]) -> Bool[Tensor, "batc
 
 
 def join_masks(
-    n_queries: int, n_keys: int, is_causal: bool, is_padding: Bool[Tensor, "batch n_keys"] | None, device: torch.device
-) -> Bool[Tensor, "*mask"] | None:
+    n_queries: int, n_keys: int, is_causal: bool, is_padding: Bool[Tensor, "batch n_keys"] | None, device: Device
+) -> Mask | None:
     """Return where a network may attend; None where all may look at all."""
     # One query alone, the last, may look at all that was read.
     may_attend = causal_mask(n_queries, n_keys, device) if is_causal and n_queries > 1 else None
@@ -156,15 +149,11 @@ def check_mask(may_attend: Bool[Tensor, "*heads n_queries n_keys"]) -> None:
 
 
 def attention_weights(
-    queries: Float[Tensor, "*heads n_queries d_head"],
-    keys: Float[Tensor, "*heads n_keys d_head"],
-    may_attend: Bool[Tensor, "*#heads #n_queries n_keys"] | None = None,
-    distances: Float[Tensor, "*#heads n_distances d_head"] | None = None,
-) -> Float[Tensor, "*heads n_queries n_keys"]:
+    queries: Queries, keys: Keys, may_attend: Mask | None = None, distances: Distances | None = None
+) -> Scores:
     r"""Return how much each query looks at each key: :math:`\operatorname{softmax}(QK^\top/\sqrt{d})`; rows sum to 1.
 
-    Written as matrix products: at a few hundred positions on a CPU they are faster forwards and backwards than
-    PyTorch's fused kernel.
+    At a few hundred positions on a CPU, matrix products are faster than PyTorch's fused kernel, backwards too.
     """
     scaled = queries / math.sqrt(queries.shape[-1])
     scores = scaled @ keys.transpose(-2, -1)
@@ -187,9 +176,7 @@ class KVCache:
         self.n_read, self.context_length = 0, context_length
         self.room: Float[Tensor, "2 batch head context d_head"] | None = None  # made when the first keys come
 
-    def extend(
-        self, keys: Float[Tensor, "batch head n_new d_head"], values: Float[Tensor, "batch head n_new d_head"]
-    ) -> tuple[Float[Tensor, "batch head n_all d_head"], Float[Tensor, "batch head n_all d_head"]]:
+    def extend(self, keys: Keys, values: Keys) -> tuple[Tensor, Tensor]:
         """Add the keys and values of new positions; return those of all positions so far."""
         new = torch.stack((keys, values))
         if self.room is None:
@@ -208,9 +195,8 @@ class KVCache:
 class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each on its own slice of the features.
 
-    Args:
-        reach: how many positions back and how many ahead have a learned vector of distance, one for each head; None
-            for no relative positions.
+    ``reach`` is how many positions back and how many ahead have a learned vector of distance, one for each head; None
+    for no relative positions.
     """
 
     def __init__(self, d_model: int, n_heads: int, reach: tuple[int, int] | None = None) -> None:
@@ -223,23 +209,24 @@ class MultiHeadAttention(nn.Module):
 
     def forward(
         self,
-        features: Float[Tensor, "batch time d_model"],
-        may_attend: Bool[Tensor, "*mask"] | None = None,
-        angles: Float[Tensor, "time half"] | None = None,
+        features: Features,
+        may_attend: Mask | None = None,
+        angles: Angles | None = None,
         cache: KVCache | None = None,
-    ) -> tuple[Float[Tensor, "batch time d_model"], Float[Tensor, "batch head time n_keys"]]:
+    ) -> tuple[Features, Float[Tensor, "batch head time n_keys"]]:
         """Return the new features, and the weights with which each position looked at each other.
 
         Args:
             may_attend: (time, n_keys) or (batch, 1, time, n_keys).
-            angles: of these positions, for rotary positions.
-            cache: holds earlier positions; it is extended by these.
+            angles: of these positions, if they are rotary.
+            cache: of earlier positions; it is extended by these.
         """
-        batch, time, d_model = features.shape
-        split = self.to_queries_keys_values(features).view(batch, time, 3, self.n_heads, d_model // self.n_heads)
-        queries, keys, values = split.permute(2, 0, 3, 1, 4)  # each (batch, head, time, d_head)
+        batch, time, _ = features.shape
+        heads = self.to_queries_keys_values(features).view(batch, time, 3, self.n_heads, -1)
+        heads = heads.permute(2, 0, 3, 1, 4)
+        queries, keys, values = heads  # each (batch, head, time, d_head)
         if angles is not None:
-            queries, keys = rotate(queries, angles), rotate(keys, angles)
+            queries, keys = rotate(heads[:2], angles)  # both at once
         if cache is not None:
             keys, values = cache.extend(keys, values)
         weights = attention_weights(queries, keys, may_attend, self.distances(time, keys.shape[2]))

@@ -17,13 +17,15 @@ Chapter: 1a (learning without labels), 4b (masking).
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mini_musessl.checks import check_truth
 from mini_musessl.network.attention import join_masks, position_angles
-from mini_musessl.network.frames import PooledDropout, by_voice, check_frames
+from mini_musessl.network.frames import FirstStep, Frames, Logits, PooledDropout, Steps, by_voice, check_frames
 from mini_musessl.network.transformer import Network, TransformerBlock, check_network, init_weights
+
+Hidden, Padding = Bool[Tensor, "batch n_steps n_voices"], Bool[Tensor, "batch n_steps"]
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,11 @@ class FrameEncoder(Network):
 
     def forward(
         self,
-        frames: Int[Tensor, "batch n_steps n_voices"],
-        is_hidden: Bool[Tensor, "batch n_steps n_voices"] | None = None,
-        is_padding: Bool[Tensor, "batch n_steps"] | None = None,
-        first_step: Int[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch n_steps d_model"]:
+        frames: Frames,
+        is_hidden: Hidden | None = None,
+        is_padding: Padding | None = None,
+        first_step: FirstStep | None = None,
+    ) -> Steps:
         """Describe each step.
 
         Args:
@@ -104,9 +106,7 @@ class FrameEncoder(Network):
             features = block(features, may_attend, angles)
         return self.norm(features)
 
-    def embed(
-        self, frames: Tensor, is_hidden: Tensor | None, first_step: Tensor | None
-    ) -> Float[Tensor, "batch n_steps d_model"]:
+    def embed(self, frames: Frames, is_hidden: Hidden | None, first_step: FirstStep | None) -> Steps:
         """Sum what is seen of each voice and, if it is told, the place in the cycle."""
         seen = frames if is_hidden is None else frames.masked_fill(is_hidden, self.config.hidden_id)
         cells = self.symbol_table(by_voice(seen, self.config.vocabulary_size + 1)).sum(dim=2)
@@ -114,9 +114,7 @@ class FrameEncoder(Network):
         return cells + self.cycle_table(step % self.config.cycle_length)
 
 
-def pool(
-    features: Float[Tensor, "batch n_steps d_model"], is_padding: Bool[Tensor, "batch n_steps"] | None = None
-) -> Float[Tensor, "batch d_model"]:
+def pool(features: Steps, is_padding: Padding | None = None) -> Float[Tensor, "batch d_model"]:
     """Describe a window by the mean of the descriptions of its steps, without padding.
 
     >>> pool(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[False, False, True]])).tolist()
@@ -141,9 +139,7 @@ class CellHead(nn.Module):
             self.to_logits = nn.ModuleList(layers)
         init_weights(self, 1, -1 - seed)  # the encoder's own seed would give the head the encoder's first numbers again
 
-    def forward(
-        self, features: Float[Tensor, "batch n_steps d_model"]
-    ) -> Float[Tensor, "batch n_steps n_voices vocabulary"]:
+    def forward(self, features: Steps) -> Logits:
         """Score every symbol for every cell."""
         hidden = self.dropout(nn.functional.gelu(self.to_voices(features))).unflatten(-1, (self.n_voices, -1))
         return torch.stack([layer(hidden[:, :, voice]) for voice, layer in enumerate(self.to_logits)], dim=2)
@@ -169,10 +165,10 @@ class MaskedTransformer(Network):
 
     def forward(
         self,
-        frames: Int[Tensor, "batch n_steps n_voices"],
-        is_hidden: Bool[Tensor, "batch n_steps n_voices"],
-        is_padding: Bool[Tensor, "batch n_steps"] | None = None,
-        first_step: Int[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch n_steps n_voices vocabulary"]:
+        frames: Frames,
+        is_hidden: Hidden,
+        is_padding: Padding | None = None,
+        first_step: FirstStep | None = None,
+    ) -> Logits:
         """Score every symbol for every cell, as in ``FrameEncoder``; no logits depend on the ids of hidden cells."""
         return self.head(self.encoder(frames, is_hidden, is_padding, first_step))

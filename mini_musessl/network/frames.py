@@ -1,7 +1,6 @@
 """FrameTransformer: one position per step, the voices of the step predicted in turn.
 
-A stack of blocks reads the steps so far and says what it makes of them; a small head then predicts the voices of the
-next step, each from those above it.
+A stack of blocks reads the steps so far; a small head then predicts the voices of the next step, each from those above.
 
 Conventions:
     frames: (batch, n_steps, n_voices) symbol ids, voices from the highest to the lowest; id 0 is a rest, the others are
@@ -29,14 +28,17 @@ from mini_musessl.network.transformer import Network, TransformerBlock, check_ne
 LONGEST_HOLD_STEP = 31
 POOL_SEED, POOL_SIZE = 20_000_003, 1 << 22
 
+Frames, FirstStep = Int[Tensor, "batch n_steps n_voices"], Int[Tensor, " batch"]
+Steps, Logits = Float[Tensor, "batch n_steps d_model"], Float[Tensor, "batch n_steps n_voices vocabulary"]
+
 # --- what is known before each step
 
 
 class FrameHistory(NamedTuple):
     """What is known before each step: nothing of the step itself."""
 
-    latest: Int[Tensor, "batch n_steps n_voices"]  # the frame before; the begin symbol before the first
-    held_step: Int[Tensor, "batch n_steps n_voices"]  # for how many steps its symbols have been held; 0 if new
+    latest: Frames  # the frame before; the begin symbol before the first
+    held_step: Frames  # for how many steps its symbols have been held; 0 if new
     step: Int[Tensor, "batch n_steps"]  # index of the step in its piece
 
     def then(self, other: "FrameHistory") -> "FrameHistory":
@@ -44,7 +46,7 @@ class FrameHistory(NamedTuple):
         return FrameHistory(*(torch.cat(both, dim=1) for both in zip(self, other, strict=True)))
 
 
-def advance(history: FrameHistory, frames: Int[Tensor, "batch n_new n_voices"]) -> FrameHistory:
+def advance(history: FrameHistory, frames: Frames) -> FrameHistory:
     """Return what is known before each of the steps after ``frames``, which begin at the last step of a history.
 
     >>> start = history_of(torch.tensor([[[20]]]), None, begin_id=47)
@@ -60,9 +62,7 @@ def advance(history: FrameHistory, frames: Int[Tensor, "batch n_new n_voices"]) 
     return FrameHistory(frames, held_step, history.step[:, -1:] + index)
 
 
-def history_of(
-    frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None, begin_id: int
-) -> FrameHistory:
+def history_of(frames: Frames, first_step: FirstStep | None, begin_id: int) -> FrameHistory:
     """Return what is known before each step of a window, of which the first step knows nothing but its index.
 
     >>> history = history_of(torch.tensor([[[20], [20], [22]]]), None, begin_id=47)
@@ -113,7 +113,7 @@ def interval_ids(upper: Tensor, lower: Tensor, vocabulary_size: int) -> Tensor:
     [48, 93, 93]
     """
     largest = vocabulary_size - 1
-    is_note = (upper > 0) & (lower > 0) & (upper <= largest) & (lower <= largest)
+    is_note = (torch.minimum(upper, lower) > 0) & (torch.maximum(upper, lower) <= largest)
     return torch.where(is_note, upper - lower + largest, 2 * largest + 1)
 
 
@@ -122,7 +122,7 @@ class PooledDropout(nn.Module):
 
     Drawing a number for each feature took a sixth of the time of training (2.6 of 16.4 seconds for 100 updates of the
     chorale benchmark, on one core). Here four million masks are drawn once, and each call reads them from a place of
-    its own. Two calls may share some masks, at other features; within a call they are as independent as ever.
+    its own. Two calls may share some masks, at other features.
     """
 
     def __init__(self, share: float) -> None:
@@ -203,25 +203,17 @@ class VoiceHead(nn.Module):
         self.to_logits = nn.ModuleList(nn.Linear(c.d_voice, c.vocabulary_size) for _ in range(c.n_voices))
         self.shortcut_table = nn.Embedding(c.n_voices * n_symbols, c.vocabulary_size)
 
-    def forward(
-        self,
-        features: Float[Tensor, "batch n_steps d_model"],
-        history: FrameHistory,
-        frames: Int[Tensor, "batch n_steps n_voices"],
-    ) -> Float[Tensor, "batch n_steps n_voices vocabulary"]:
+    def forward(self, features: Steps, history: FrameHistory, frames: Frames) -> Logits:
         """Score all voices of each step, each from those of ``frames`` that stand above it."""
         said = self.to_voices(features).unflatten(-1, (self.n_voices, -1))
         return self._score(said, history, frames, range(self.n_voices))
 
     def score_next(
-        self,
-        features: Float[Tensor, "batch n_steps d_model"],
-        history: FrameHistory,
-        above: Int[Tensor, "batch n_steps n_known"],
+        self, features: Steps, history: FrameHistory, above: Int[Tensor, "batch n_steps n_known"]
     ) -> Float[Tensor, "batch n_steps vocabulary"]:
         """Score the voice below those that are known, and it alone: what ``forward`` says of it."""
         voice = above.shape[-1]
-        weight, bias = (part.unflatten(0, (self.n_voices, -1))[voice] for part in self.to_voices.parameters())
+        weight, bias = (part.chunk(self.n_voices)[voice] for part in (self.to_voices.weight, self.to_voices.bias))
         said = nn.functional.linear(features, weight, bias)[:, :, None]
         return self._score(said, history, above, range(voice, voice + 1))[:, :, 0]
 
@@ -243,7 +235,7 @@ class VoiceHead(nn.Module):
         voice, size = above.shape[2], self.vocabulary_size
         pair = torch.arange(voice, device=above.device) + voice * (voice - 1) // 2
         told = self.above_table(above + (size + 1) * pair)
-        if self.motion_table is not None:
+        if voice > 0 and self.motion_table is not None:
             motion = interval_ids(above, history.latest[:, :, :voice], size)
             meeting = interval_ids(above, history.latest[:, :, voice : voice + 1], size)
             told = told + self.motion_table(motion + 2 * size * pair)
@@ -294,8 +286,8 @@ class FrameTransformer(Network):
             )
             self.norm = nn.LayerNorm(c.d_model, bias=False)
             self.head = VoiceHead(c, self.dropout)
-        # Beginning the output layers at 0, as MusicTransformer does, would make the first loss exact and cost a hundred
-        # updates: until they have grown, no gradient reaches the layers below.
+        # Output layers that begin at 0, as in MusicTransformer, would cost a hundred updates here: until they have
+        # grown, no gradient reaches the layers below.
         init_weights(self, c.n_layers, seed)
 
     def set_temperature(self, temperature: float) -> None:
@@ -303,9 +295,7 @@ class FrameTransformer(Network):
         self.config = replace(self.config, temperature=temperature)
         self.head.temperature = temperature
 
-    def forward(
-        self, frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, "batch n_steps n_voices vocabulary"]:
+    def forward(self, frames: Frames, first_step: FirstStep | None = None) -> Logits:
         """Score every symbol for every voice of every step, from the frames before and the voices above.
 
         Args:
@@ -315,33 +305,26 @@ class FrameTransformer(Network):
         history = history_of(frames, first_step, self.config.begin_id)
         return self.head(self.read(history), history, frames)
 
-    def describe(
-        self, frames: Int[Tensor, "batch n_steps n_voices"], first_step: Int[Tensor, " batch"] | None = None
-    ) -> Float[Tensor, "batch n_steps d_model"]:
-        """Describe each step by the state of the network once it has read that step, before it predicts the next.
+    def describe(self, frames: Frames, first_step: FirstStep | None = None) -> Steps:
+        """Describe each step by the state of the network at the position after it, which has seen it.
 
-        The state at a position has seen the frames before it alone; so a step is described at the position after it,
-        and one position more than there are frames is read.
+        So one position more than there are frames is read.
         """
         longer = torch.cat((frames, frames[:, -1:]), dim=1)  # any frame will do: no state sees the last
         check_frames(self.config, longer, first_step)
         return self.read(history_of(longer, first_step, self.config.begin_id))[:, 1:]
 
-    def start_cache(self, n_rows: int, first_step: Int[Tensor, " batch"] | None = None) -> FrameCache:
-        """Return the cache of a network that has read nothing, for so many rows."""
+    def start_cache(self, n_rows: int, first_step: FirstStep | None = None) -> FrameCache:
+        """Return the cache of a network that has read nothing."""
         frames = torch.zeros(n_rows, 1, self.config.n_voices, dtype=torch.long, device=self.norm.weight.device)
         check_frames(self.config, frames, first_step)
         history = history_of(frames, first_step, self.config.begin_id)
         return FrameCache([KVCache(self.config.context_length) for _ in self.blocks], history)
 
-    def read_next(
-        self, cache: FrameCache, frames: Int[Tensor, "batch n_new n_voices"]
-    ) -> tuple[Float[Tensor, "batch 1 d_model"], FrameHistory]:
-        """Read frames that follow those in the cache; return what ``head`` needs for the step after them.
+    def read_next(self, cache: FrameCache, frames: Frames) -> tuple[Float[Tensor, "batch 1 d_model"], FrameHistory]:
+        """Read frames that follow those in the cache and extend it; return what ``head`` needs for the next step.
 
-        Args:
-            cache: from ``start_cache``; it is extended. While it is empty there may be no new frame: then the step is
-                the first of a piece.
+        While the cache is empty there may be no frame: then that step is the first of a piece.
         """
         history = advance(cache.history, frames)
         if cache.n_read == 0:
@@ -351,9 +334,7 @@ class FrameTransformer(Network):
         cache.history = FrameHistory(*(known[:, -1:] for known in history))
         return features[:, -1:], cache.history
 
-    def read(
-        self, history: FrameHistory, layers: list[KVCache] | None = None
-    ) -> Float[Tensor, "batch n_steps d_model"]:
+    def read(self, history: FrameHistory, layers: list[KVCache] | None = None) -> Steps:
         """Return what the stack makes of each step's history; ``layers`` hold the keys and values of earlier steps."""
         n_new, n_read = history.step.shape[1], 0 if layers is None else layers[0].n_read
         features = self.dropout(self.embed(history))
@@ -363,7 +344,7 @@ class FrameTransformer(Network):
             features = block(features, may_attend, angles, layer)
         return self.norm(features)
 
-    def embed(self, history: FrameHistory) -> Float[Tensor, "batch n_steps d_model"]:
+    def embed(self, history: FrameHistory) -> Steps:
         """Sum what each voice sang last and for how long, and the place in the cycle."""
         cells = self.symbol_table(by_voice(history.latest, self.config.vocabulary_size + 1))
         if self.hold_table is not None:

@@ -23,7 +23,10 @@ from torch import Tensor, nn
 from mini_musessl.checks import check_choice, check_ids, check_share, check_sizes, check_truth, whole_number
 from mini_musessl.network.attention import (
     POSITIONS,
+    Angles,
+    Features,
     KVCache,
+    Mask,
     MultiHeadAttention,
     join_masks,
     position_angles,
@@ -39,10 +42,7 @@ class TransformerBlock(nn.Module):
     """Attention, then a feed-forward network; each reads a normalised copy and adds its answer.
 
     Equal to ``torch.nn.TransformerEncoderLayer(norm_first=True, activation="gelu", bias=False)`` without positions.
-
-    Args:
-        dropout: what silences features while training, such as ``nn.Dropout(0.1)``; None for nothing.
-        reach: how many positions back and ahead have a learned distance; None for no relative positions.
+    ``dropout`` silences features while training, such as ``nn.Dropout(0.1)``; ``reach`` is that of attention.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class TransformerBlock(nn.Module):
 
     def forward(
         self,
-        features: Float[Tensor, "batch time d_model"],
-        may_attend: Bool[Tensor, "*mask"] | None = None,
-        angles: Float[Tensor, "time half"] | None = None,
+        features: Features,
+        may_attend: Mask | None = None,
+        angles: Angles | None = None,
         cache: KVCache | None = None,
-    ) -> Float[Tensor, "batch time d_model"]:
+    ) -> Features:
         """Pass features through the block; the arguments are those of attention."""
         attended, _ = self.attention(self.attention_norm(features), may_attend, angles, cache)
         features = features + self.dropout(attended)
@@ -78,13 +78,9 @@ class TransformerBlock(nn.Module):
 def init_weights(network: nn.Module, n_layers: int, seed: int, std: float | None = None) -> None:
     """Draw first weights in the order of a network's parameters, from ``seed`` alone; norms begin at 1, biases at 0.
 
-    Layers that write into the sum of features begin smaller by the root of their number, so that the sum keeps its
-    size.
-
-    Args:
-        n_layers: blocks of the network; each has two such layers.
-        std: standard deviation of every weight. None gives tables 0.05 (with GPT-2's 0.02, networks over frames began
-            to learn later) and the others one that keeps the size of what passes through them.
+    Layers that write into the sum of features, two a block, begin smaller by the root of their number, so that the sum
+    keeps its size. Without ``std``, tables have 0.05 (with GPT-2's 0.02, networks over frames began to learn later) and
+    the other weights what keeps the size of that which passes through them.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, weight in network.named_parameters():
@@ -162,11 +158,6 @@ class TransformerConfig:
         object.__setattr__(self, "cycle_lengths", tuple(self.cycle_lengths))  # a list would make equal sizes unequal
         for length in self.cycle_lengths:
             whole_number("Each of cycle_lengths", length, lowest=1)
-
-    @property
-    def d_head(self) -> int:
-        """Width of one attention head."""
-        return self.d_model // self.n_heads
 
     @property
     def reach(self) -> tuple[int, int] | None:
@@ -253,7 +244,7 @@ class MusicTransformer(Network):
             cache.token_ids = seen
         return self.to_logits(self.norm(features))
 
-    def embed(self, seen: Int[Tensor, "batch n_read"], first: int = 0) -> Float[Tensor, "batch time d_model"]:
+    def embed(self, seen: Int[Tensor, "batch n_read"], first: int = 0) -> Features:
         """Sum the tables of the latest tokens, of the place in each cycle and of the position, from ``first`` on."""
         features = self.token_tables[0](seen[:, first:])
         for back, table in enumerate(self.token_tables[1:], start=1):
@@ -269,11 +260,12 @@ class MusicTransformer(Network):
             features = features + GPT_STD * sinusoidal(first, len(position), self.config.d_model, seen.device)
         return features
 
-    def angles(self, seen: Tensor, first: int = 0) -> Float[Tensor, "time half"] | None:
+    def angles(self, seen: Tensor, first: int = 0) -> Angles | None:
         """Return the angles of rotary positions, from ``first`` on; None for another kind."""
         if self.config.positions != "rotary":
             return None
-        return position_angles(first, seen.shape[1] - first, self.config.d_head, seen.device)
+        d_head = self.config.d_model // self.config.n_heads
+        return position_angles(first, seen.shape[1] - first, d_head, seen.device)
 
     def attention_maps(self, token_ids: Int[Tensor, "batch time"]) -> list[Float[Tensor, "batch head time time"]]:
         """Return how much each position looks at each other, block by block: what a figure of attention shows."""
