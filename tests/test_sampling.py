@@ -121,11 +121,10 @@ def test_far_beyond_the_context_the_cache_gives_what_reading_anew_gives(model):
         sequence = torch.cat((sequence, drawn), dim=1)
 
 
-@pytest.mark.parametrize("n_tokens", range(17, 60))
-def test_a_new_window_keeps_the_phase_and_about_half_the_context(n_tokens):
-    start = sampling.window_start(n_tokens, 16, 4)
-    assert start % 4 == 0
-    assert 8 - 4 < n_tokens - start <= 8
+def test_a_new_window_keeps_the_phase_and_about_half_the_context():
+    for n_tokens in range(17, 60):
+        start = sampling.window_start(n_tokens, 16, 4)
+        assert start % 4 == 0 and 8 - 4 < n_tokens - start <= 8
 
 
 @pytest.mark.parametrize(
@@ -218,13 +217,10 @@ def test_many_particles_draw_from_the_exact_conditional_distribution_and_one_doe
     assert away[1] > 2 * away[0]
 
 
-def test_the_effective_number_and_resampling_by_hand():
+def test_resampling_is_fair_and_by_hand_what_it_should_be():
     log_weights = torch.tensor([[0.5, 0.25, 0.25, 1e-30], [0.25, 0.25, 0.25, 0.25]]).log()
     torch.testing.assert_close(sampling.effective_number(log_weights), torch.tensor([1 / 0.375, 4.0]))
     assert sampling.resample(log_weights, from_seed()).tolist() == [[0, 0, 1, 2], [0, 1, 2, 3]]
-
-
-def test_resampling_is_fair():
     weights = torch.tensor([[0.61, 0.07, 0.3, 0.02]]).expand(4000, 4)
     filled = torch.bincount(sampling.resample(weights.log(), from_seed()).flatten(), minlength=4) / 16000
     torch.testing.assert_close(filled, weights[0], atol=0.01, rtol=0)
