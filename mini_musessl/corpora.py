@@ -124,8 +124,12 @@ def _load_written(cache: bool) -> list[WrittenChorale]:
     version = f"{importlib.metadata.version('music21')} {READER_VERSION_CHORALES}"
     key = files.digest(version, str(paths[0].parent), state_of(paths))
     path = files.cache_folder() / f"chorales-{key}.npz"
-    stored = files.cached(path, lambda: files.pack([_to_arrays(each) for each in _read_written(paths)]))
-    return [_from_arrays(*item) for item in files.unpack(stored)]
+    return files.cached(
+        path,
+        lambda: _read_written(paths),
+        lambda written: files.pack([_to_arrays(each) for each in written]),
+        lambda stored: [_from_arrays(*item) for item in files.unpack(stored)],
+    )
 
 
 def _read_written(paths: list[Path]) -> list[WrittenChorale]:
@@ -445,14 +449,14 @@ def load_midi_folder(
         try:
             key = files.digest(way, path.read_bytes())
             kept = files.cache_folder() / "midi" / key[:2] / f"{key}.npz"
-            arrays = files.read_arrays(kept) if cache else None
-            if arrays is not None:
-                (piece,) = unpack_pieces(arrays)
+            known = files.read_cache(kept, unpack_pieces) if cache else None
+            if known:
                 n_from_cache += 1
             else:
-                piece = midi.read_midi(path, steps_per_quarter, reader)
-                cache = cache and files.write_arrays(kept, pack_pieces([piece]))
-            pieces.append(replace(piece, title=path.relative_to(folder).with_suffix("").as_posix()))
+                known = [midi.read_midi(path, steps_per_quarter, reader)]
+                # A cache that cannot be written once is said once, and not tried for every file.
+                cache = cache and files.write_arrays(kept, pack_pieces(known))
+            pieces.append(replace(known[0], title=path.relative_to(folder).with_suffix("").as_posix()))
         except (ValueError, OSError) as error:
             refused[path] = str(error)
         if print_every and (n_done % print_every == 0 or n_done == len(paths)):

@@ -5,6 +5,7 @@ What can be made or downloaded again lies in the cache folder, which may be dele
 Chapter: 3a, 3c.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -106,12 +107,22 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def cached(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the arrays of a cache file, or make them and keep them there."""
+def read_cache(path: Path, unpack: Callable[[dict], list]) -> list | None:
+    """Return what a cache file holds, or None if it is absent, damaged, or of another kind: edited, or older."""
     arrays = read_arrays(path)
-    if arrays is None:
-        write_arrays(path, arrays := make())
-    return arrays
+    with contextlib.suppress(KeyError, ValueError, TypeError, IndexError):
+        return None if arrays is None else unpack(arrays)
+    return None
+
+
+def cached(
+    path: Path, make: Callable[[], list], pack: Callable[[list], dict[str, np.ndarray]], unpack: Callable
+) -> list:
+    """Return what a cache file holds, or make it and keep it there; ``unpack`` undoes ``pack``."""
+    items = read_cache(path, unpack)
+    if items is None:
+        write_arrays(path, pack(items := make()))
+    return items
 
 
 def pack(items: Sequence[tuple[dict[str, np.ndarray], dict]]) -> dict[str, np.ndarray]:
@@ -125,6 +136,8 @@ def unpack(stored: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray
     """Undo ``pack``."""
     *lengths, metadata = zip(*json.loads(stored["about"].tobytes()), strict=True)
     names = [name for name in stored if name != "about"]
+    if any(sum(n) != len(stored[name]) for name, n in zip(names, lengths, strict=True)):
+        raise ValueError("Columns must be as long as their items together; found another length.")
     columns = [np.split(stored[name], np.cumsum(n)[:-1]) for name, n in zip(names, lengths, strict=True)]
     for *arrays, about in zip(*columns, metadata, strict=True):
         yield dict(zip(names, arrays, strict=True)), about

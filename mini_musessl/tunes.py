@@ -262,7 +262,7 @@ def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.
         return _read_collection(paths)
     key = files.digest(str(READER_VERSION), str(paths[0].parent), state_of(paths))
     path = files.cache_folder() / f"tunes-{collection}-{key}.npz"
-    return unpack_pieces(files.cached(path, lambda: pack_pieces(_read_collection(paths))))
+    return files.cached(path, lambda: _read_collection(paths), pack_pieces, unpack_pieces)
 
 
 def _read_collection(paths: list[Path]) -> list[music.Piece]:
