@@ -124,10 +124,12 @@ def _load_written(cache: bool) -> list[WrittenChorale]:
     version = f"{importlib.metadata.version('music21')} {READER_VERSION_CHORALES}"
     key = files.digest(version, str(paths[0].parent), state_of(paths))
     path = files.cache_folder() / f"chorales-{key}.npz"
-    stored = files.cached(
-        path, (*_CELLS, *_SPANS, "about"), lambda: files.pack([*map(_to_arrays, _read_written(paths))])
+    return files.cached(
+        path,
+        lambda: _read_written(paths),
+        lambda written: files.pack([_to_arrays(each) for each in written]),
+        lambda stored: [_from_arrays(*item) for item in files.unpack(stored)],
     )
-    return [_from_arrays(*item) for item in files.unpack(stored)]
 
 
 def _read_written(paths: list[Path]) -> list[WrittenChorale]:
@@ -224,8 +226,12 @@ def harmony_runs(grid: voices.VoiceGrid) -> set[tuple[int, ...]]:
 
 def shared_runs(runs: Sequence[set]) -> Float[np.ndarray, "n_pieces n_pieces"]:
     """Return for each two pieces how many runs they share, divided by the number of runs of the shorter one."""
-    share = [len(a & b) / max(min(len(a), len(b)), 1) for a in runs for b in runs]
-    return np.array(share).reshape(len(runs), len(runs))
+    column = {run: number for number, run in enumerate(set().union(*runs))}
+    has_run = np.zeros((len(runs), len(column)), np.float32)
+    for piece, members in enumerate(runs):
+        has_run[piece, [column[run] for run in members]] = 1
+    n_runs = has_run.sum(axis=1)
+    return has_run @ has_run.T / np.maximum(np.minimum.outer(n_runs, n_runs), 1)
 
 
 def number_groups(is_same: Bool[np.ndarray, "n_pieces n_pieces"]) -> Int[np.ndarray, " n_pieces"]:
@@ -372,7 +378,6 @@ def melody_disjoint_split(chorales: Sequence[voices.VoiceGrid] | None = None) ->
 
 # Pieces as a few arrays, for the cache.
 
-PIECE_ARRAYS = ("notes", "about")
 _ENTRIES = {"meters": music.Meter, "tempos": music.Tempo, "parts": music.Part}
 
 
@@ -444,14 +449,14 @@ def load_midi_folder(
         try:
             key = files.digest(way, path.read_bytes())
             kept = files.cache_folder() / "midi" / key[:2] / f"{key}.npz"
-            arrays = files.read_arrays(kept, PIECE_ARRAYS) if cache else None
-            if arrays is not None:
-                (piece,) = unpack_pieces(arrays)
+            known = files.read_cache(kept, unpack_pieces) if cache else None
+            if known:
                 n_from_cache += 1
             else:
-                piece = midi.read_midi(path, steps_per_quarter, reader)
-                cache = cache and files.write_arrays(kept, pack_pieces([piece]))
-            pieces.append(replace(piece, title=path.relative_to(folder).with_suffix("").as_posix()))
+                known = [midi.read_midi(path, steps_per_quarter, reader)]
+                # A cache that cannot be written once is said once, and not tried for every file.
+                cache = cache and files.write_arrays(kept, pack_pieces(known))
+            pieces.append(replace(known[0], title=path.relative_to(folder).with_suffix("").as_posix()))
         except (ValueError, OSError) as error:
             refused[path] = str(error)
         if print_every and (n_done % print_every == 0 or n_done == len(paths)):

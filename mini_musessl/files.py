@@ -5,6 +5,7 @@ What can be made or downloaded again lies in the cache folder, which may be dele
 Chapter: 3a, 3c.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -92,8 +93,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> bool:
     return True
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """Read arrays from a cache file, or return None if it is absent, damaged or not what was asked for."""
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """Read the arrays of a cache file, or return None if it is absent or damaged."""
     try:
         packed = io.BytesIO(path.read_bytes())
         with zipfile.ZipFile(packed) as archive:
@@ -101,17 +102,27 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | N
                 return None
         packed.seek(0)
         with np.load(packed, allow_pickle=False) as stored:
-            return {name: stored[name] for name in names}
+            return dict(stored)
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def cached(path: Path, names: tuple[str, ...], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return arrays from a cache file, or make them and keep them there."""
-    arrays = read_arrays(path, names)
-    if arrays is None:
-        write_arrays(path, arrays := make())
-    return arrays
+def read_cache(path: Path, unpack: Callable[[dict], list]) -> list | None:
+    """Return what a cache file holds, or None if it is absent, damaged, or of another kind: edited, or older."""
+    arrays = read_arrays(path)
+    with contextlib.suppress(KeyError, ValueError, TypeError, IndexError):
+        return None if arrays is None else unpack(arrays)
+    return None
+
+
+def cached(
+    path: Path, make: Callable[[], list], pack: Callable[[list], dict[str, np.ndarray]], unpack: Callable
+) -> list:
+    """Return what a cache file holds, or make it and keep it there; ``unpack`` undoes ``pack``."""
+    items = read_cache(path, unpack)
+    if items is None:
+        write_arrays(path, pack(items := make()))
+    return items
 
 
 def pack(items: Sequence[tuple[dict[str, np.ndarray], dict]]) -> dict[str, np.ndarray]:
@@ -125,6 +136,8 @@ def unpack(stored: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray
     """Undo ``pack``."""
     *lengths, metadata = zip(*json.loads(stored["about"].tobytes()), strict=True)
     names = [name for name in stored if name != "about"]
+    if any(sum(n) != len(stored[name]) for name, n in zip(names, lengths, strict=True)):
+        raise ValueError("Columns must be as long as their items together; found another length.")
     columns = [np.split(stored[name], np.cumsum(n)[:-1]) for name, n in zip(names, lengths, strict=True)]
     for *arrays, about in zip(*columns, metadata, strict=True):
         yield dict(zip(names, arrays, strict=True)), about

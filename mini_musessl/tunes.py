@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mini_musessl import files, music
 from mini_musessl.checks import check_choice
-from mini_musessl.corpora import PIECE_ARRAYS, music21_files, pack_pieces, state_of, unpack_pieces
+from mini_musessl.corpora import music21_files, pack_pieces, state_of, unpack_pieces
 
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _TONIC_FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
@@ -262,11 +262,10 @@ def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.
         return _read_collection(paths)
     key = files.digest(str(READER_VERSION), str(paths[0].parent), state_of(paths))
     path = files.cache_folder() / f"tunes-{collection}-{key}.npz"
-    return unpack_pieces(files.cached(path, PIECE_ARRAYS, lambda: pack_pieces(_read_collection(paths))))
+    return files.cached(path, lambda: _read_collection(paths), pack_pieces, unpack_pieces)
 
 
 def _read_collection(paths: list[Path]) -> list[music.Piece]:
-    """Read the tunes of some files, less those that ``read_abc`` refuses."""
     tunes = []
     for path in paths:
         for text in split_tunes(path.read_bytes().decode("utf-8", errors="replace")):

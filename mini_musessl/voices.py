@@ -118,7 +118,7 @@ def _checked_arrays(grid: VoiceGrid) -> dict[str, np.ndarray]:
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape} like pitch; found {array.shape}.")
         arrays[name] = array.astype(bool if name.startswith("is_") else np.int16)
-        if (arrays[name] != array).any():  # 0 and 1 stand for False and True
+        if arrays[name].dtype != array.dtype and (arrays[name] != array).any():  # 0 and 1 stand for False and True
             must = "be True or False" if name.startswith("is_") else "count the steps since the latest bar line"
             raise ValueError(f"{name} must {must}; found an array of {array.dtype} with other values.")
     _check_cells(pitch, arrays["is_onset"])

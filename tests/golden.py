@@ -569,10 +569,29 @@ LIKELIHOOD = (
     *("nats_per_token", "nats_per_frame", "bits_per_quarter", "mean_of_piece_means", "change_share", "n_tokens"),
     *("piece_nats", "voice_nats", "change_accuracy"),
 )
-INFILLING = (
-    *("nats_per_cell", "accuracy", "copy_share", "nats_where_copied", "nats_elsewhere", "n_cells", "piece_nats"),
-)
-describe_likelihood, describe_infilling = (partial(numbers_of, names=names) for names in (LIKELIHOOD, INFILLING))
+describe_likelihood = partial(numbers_of, names=LIKELIHOOD)
+
+
+def describe_infilling(model, pieces, hidden):
+    """Return the numbers of filling, apart for cells that copying the nearest symbol of the voice would name."""
+    found, copies = infilling.evaluate_infilling(model, pieces, hidden), []
+    for ids, is_hidden in zip(frames_of(pieces), hidden, strict=True):
+        frames = np.broadcast_to(ids, is_hidden.shape)
+        copied = masking.copy_next_door(frames, is_hidden, np.zeros(frames.shape[:2], bool))
+        copies.append(((copied == frames) & ~is_hidden.all(axis=1, keepdims=True))[is_hidden])
+    nats, is_copy = np.concatenate(found.nats), np.concatenate(copies)
+    return numbers_of(found, ("nats_per_cell", "accuracy", "piece_nats")) | {
+        "copy_share": number(is_copy.mean()),
+        "nats_where_copied": number(nats[is_copy].mean()) if is_copy.any() else None,
+        "nats_elsewhere": number(nats[~is_copy].mean()) if not is_copy.all() else None,
+        "n_cells": found.n_tokens,
+    }
+
+
+def describe_kinds(model, pieces, generator):
+    """Return the numbers of filling of every kind, drawn as ``evaluate_kinds`` draws."""
+    drawn = {name: infilling.draw_hidden(pieces, mask, generator) for name, mask in infilling.KINDS.items()}
+    return {name: describe_infilling(model, pieces, hidden) for name, hidden in drawn.items()}
 
 
 def part_shipped():
@@ -583,7 +602,6 @@ def part_shipped():
     several_keys = evaluate_likelihood(Ensemble([frame_model], (0, 2, -3)), cut)
     compared = likelihood.compare(again, several_keys, chance(0), 200)
     hidden = infilling.draw_hidden(pieces, masking.mask_spans, chance(0), 2)
-    kinds = infilling.evaluate_kinds(masked_model, pieces, chance(1))
     orderless = {
         "orders": infilling.orderless_by_orders(masked_model, tiny, chance(2), 2),
         "subsets": infilling.orderless_by_subsets(masked_model, tiny, chance(3), 4),
@@ -596,8 +614,8 @@ def part_shipped():
         "likelihood": describe_likelihood(evaluate_likelihood(frame_model, pieces)),
         "in several keys": describe_likelihood(several_keys),
         "compared": [number(each) for each in (compared.difference, compared.low, compared.high)],
-        "filling spans": describe_infilling(infilling.evaluate_infilling(masked_model, pieces, hidden)),
-        "filling": {name: describe_infilling(found) for name, found in kinds.items()},
+        "filling spans": describe_infilling(masked_model, pieces, hidden),
+        "filling": describe_kinds(masked_model, pieces, chance(1)),
         **{
             f"orderless, {name}": [number(each.nats_per_cell), number(each.standard_error)]
             for name, each in orderless.items()
@@ -627,7 +645,7 @@ def part_counting():
         seen, hidden = (infilling.draw_hidden(each, infilling.KINDS[name], chance(0)) for each in (known, asked))
         two = {"neighbours": counting.NeighbourCounts(known, seen), "uniform cells": counting.Uniform()}
         for title, model in two.items():
-            found[f"{title}, {name}"] = describe_infilling(infilling.evaluate_infilling(model, asked, hidden))
+            found[f"{title}, {name}"] = describe_infilling(model, asked, hidden)
     rows = [TOKENS.encode(grid) for grid in (*known, *asked)]
     found["marks"] = [number(counting.uniform_nats(47)), number(counting.unigram_nats(rows[:40], rows[40:], 47))]
     found["copied"], batch = {}, next(frame_batches(4))

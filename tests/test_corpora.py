@@ -430,3 +430,20 @@ def test_what_is_no_folder_of_midi_files_is_refused_once(folder, place, asked, e
     (folder / "empty").mkdir()
     with pytest.raises(error, match=sentence):
         corpora.load_midi_folder(folder / place, **asked)
+
+
+@pytest.mark.parametrize("change", ["another name", "about cut", "a column shorter"])
+def test_a_cache_of_another_kind_is_made_again(tmp_path, monkeypatch, change):
+    monkeypatch.setenv("MUSESSL_CACHE", str(tmp_path / "cache"))
+    midi.write_midi(music.Piece(music.make_notes([0], [24], [60])), tmp_path / "one.mid")
+    corpora.load_midi_folder(tmp_path, print_every=0)
+    (entry,) = (tmp_path / "cache").rglob("*.npz")
+    arrays = files.read_arrays(entry)
+    altered = {
+        "another name": {"facts": arrays["about"]},
+        "about cut": arrays | {"about": arrays["about"][:-9]},
+        "a column shorter": arrays | {"notes": arrays["notes"][:0]},
+    }
+    files.write_arrays(entry, altered[change])
+    pieces, report = corpora.load_midi_folder(tmp_path, print_every=0)
+    assert (len(pieces), report.n_from_cache, report.refused) == (1, 0, {})

@@ -1,12 +1,11 @@
 """Counting models: by hand, against slow versions, the same in every key, and honest."""
 
-import math
 import os
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mini_musessl import corpora
@@ -27,7 +26,7 @@ from mini_musessl.evaluation.counting import (
     musical_viewpoints,
     neighbour_viewpoints,
 )
-from mini_musessl.evaluation.infilling import KINDS, draw_hidden, evaluate_infilling
+from mini_musessl.evaluation.infilling import KINDS, draw_hidden
 from mini_musessl.tokenizers.voice_grid import encode_chorales
 
 MODELS = {
@@ -39,13 +38,16 @@ MODELS = {
 }
 
 
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
 def random_ids(n_steps, seed, lowest=0, highest=46):
-    """Return ids (n_steps, 4) that hold now and then, rests among them."""
-    rng = np.random.default_rng(seed)
-    ids = rng.integers(lowest, highest + 1, size=(n_steps, 4))
+    chance = rng(seed)
+    ids = chance.integers(lowest, highest + 1, size=(n_steps, 4))
     for step in range(1, n_steps):
-        ids[step] = np.where(rng.random(4) < 0.5, ids[step - 1], ids[step])
-    ids[rng.random(ids.shape) < 0.05] = 0
+        ids[step] = np.where(chance.random(4) < 0.5, ids[step - 1], ids[step])
+    ids[chance.random(ids.shape) < 0.05] = 0
     return ids
 
 
@@ -59,11 +61,7 @@ def chorales():
 
 
 def says(model, ids):
-    """Return the logarithm of the probability of every token of a piece."""
     return likelihood.token_log_probs(model, pitches(ids))
-
-
-# --- Uniform and unigram
 
 
 def test_unigrams_of_two_voices_by_hand():
@@ -72,17 +70,6 @@ def test_unigrams_of_two_voices_by_hand():
     np.testing.assert_allclose(probabilities, [[3 / 6, 2 / 6, 1 / 6], [1 / 6, 1 / 6, 4 / 6]])
     nats = counting.unigram_nats([[0, 2, 0, 2, 1, 2]], [[0, 2], [2, 1]], vocabulary_size=3, n_voices=2)
     assert nats == pytest.approx(-np.log([3 / 6, 4 / 6, 1 / 6, 1 / 6]).mean())
-
-
-def test_a_symbol_never_seen_costs_a_finite_number_of_nats():
-    assert math.isfinite(counting.unigram_nats([[0, 0]], [[1]], vocabulary_size=2, n_voices=1))
-
-
-@pytest.mark.parametrize("pieces", [[], [[]], [[1.5, 2.0]], [[2]], [0, 1]])
-def test_what_cannot_be_counted_is_refused(pieces):
-    for train, asked in (([[1]], pieces), (pieces, [[1]])):
-        with pytest.raises(ValueError, match="piece is needed; found none|piece 0 (has|must)"):
-            counting.unigram_nats(train, asked, vocabulary_size=2)
 
 
 def test_same_again_by_hand():
@@ -96,15 +83,7 @@ def test_same_again_by_hand():
     np.testing.assert_allclose(says(model, ids), expected)
 
 
-def test_unigrams_score_what_unigram_nats_says(chorales):
-    train, held_out = chorales[:2], chorales[2:]
-    rows = [[ids.reshape(-1) for ids in encode_chorales(part)] for part in (train, held_out)]
-    found = likelihood.evaluate_likelihood(Unigram(train), held_out)
-    assert found.nats_per_token == pytest.approx(counting.unigram_nats(*rows, vocabulary_size=47))
-
-
 def backoff_slowly(contexts, symbols, query, prior, strength):
-    """Return the answer for one token; contexts and query are tuples of levels."""
     answer = np.array(prior, float)
     for level, asked in enumerate(query):
         seen = Counter(s for c, s in zip(contexts[level], symbols, strict=True) if c == asked)
@@ -117,13 +96,11 @@ def backoff_slowly(contexts, symbols, query, prior, strength):
 
 @pytest.mark.parametrize("strength", [None, 2.5])
 def test_backing_off_is_the_slow_version(strength):
-    rng = np.random.default_rng(3)
-    symbols, contexts = (
-        rng.integers(5, size=60),
-        [np.zeros(60, int), rng.integers(4, size=60), rng.integers(30, size=60)],
-    )
-    queries = [np.zeros(25, int), rng.integers(6, size=25), rng.integers(40, size=25)]
-    prior = rng.dirichlet(np.ones(5), size=25)
+    chance = rng(3)
+    symbols = chance.integers(5, size=60)
+    contexts = [np.zeros(60, int), chance.integers(4, size=60), chance.integers(30, size=60)]
+    queries = [np.zeros(25, int), chance.integers(6, size=25), chance.integers(40, size=25)]
+    prior = chance.dirichlet(np.ones(5), size=25)
     found = BackoffCounts(contexts, symbols, 5, strength).probabilities(queries, prior)
     for row in range(25):
         slow = backoff_slowly(contexts, symbols, [level[row] for level in queries], prior[row], strength)
@@ -166,7 +143,7 @@ def test_twelve_keys_are_the_same_music_moved():
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
 def test_no_counting_model_sees_the_future(make, chorales):
-    check_causality(make(chorales), np.random.default_rng(1))
+    check_causality(make(chorales), rng(1))
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
@@ -174,9 +151,6 @@ def test_all_symbols_are_possible_and_sum_to_one(make, chorales):
     log_probs = make(chorales).symbol_log_probs(random_ids(50, 8))
     assert np.isfinite(log_probs).all()
     np.testing.assert_allclose(np.exp(log_probs).sum(axis=-1), 1)
-
-
-# --- Musical counts
 
 
 def test_musical_viewpoints_by_hand():
@@ -221,28 +195,17 @@ def test_musical_viewpoints_know_the_past_alone(seed, place, symbol):
         np.testing.assert_array_equal(*before, err_msg=name)
 
 
-def test_musical_counts_learn_one_piece_better_than_with_one_viewpoint(chorales):
-    music = [np.repeat(chorales[0], 2, axis=0)] * 4
-    bare = MusicalCounts(music, move_viewpoints=("voice",), pitch_viewpoints=("voice",))
-    nats = [likelihood.evaluate_likelihood(model, music).nats_per_token for model in (MusicalCounts(music), bare)]
-    assert nats[0] < nats[1] - 0.3
-
-
 CHORD = [[[60, 55, 52, 48]] * 2]
 
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: MusicalCounts(CHORD, ("voice", "mood")), "A viewpoint must be one of voice, .*; found 'mood'"),
-        (
-            lambda: MusicalCounts(CHORD, ("hold", "last_leap") * 9),
-            "in 64 bits; found 18 viewpoints with .*combinations",
-        ),
-        (lambda: MusicalCounts(CHORD, pitch_viewpoints=("last_leap",) * 10), "in 64 bits; found 10 viewpoints"),
+        (lambda: counting.unigram_nats([], [[1]], 2), "piece is needed; found none"),
+        (lambda: counting.unigram_nats([[1]], [[2]], 2), r"piece 0 must lie in 0\.\.1; found 2"),
+        (lambda: MusicalCounts(CHORD, ("hold", "last_leap") * 9), "in 64 bits; 18 viewpoints are too many"),
+        (lambda: MusicalCounts(CHORD, pitch_viewpoints=("last_leap",) * 10), "in 64 bits; 10 viewpoints"),
         (lambda: MusicalCounts(CHORD, strength=0), "strength must be a finite number above 0; found 0"),
-        (lambda: MusicalCounts(CHORD, strength=math.nan), "strength must be a finite number above 0; found nan"),
-        (lambda: NGram(CHORD, order=0), r"order must lie in 1\.\.11; found 0"),
         (lambda: NGram(CHORD, order=12), r"order must lie in 1\.\.11; found 12"),
         (lambda: NGram(CHORD, order=5).shorten(6), r"order must lie in 1\.\.5; found 6"),
     ],
@@ -262,40 +225,22 @@ def test_the_rows_of_the_protocol_on_the_jsb_chorales():
     assert musical.nats_per_token == pytest.approx(0.4805, abs=0.0005)  # the protocol's own count model: 0.490
 
 
-# --- Neighbour counts
-
-
 @pytest.fixture(scope="module")
 def neighbours(chorales):
     hidden = [draw_hidden(chorales, mask, rng(seed), 2) for seed, mask in enumerate(KINDS.values())]
     return NeighbourCounts(chorales, [np.concatenate(each) for each in zip(*hidden, strict=True)])
 
 
-def rng(seed=0):
-    return np.random.default_rng(seed)
-
-
 def use_one_chain(monkeypatch, *viewpoints, strength=20.0):
-    """Let every situation know the same viewpoints."""
     monkeypatch.setattr(counting, "CHAINS", dict.fromkeys(counting.CHAINS, (viewpoints, strength)))
 
 
-@settings(max_examples=20)
-@given(n_steps=st.integers(1, 30), share=st.floats(0, 1), seed=st.integers(0, 999))
-def test_probabilities_of_the_counts_sum_to_one(neighbours, n_steps, share, seed):
-    ids = rng(seed).integers(47, size=(n_steps, 4))
-    is_hidden = rng(seed).random(ids.shape) < share
-    answer = neighbours.cell_log_probs(ids, is_hidden)
-    assert answer.shape == (n_steps, 4, 47)
-    np.testing.assert_allclose(np.exp(answer).sum(axis=-1), 1)
-
-
-def test_the_counts_do_not_look_at_what_is_hidden(neighbours):
+def test_the_counts_sum_to_one_and_do_not_look_at_what_is_hidden(neighbours):
     ids, other = random_ids(30, seed=1), random_ids(30, seed=2)
     is_hidden = rng().random(ids.shape) < 0.5
-    np.testing.assert_array_equal(
-        neighbours.cell_log_probs(ids, is_hidden), neighbours.cell_log_probs(np.where(is_hidden, other, ids), is_hidden)
-    )
+    answer = neighbours.cell_log_probs(ids, is_hidden)
+    np.testing.assert_array_equal(answer, neighbours.cell_log_probs(np.where(is_hidden, other, ids), is_hidden))
+    np.testing.assert_allclose(np.exp(answer).sum(axis=-1), 1)
 
 
 def test_without_viewpoints_the_counts_know_how_often_a_voice_sings_each_symbol(chorales, monkeypatch):
@@ -306,7 +251,6 @@ def test_without_viewpoints_the_counts_know_how_often_a_voice_sings_each_symbol(
 
 
 def viewpoints_slowly(ids, is_hidden, step, voice):
-    """Return anchor and some viewpoints of one cell, by looking around it."""
     n_steps = len(ids)
     back = next((d for d in range(1, step + 1) if not is_hidden[step - d, voice]), 0)
     ahead = next((d for d in range(1, n_steps - step) if not is_hidden[step + d, voice]), 0)
@@ -375,7 +319,6 @@ def test_neighbour_viewpoints_but_height_are_the_same_in_every_key():
 
 
 def situation(viewpoints, cell):
-    """Return how near the nearest seen symbol of the voice is."""
     gaps = [int(viewpoints[name][cell]) for name in ("gap_before", "gap_after") if viewpoints[name][cell]]
     return "alone" if not gaps else "near" if min(gaps) <= 2 else "far"
 
@@ -410,14 +353,3 @@ def test_neighbour_counts_are_the_slow_version(monkeypatch):
                 found = np.array([counts[symbol] for symbol in symbols], float)
                 share = (found + strength * share) / (n_seen + strength)
         np.testing.assert_allclose(np.exp(answer[cell]), share / share.sum(), rtol=1e-9)
-
-
-def test_neighbour_counts_learn_what_uniform_and_unigram_do_not_know(monkeypatch):
-    chorales = [pitches(random_ids(80, seed, lowest=20, highest=30)) for seed in range(12)]
-    train, asked = chorales[:10], chorales[10:]
-    hidden, asked_for = (draw_hidden(part, KINDS["cells"], rng(1), 4) for part in (train, asked))
-    nats = [evaluate_infilling(Uniform(), asked, asked_for).nats_per_cell]
-    nats.append(evaluate_infilling(NeighbourCounts(train, hidden), asked, asked_for).nats_per_cell)
-    use_one_chain(monkeypatch)
-    nats.append(evaluate_infilling(NeighbourCounts(train, hidden), asked, asked_for).nats_per_cell)
-    assert nats[1] < nats[2] - 0.2 < nats[0] - 1

@@ -17,7 +17,6 @@ torch.set_num_threads(1)
 
 
 def make_masked_model(**changes):
-    """Return a small MaskedTransformer with opinions."""
     sizes = {"context_length": 16, "d_model": 16, "n_layers": 1, "n_heads": 2, "d_feedforward": 20, "d_voice": 10}
     return make_lively(MaskedTransformer(EncoderConfig(**sizes | changes)))
 
@@ -25,9 +24,6 @@ def make_masked_model(**changes):
 @pytest.fixture(scope="module")
 def chorale_model():
     return make_masked_model()
-
-
-# Continuing
 
 
 def test_a_grid_is_continued_in_its_meter_and_its_opening_stays():
@@ -56,9 +52,6 @@ def test_a_piece_is_continued_by_frames_too():
     assert np.array_equal(whole.pitch[5:], VoiceGridTokens().decode(added[0].numpy()).pitch)
 
 
-# Harmonising
-
-
 @pytest.mark.parametrize("make", [make_frame_model, make_token_model])
 def test_a_grid_is_harmonised_and_its_facts_stay(make):
     pitch = np.tile([72, 67, 64, 48], (6, 1))
@@ -72,9 +65,8 @@ def test_a_grid_is_harmonised_and_its_facts_stay(make):
     assert written.pitch[:, 0].tolist() == [72, 72, 72, 72, -1, 72]
     assert written.is_onset[:, 0].tolist() == is_onset[:, 0].tolist()
     assert (written.fifths, written.name, written.title) == (1, "", "")
-    assert written.bar_position_step.tolist() == list(range(4, 10)) and written.is_fermata.tolist() == [False] * 5 + [
-        True
-    ]
+    assert np.array_equal(written.bar_position_step, given.bar_position_step)
+    assert np.array_equal(written.is_fermata, is_fermata)
     alone = generation.harmonise(make(), given.pitch[:, 0], from_seed(), n_particles=3)
     assert np.array_equal(alone.pitch, written.pitch)
     other = generation.harmonise(make(), given.pitch[:, 0], from_seed(1), n_particles=3)
@@ -88,9 +80,6 @@ def test_a_melody_is_harmonised_as_it_was_given(chorale_model):
     assert grid.pitch.shape == (40, 4)
     again = generation.harmonise_by_infilling(chorale_model, grid, from_seed(), n_sweeps=2)
     assert again == grid
-
-
-# Filling
 
 
 def test_a_piece_keeps_its_given_notes_and_facts(chorale_model):
@@ -141,14 +130,11 @@ def test_a_note_after_a_filled_one_is_struck_where_it_differs(chorale_model):
     assert (filled.is_onset[4] == differs).all()
 
 
-# What is refused
-
-
 CHORD = voices.from_pitches([[72, 67, 64, 48]])
 SILENCE = voices.from_pitches(np.zeros((0, 4), int))
 OTHER = torch.nn.Linear(2, 2)
 WRITER, FILLER = make_frame_model(), make_masked_model()
-ALL, NONE = np.ones((1, 4), bool), np.zeros((1, 4), bool)
+ALL = np.ones((1, 4), bool)
 
 
 @pytest.mark.parametrize(
@@ -159,22 +145,15 @@ ALL, NONE = np.ones((1, 4), bool), np.zeros((1, 4), bool)
         ("continue_piece", (OTHER, CHORD, 4), "drawn from a FrameTransformer or MusicTransformer, .* found Linear"),
         ("continue_piece", (make_frame_model(vocabulary_size=11), CHORD, 4), "has 11 symbols and the tokenizer 47"),
         ("harmonise", (WRITER, [72, 82]), r"Pitches must lie in 36\.\.81; found .*82"),
-        ("harmonise", (WRITER, [35]), r"Pitches must lie in 36\.\.81; found 35"),
-        (
-            "harmonise",
-            (WRITER, [[72, 67, 64, 48]]),
-            r"found the shape \(1, 4\)\. For a grid of pitches, take its first",
-        ),
-        ("harmonise", (WRITER, []), "at least one; found the shape"),
-        ("harmonise", (WRITER, [72.0, 74.0]), "A soprano must be whole numbers; found float64"),
-        ("harmonise", (WRITER, [[72], [72, 73]]), "A soprano must be whole numbers in rows of one length"),
+        ("harmonise", (WRITER, CHORD.pitch), r"found the shape \(1, 4\) and .* take its first column"),
+        ("harmonise", (WRITER, np.array([], int)), r"at least one; found the shape \(0,\)"),
+        ("harmonise", (WRITER, [72.0, 74.0]), "whole MIDI pitches .* type float64"),
         ("harmonise", (FILLER, [72]), "found MaskedTransformer"),
         ("harmonise_by_infilling", (WRITER, [72]), "found FrameTransformer"),
         ("harmonise_by_infilling", (make_masked_model(vocabulary_size=7), [72]), "the model has 7 symbols"),
-        ("infill_piece", (FILLER, CHORD, ALL[0]), r"is_hidden must have the shape \(1, 4\); found \(4,\)"),
-        ("infill_piece", (FILLER, CHORD, ALL.astype(int)), "is_hidden must be True or False; found torch.int64"),
-        ("infill_piece", (FILLER, CHORD, None), "is_hidden must be an array of True and False"),
-        ("infill_piece", (FILLER, CHORD, NONE), "At least one cell must be hidden"),
+        ("infill_piece", (FILLER, CHORD, ALL.T), r"is_hidden must have the shape \(1, 4\); found \(4, 1\)"),
+        ("infill_piece", (FILLER, CHORD, ALL.astype(int)), "is_hidden must be True or False; found int64"),
+        ("infill_piece", (FILLER, CHORD, ~ALL), "At least one cell must be hidden"),
     ],
 )
 def test_a_piece_that_cannot_be_written_is_refused(write, arguments, sentence):

@@ -33,7 +33,6 @@ class Stopped(Exception):
 
 
 def interrupted_at(call: int, objective=next_token_loss):
-    """Return an objective that stops the run at one of its calls."""
     calls = itertools.count()
 
     def stopping(model, batch):
@@ -45,14 +44,12 @@ def interrupted_at(call: int, objective=next_token_loss):
 
 
 def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    """Return whether two models have the same weights, to the bit."""
     a, b = first.state_dict(), second.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="module")
 def whole():
-    """Return a model and the history of a run that nothing interrupts."""
     model = make_model()
     return model, run(model)
 
@@ -65,27 +62,20 @@ def test_a_run_killed_at_a_random_update_ends_with_the_same_weights(whole, tmp_p
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     lines, model = [], make_model()
     history = run(model, folder=tmp_path, save_every=2, report=lines.append)
+    assert history.seconds == sorted(history.seconds)
     assert lines[0] == f"update {(update // 2) * 2:5d}   going on from {tmp_path / FILE_NAME}"
     assert same(model, whole[0]), f"killed at update {update}"
     assert history == whole[1]
 
 
-@pytest.mark.parametrize("call", [1, 2, 7, N_CALLS // 2, N_CALLS - 1])
+@pytest.mark.parametrize("call", [1, 7, N_CALLS - 1])
 @pytest.mark.parametrize("save_every", [1, 3, None])
-def test_a_run_stopped_anywhere_ends_with_the_same_weights(whole, tmp_path, call, save_every):
-    with pytest.raises(Stopped):
-        run(make_model(), objective=interrupted_at(call), folder=tmp_path, save_every=save_every)
+def test_a_run_stopped_anywhere_and_once_more_ends_with_the_same_weights(whole, tmp_path, call, save_every):
+    for stop in (call, 1):
+        with pytest.raises(Stopped):
+            run(make_model(), objective=interrupted_at(stop), folder=tmp_path, save_every=save_every)
     model = make_model()
     assert run(model, folder=tmp_path, save_every=save_every) == whole[1]
-    assert same(model, whole[0])
-
-
-def test_a_run_stopped_again_and_again_ends_with_the_same_weights(whole, tmp_path):
-    for call in range(1, 8):
-        with pytest.raises(Stopped):
-            run(make_model(), objective=interrupted_at(min(call, 4)), folder=tmp_path, save_every=1)
-    model = make_model()
-    assert run(model, folder=tmp_path) == whole[1]
     assert same(model, whole[0])
 
 
@@ -95,13 +85,6 @@ def test_keeping_a_state_changes_nothing_and_a_finished_run_is_not_run_again(who
         assert run(model, folder=tmp_path / "new" / "folder", objective=objective) == whole[1]
         assert same(model, whole[0]) and model.trained_steps == 12
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [FILE_NAME]
-
-
-def test_time_goes_on_where_it_stopped(tmp_path):
-    with pytest.raises(Stopped):
-        run(make_model(), objective=interrupted_at(20), folder=tmp_path)
-    seconds = run(make_model(), folder=tmp_path).seconds
-    assert seconds == sorted(seconds) and len(seconds) == 4
 
 
 @pytest.mark.parametrize("keep_best", [True, False])
@@ -154,7 +137,6 @@ def test_a_model_in_16_bits_goes_on_too(tmp_path):
 
 @pytest.fixture
 def begun(tmp_path):
-    """Return the folder of a run that has begun."""
     with pytest.raises(Stopped):
         run(make_model(), objective=interrupted_at(9), folder=tmp_path, save_every=2)
     return tmp_path
@@ -167,40 +149,33 @@ def with_another_weight():
 
 
 @pytest.mark.parametrize(
-    "sentence, go_on",
+    "sentence, change",
     [
         (
-            "was begun with learning_rate=0.01, and now it is learning_rate=0.5",
-            lambda folder: run(make_model(), replace(CONFIG, learning_rate=0.5), folder=folder),
+            "begun with learning_rate=0.01, and now it is learning_rate=0.5",
+            {"config": replace(CONFIG, learning_rate=0.5)},
         ),
         (
-            "begun with n_updates=12, seed=0, and now it is n_updates=13, seed=1",
-            lambda folder: run(make_model(), replace(CONFIG, seed=1, n_updates=13), folder=folder),
+            "begun with n_updates=12, seed=0, and now it is n_up.*, seed=1",
+            {"config": replace(CONFIG, seed=1, n_updates=13)},
         ),
+        (r"begun with dropout=0\.2, and now it is dropout=0\.3", {"model": make_model(dropout=0.3)}),
         (
-            r"was begun with dropout=0\.2, and now it is dropout=0\.3",
-            lambda folder: run(make_model(dropout=0.3), folder=folder),
+            "begun with other first weights. Make the same model anew from the same seed",
+            {"model": with_another_weight()},
         ),
-        (
-            "began with other weights. Make the model anew from the same seed",
-            lambda folder: run(with_another_weight(), folder=folder),
-        ),
-        (
-            "drew another batch for update 4. Draw from the same pieces with the same",
-            lambda folder: training.train(
-                make_model(), make_batches(seed=1), CONFIG, training_runs.evaluate, report=None, folder=folder
-            ),
-        ),
+        ("drew another batch for update 4. Draw from the same pieces with the same", {"batches": make_batches(seed=1)}),
     ],
 )
-def test_another_run_is_refused_naming_what_differs(begun, sentence, go_on):
+def test_another_run_is_refused_naming_what_differs(begun, sentence, change):
     before = (begun / FILE_NAME).read_bytes()
+    same_run = {"model": make_model(), "batches": make_batches(), "config": CONFIG}
     with pytest.raises(ValueError, match=sentence):
-        go_on(begun)
+        training.train(**same_run | change, evaluate=training_runs.evaluate, report=None, folder=begun)
     assert (begun / FILE_NAME).read_bytes() == before
 
 
-@pytest.mark.parametrize("n_bytes", [0, 100, 3000])
+@pytest.mark.parametrize("n_bytes", [0, 3000])
 def test_a_damaged_state_is_refused(begun, n_bytes):
     path = begun / FILE_NAME
     path.write_bytes(path.read_bytes()[:n_bytes])
@@ -238,12 +213,6 @@ def test_a_file_that_is_no_state_is_refused(tmp_path):
         save_file({"weight": torch.zeros(3)}, tmp_path / FILE_NAME, metadata=metadata)
         with pytest.raises(ValueError, match=sentence):
             run(make_model(), folder=tmp_path)
-
-
-def test_a_folder_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="needs a folder; .*file cannot be made one"):
-        run(make_model(), folder=tmp_path / "file")
 
 
 @pytest.mark.parametrize("broken", ["loss", "length of the gradient", "largest weight"])

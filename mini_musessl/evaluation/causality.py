@@ -9,7 +9,6 @@ Chapter: 2a (the leak), 8b (the chorale benchmark).
 import numpy as np
 from jaxtyping import Float, Int
 
-from mini_musessl.checks import whole_number
 from mini_musessl.evaluation.likelihood import evaluate_likelihood, token_log_probs
 from mini_musessl.tokenizers.voice_grid import TOKENS
 from mini_musessl.voices import REST, SATB
@@ -28,14 +27,11 @@ def check_causality(model: object, generator: np.random.Generator, n_steps: int 
 
     Args:
         model: as for ``likelihood.evaluate_likelihood``.
-        generator: source of the music and of the places.
         n_steps: length of the random music, at least 8; more than the context of a network, to test its windows.
         n_places: how many tokens are tried with every symbol, the four voices in turn from the bass.
     """
-    whole_number("n_steps", n_steps, lowest=8)
     music = _random_music(n_steps, generator)
-    steps = generator.permutation(np.arange(1, n_steps))[: whole_number("n_places", n_places, lowest=1)]
-    for place, step in enumerate(steps.tolist()):
+    for place, step in enumerate(generator.permutation(np.arange(1, n_steps))[:n_places].tolist()):
         _check_place(model, music, step, voice=3 - place % 4)
     _check_length(model, music, n_kept=n_steps // 2)
     _check_company(model, [music, _random_music(n_steps // 2, generator), _random_music(n_steps - 3, generator)])

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from mini_musessl.batches import allowed_intervals, transpose_ids
-from mini_musessl.checks import check_choice, check_hidden_cells, check_pieces, check_positive, whole_number
+from mini_musessl.checks import check_hidden_cells, check_pieces, check_positive, whole_number
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, encode_chorales
 from mini_musessl.voices import SATB, VoiceGrid
 
@@ -34,18 +34,12 @@ Chorales = Sequence[VoiceGrid | ArrayLike]
 Ids = Int[np.ndarray, "n_steps 4"]
 IsHidden = Bool[np.ndarray, "n_steps 4"]
 Shares = Float[np.ndarray, "n_steps 4 47"]
+TokenShares = Float[np.ndarray, "n_tokens n_symbols"]
 Levels = Sequence[Int[np.ndarray, " n_tokens"]]
-
-# --- Uniform and unigram, for any tokens
 
 
 def uniform_nats(vocabulary_size: int) -> float:
-    """Return the nats per token of a model that gives every symbol the same probability.
-
-    Example:
-        >>> round(uniform_nats(47), 4)
-        3.8501
-    """
+    """Return the nats per token of a model that gives every symbol the same probability."""
     return math.log(vocabulary_size)
 
 
@@ -75,18 +69,11 @@ def unigram_nats(
     return float(np.concatenate([-log_probs[np.arange(len(ids)) % n_voices, ids] for ids in asked]).mean())
 
 
-# --- Models of chorales that know no music
-
-
 class CountingModel:
-    """What models of chorales share: each says the probabilities of all symbols, this says their logarithms."""
-
-    def probabilities(self, ids: Ids) -> Shares:
-        """Return the probability of every symbol at every token, given the tokens before it."""
-        raise NotImplementedError
+    """What models of chorales share: each has ``probabilities(ids)``, this says their logarithms."""
 
     def symbol_log_probs(self, ids: Ids) -> Shares:
-        """Return the natural logarithms of ``probabilities``."""
+        """Return the logarithm of the probability of every symbol at every token, given the tokens before it."""
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities(ids))
 
@@ -139,7 +126,6 @@ class BackoffCounts:
     Args:
         levels: contexts as whole numbers, from the general to the specific.
         symbols: what followed, (n_tokens,).
-        n_symbols: how many symbols there are.
         strength: s, above 0; None for Witten and Bell's rule, the number of different symbols seen after the context.
 
     Example:
@@ -153,9 +139,7 @@ class BackoffCounts:
         # One number for a context and what followed it: sorted, all that followed a context stands together.
         self.levels = [np.unique(contexts * n_symbols + symbols, return_counts=True) for contexts in levels]
 
-    def probabilities(
-        self, levels: Levels, prior: Float[np.ndarray, "n_tokens n_symbols"]
-    ) -> Float[np.ndarray, "n_tokens n_symbols"]:
+    def probabilities(self, levels: Levels, prior: TokenShares) -> TokenShares:
         """Return the answer of the most specific context, mixed with the others.
 
         Args:
@@ -181,7 +165,6 @@ class NGram(CountingModel):
     """What followed the last ``order - 1`` tokens, whatever they mean, by Witten and Bell's rule.
 
     Args:
-        chorales: where to count.
         order: tokens in a count, the predicted one among them, 1 to 11.
         semitones: transpositions to count in, as far as a piece stays within the vocabulary.
     """
@@ -218,8 +201,6 @@ class NGram(CountingModel):
         return shorter
 
 
-# --- Viewpoints: what both sorts of musical counts share
-
 WIDEST = N_SYMBOLS - 1  # semitones
 REST, NOTHING = 2 * WIDEST + 1, 2 * WIDEST + 2
 N_OUTCOMES = NOTHING + N_SYMBOLS
@@ -243,8 +224,7 @@ N_VALUES = {
     "anchor": 7,  # none, before, after, or the voice in which it stands
     "height": -(-N_SYMBOLS // 4),  # how high the anchor is, in major thirds
     "after": NOTHING + 1,  # what comes after the gap, from the anchor
-    "gap_before": len(GAPS) + 2,
-    "gap_after": len(GAPS) + 2,
+    **dict.fromkeys(("gap_before", "gap_after"), len(GAPS) + 2),
     **dict.fromkeys(SATB, 14),  # what the voices sing at this step, from the anchor modulo the octave
 }
 
@@ -294,9 +274,6 @@ def _chain_levels(viewpoints: dict[str, Ids], chain: Sequence[str], is_chosen: I
     return levels
 
 
-# --- Musical counts: does the voice move? If so, by which interval?
-
-
 def musical_viewpoints(ids: Ids) -> dict[str, Ids]:
     """Describe every token by what stands before it: the voices above at this step, and all steps before.
 
@@ -338,7 +315,6 @@ class MusicalCounts(CountingModel):
     """Two questions with musical contexts: does the voice move? If so, by which interval?
 
     Args:
-        chorales: where to count.
         move_viewpoints: the chain of the first question.
         pitch_viewpoints: the chain of the second.
         strength: how many sightings the more general answer counts for: one number, since with two possible answers
@@ -360,8 +336,11 @@ class MusicalCounts(CountingModel):
         pitch_viewpoints: Sequence[str] = PITCH_VIEWPOINTS,
         strength: float = 20.0,
     ) -> None:
-        self.move_viewpoints, self.pitch_viewpoints = map(_check_chain, (move_viewpoints, pitch_viewpoints))
+        self.move_viewpoints, self.pitch_viewpoints = move_viewpoints, pitch_viewpoints
         check_positive("strength", strength)
+        for chain in (move_viewpoints, pitch_viewpoints):
+            if math.prod(N_VALUES[name] for name in chain) * N_OUTCOMES >= 2**63:
+                raise ValueError(f"Contexts must be numbered in 64 bits; {len(chain)} viewpoints are too many.")
         pieces = encode_chorales(chorales)
         ids, before = np.concatenate(pieces), np.concatenate([_step_before(each) for each in pieces])
         of_pieces = [musical_viewpoints(each) for each in pieces]
@@ -388,35 +367,14 @@ class MusicalCounts(CountingModel):
         return answer.reshape(*ids.shape, N_SYMBOLS)
 
 
-def _check_chain(chain: Sequence[str]) -> tuple[str, ...]:
-    """Refuse viewpoints of other names, and so many that the numbers of their contexts would overflow."""
-    known = musical_viewpoints(np.zeros((1, 4), int))
-    for name in chain:
-        check_choice("A viewpoint", name, known)
-    n_contexts = math.prod(N_VALUES[name] for name in chain)
-    if n_contexts * N_OUTCOMES >= 2**63:
-        raise ValueError(
-            f"All values of the viewpoints together must be numbered in 64 bits; found {len(chain)} viewpoints with "
-            f"{n_contexts:.1e} combinations. Leave some out."
-        )
-    return tuple(chain)
-
-
-# --- Neighbour counts: what stands in a hidden cell, from the nearest symbols that can be seen
-
 #: A chain for each situation, and its strength: a symbol of the own voice is seen at most two steps away; farther away;
 #: not at all. Cells of one note are sightings of one thing, so the strength is larger where gaps are long. Chosen on
 #: the validation part of the rebuilt split.
 CHAINS = {
-    "near": (
-        (
-            "anchor", "after", "gap_before", "gap_after", "beat", "scale", "bass", "tenor", "alto", "soprano", "voice",
-        ),
-        20.0,
-    ),
+    "near": (("anchor", "after", "gap_before", "gap_after", "beat", "scale", *SATB[::-1], "voice"), 20.0),
     "far": (("anchor", "scale", "after", "bass", "voice", "gap_after"), 200.0),
     "alone": (("anchor", "voice", "bass", "alto", "tenor", "height", "scale"), 80.0),
-}  # fmt: skip
+}
 
 
 def neighbour_viewpoints(ids: Ids, is_hidden: IsHidden) -> tuple[dict[str, Ids], Ids]:
@@ -472,7 +430,6 @@ class NeighbourCounts:
     """What stood in hidden cells, given the nearest symbols that could be seen.
 
     Args:
-        chorales: where to count.
         hidden: bool (n_draws, n_steps, 4) for each chorale, True where a cell was hidden, such as from
             ``infilling.draw_hidden``. Those cells are counted, so hide as it will be asked.
     """

@@ -20,146 +20,85 @@ Chapter: 4b (masking).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
-from mini_musessl.checks import check_generator, check_hidden_cells, check_scores, check_some, whole_number
-from mini_musessl.evaluation.likelihood import TokenNats, nats_of
+from mini_musessl.checks import check_generator, check_hidden_cells, check_scores
+from mini_musessl.evaluation.likelihood import Chorale, PieceNats, TokenNats, nats_of
 from mini_musessl.generation.gibbs import score_cells
-from mini_musessl.masking import MASKERS, Masker, copy_next_door, draw_mask, mask_orderless
+from mini_musessl.masking import MASKERS, Masker, draw_mask, mask_orderless
 from mini_musessl.network.encoder import MaskedTransformer
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, encode_chorales
-from mini_musessl.voices import VoiceGrid
 
 #: The kinds of hiding that are measured apart; each hides about a quarter.
 KINDS: dict[str, Masker] = {name: MASKERS[name] for name in ("cells", "spans", "bars", "voices", "notes")}
 #: Cells, of all draws together, that a network is asked about at once.
 N_CELLS_AT_ONCE = 2**16
 
-Chorales = Sequence[VoiceGrid | ArrayLike]
+Ids = Int[np.ndarray, "n_steps 4"]
 Draws = Bool[np.ndarray, "n_draws n_steps 4"]
 
 
-# --- One piece
-
-
-def score_hidden(model: object, ids: Int[np.ndarray, "n_steps 4"], is_hidden: Draws) -> TokenNats:
-    """Score the hidden cells of one piece, each draw and each cell by itself; other cells get 0 and False."""
+def score_hidden(model: object, ids: Ids, is_hidden: Draws) -> TokenNats:
+    """Score the hidden cells of one piece, those of each draw by themselves, one draw after the other."""
     if isinstance(model, MaskedTransformer):
-        size, n_voices = model.config.vocabulary_size, model.config.n_voices
-        if size != N_SYMBOLS or n_voices != 4:
-            raise ValueError(
-                f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81, in 4 voices; this network has "
-                f"{size} in {n_voices}."
-            )
         n_draws = max(1, N_CELLS_AT_ONCE // ids.size)
         parts = [is_hidden[first : first + n_draws] for first in range(0, len(is_hidden), n_draws)]
         return TokenNats.join([_ask_network(model, ids, part) for part in parts])
-    if not hasattr(model, "cell_log_probs"):
-        raise TypeError(
-            "A model that fills must be a MaskedTransformer or have a method cell_log_probs(ids, is_hidden); found "
-            f"{type(model).__name__}. For a class, make an object of it first."
-        )
-    return TokenNats.join([_ask(model, ids, each) for each in is_hidden])
+    if hasattr(model, "cell_log_probs"):
+        return TokenNats.join([_ask(model, ids, each) for each in is_hidden])
+    raise TypeError(
+        "A model that fills must be a MaskedTransformer or have a method cell_log_probs(ids, is_hidden); found "
+        f"{type(model).__name__}. For a class, make an object of it first."
+    )
 
 
-def _ask_network(model: MaskedTransformer, ids: np.ndarray, is_hidden: np.ndarray) -> TokenNats:
+def _ask_network(model: MaskedTransformer, ids: Ids, is_hidden: Draws) -> TokenNats:
     """Ask a network about some draws at once."""
+    size, n_voices = model.config.vocabulary_size, model.config.n_voices
+    if (size, n_voices) != (N_SYMBOLS, 4):
+        raise ValueError(f"The benchmark has {N_SYMBOLS} symbols in 4 voices; this network has {size} in {n_voices}.")
     frames, hides = torch.from_numpy(ids).expand(is_hidden.shape), torch.from_numpy(is_hidden)
     found = nats_of(score_cells(model, frames, hides)[hides], frames[hides])
     check_scores(found.nats)
-    return _spread(is_hidden, found.nats, found.is_first_choice)
+    return found
 
 
-def _ask(model: object, ids: np.ndarray, is_hidden: np.ndarray) -> TokenNats:
+def _ask(model: object, ids: Ids, is_hidden: Bool[np.ndarray, "n_steps 4"]) -> TokenNats:
     """Ask a model about one draw through its own method, and check what it says."""
-    answer = np.asarray(model.cell_log_probs(ids, is_hidden), np.float64)
-    if answer.shape != (*ids.shape, N_SYMBOLS):
+    log_probs, targets = np.asarray(model.cell_log_probs(ids, is_hidden), np.float64)[is_hidden], ids[is_hidden]
+    sums = np.exp(log_probs).sum(axis=-1)
+    if log_probs.shape != (len(targets), N_SYMBOLS) or not (np.abs(sums - 1) < 1e-3).all():
         raise ValueError(
-            f"cell_log_probs must answer with one number per symbol, shape {(*ids.shape, N_SYMBOLS)}; found "
-            f"{answer.shape}."
-        )
-    log_probs, targets = answer[is_hidden], ids[is_hidden]
-    sums = np.exp(log_probs).sum(axis=1)
-    if not (np.abs(sums - 1) < 1e-3).all():
-        raise ValueError(
-            "cell_log_probs must answer with logarithms of probabilities, which sum to 1 over the symbols of a cell; "
-            f"found sums from {sums.min():.3g} to {sums.max():.3g}."
+            f"cell_log_probs must answer with logarithms of probabilities, {N_SYMBOLS} for each cell that sum to 1; "
+            f"found {log_probs.shape[1:]} that sum to {sums.min():.3g} to {sums.max():.3g}."
         )
     nats = -np.take_along_axis(log_probs, targets[:, None], axis=1)[:, 0]
-    return _spread(is_hidden[None], nats, log_probs.argmax(axis=1) == targets)
-
-
-def _spread(is_hidden: np.ndarray, nats: np.ndarray, is_first_choice: np.ndarray) -> TokenNats:
-    """Put the scores of hidden cells where those cells are."""
-    scores = TokenNats(np.zeros(is_hidden.shape), np.zeros(is_hidden.shape, bool))
-    scores.nats[is_hidden], scores.is_first_choice[is_hidden] = nats, is_first_choice
-    return scores
-
-
-# --- Nats per hidden cell
+    return TokenNats(nats, log_probs.argmax(axis=1) == targets)
 
 
 @dataclass(frozen=True, eq=False)
-class Infilling:
-    """What a model thought of the hidden cells of some pieces; ``likelihood.compare`` takes two of them."""
+class Infilling(PieceNats):
+    """What a model thought of the hidden cells of all draws of some pieces; the tokens are those cells."""
 
-    nats: tuple[Float[np.ndarray, " n_hidden"], ...]  # of the hidden cells of all draws, for each piece
     is_first_choice: tuple[Bool[np.ndarray, " n_hidden"], ...]  # no symbol was likelier to the model
-    is_copy: tuple[Bool[np.ndarray, " n_hidden"], ...]  # the nearest symbol that is seen in the voice is the same
-
-    @cached_property
-    def piece_tokens(self) -> Int[np.ndarray, " n_pieces"]:
-        """How many hidden cells each piece has."""
-        return np.array([len(each) for each in self.nats])
-
-    @cached_property
-    def piece_nats(self) -> Float[np.ndarray, " n_pieces"]:
-        """Nats per hidden cell of each piece."""
-        return np.array([each.mean() for each in self.nats])
 
     @property
-    def n_cells(self) -> int:
-        """How many cells were asked for."""
-        return int(self.piece_tokens.sum())
-
-    @cached_property
     def nats_per_cell(self) -> float:
         """The headline: nats of all hidden cells over their number."""
-        return float(np.concatenate(self.nats).mean())
+        return self.nats_per_token
 
     @property
     def accuracy(self) -> float:
         """Share of the hidden cells that were the model's likeliest."""
         return float(np.concatenate(self.is_first_choice).mean())
 
-    @property
-    def copy_share(self) -> float:
-        """Share of the hidden cells that are named by copying the nearest symbol of the voice."""
-        return float(np.concatenate(self.is_copy).mean())
-
-    @property
-    def nats_where_copied(self) -> float | None:
-        """Nats per cell where copying would be right; None if it never is."""
-        return self._mean(is_copy=True)
-
-    @property
-    def nats_elsewhere(self) -> float | None:
-        """Nats per cell where copying would be wrong; None if it never is."""
-        return self._mean(is_copy=False)
-
-    def _mean(self, is_copy: bool) -> float | None:
-        """Return the mean of one of the two sorts of cells."""
-        chosen = np.concatenate(self.nats)[np.concatenate(self.is_copy) == is_copy]
-        return float(chosen.mean()) if len(chosen) else None
-
 
 def draw_hidden(
-    pieces: Chorales, mask: Masker, generator: np.random.Generator, n_draws: int = 1
+    pieces: Sequence[Chorale], mask: Masker, generator: np.random.Generator, n_draws: int = 1
 ) -> list[Bool[np.ndarray, "n_draws _ 4"]]:
     """Hide cells of whole pieces, each piece several times, by a masker such as ``mask_bars``.
 
@@ -170,17 +109,14 @@ def draw_hidden(
         ((3, 20, 4), [1, 1, 1])
     """
     check_generator(generator, "draw_hidden")
-    whole_number("n_draws", n_draws, lowest=1)
     rows = [np.repeat(ids[None], n_draws, axis=0) for ids in encode_chorales(pieces)]
     return [draw_mask(mask, frames, np.zeros(frames.shape[:2], bool), generator) for frames in rows]
 
 
-def evaluate_infilling(model: object, pieces: Chorales, hidden: Sequence[ArrayLike]) -> Infilling:
+def evaluate_infilling(model: object, pieces: Sequence[Chorale], hidden: Sequence[ArrayLike]) -> Infilling:
     """Measure how much probability a model gives to what is hidden in whole pieces.
 
     Args:
-        model: as the module says, like all that follows.
-        pieces: at least one.
         hidden: bool (n_draws, n_steps, 4) for each piece, such as from ``draw_hidden``.
 
     Example:
@@ -188,38 +124,27 @@ def evaluate_infilling(model: object, pieces: Chorales, hidden: Sequence[ArrayLi
         >>> pieces = [np.full((20, 4), 60)]
         >>> hidden = draw_hidden(pieces, KINDS["cells"], np.random.default_rng(0))
         >>> found = evaluate_infilling(Uniform(), pieces, hidden)
-        >>> round(found.nats_per_cell, 4), found.n_cells, found.copy_share
-        (3.8501, 20, 1.0)
+        >>> round(found.nats_per_cell, 4), found.n_tokens
+        (3.8501, 20)
     """
     arrays = encode_chorales(pieces)
-    nats, choices, copies = [], [], []
-    for ids, is_hidden in zip(arrays, check_hidden_cells(arrays, hidden), strict=True):
-        scores = score_hidden(model, ids, is_hidden)
-        frames = np.broadcast_to(ids, is_hidden.shape)
-        copied = copy_next_door(frames, is_hidden, np.zeros(frames.shape[:2], bool))
-        has_neighbour = ~is_hidden.all(axis=1, keepdims=True)
-        nats.append(scores.nats[is_hidden])
-        choices.append(scores.is_first_choice[is_hidden])
-        copies.append(((copied == frames) & has_neighbour)[is_hidden])
-    return Infilling(tuple(nats), tuple(choices), tuple(copies))
+    draws = check_hidden_cells(arrays, hidden)
+    scores = [score_hidden(model, ids, is_hidden) for ids, is_hidden in zip(arrays, draws, strict=True)]
+    return Infilling(tuple(each.nats for each in scores), tuple(each.is_first_choice for each in scores))
 
 
 def evaluate_kinds(
     model: object,
-    pieces: Chorales,
+    pieces: Sequence[Chorale],
     generator: np.random.Generator,
     n_draws: int = 1,
     kinds: Mapping[str, Masker] = KINDS,
 ) -> dict[str, Infilling]:
     """Measure a model by ``evaluate_infilling`` for each kind of hiding, maskers by name."""
-    check_some(len(kinds), "evaluate_kinds needs at least one kind of hiding")
     return {
         name: evaluate_infilling(model, pieces, draw_hidden(pieces, mask, generator, n_draws))
         for name, mask in kinds.items()
     }
-
-
-# --- Any order
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,28 +155,20 @@ class Orderless:
     piece_tokens: Int[np.ndarray, " n_pieces"]  # how many cells each piece has
 
     @property
-    def piece_nats(self) -> Float[np.ndarray, " n_pieces"]:
-        """Nats per cell of each piece, the mean over its draws."""
-        return self.draw_nats.mean(axis=1)
-
-    @property
     def nats_per_cell(self) -> float:
-        """Nats per cell, each piece counting by its length."""
-        return float(np.average(self.piece_nats, weights=self.piece_tokens))
+        """Nats per cell, the mean over draws; each piece counts by its length."""
+        return float(np.average(self.draw_nats.mean(axis=1), weights=self.piece_tokens))
 
     @property
-    def standard_error(self) -> float | None:
-        """How far ``nats_per_cell`` may be off because orders were drawn, one standard deviation; None for one draw."""
-        n_draws = self.draw_nats.shape[1]
-        if n_draws < 2:
-            return None
-        variance = self.draw_nats.var(axis=1, ddof=1) / n_draws
+    def standard_error(self) -> float:
+        """One standard deviation of ``nats_per_cell`` for the drawing of orders; it needs two draws."""
+        variance = self.draw_nats.var(axis=1, ddof=1) / self.draw_nats.shape[1]
         share = self.piece_tokens / self.piece_tokens.sum()
         return float(np.sqrt((share**2 * variance).sum()))
 
 
 def orderless_by_orders(
-    model: object, pieces: Chorales, generator: np.random.Generator, n_orders: int = 1
+    model: object, pieces: Sequence[Chorale], generator: np.random.Generator, n_orders: int = 1
 ) -> Orderless:
     """Name all cells of each piece one after another, in random orders, each from those named before it.
 
@@ -259,21 +176,21 @@ def orderless_by_orders(
     ``orderless_by_subsets``.
     """
     check_generator(generator, "orderless_by_orders")
-    whole_number("n_orders", n_orders, lowest=1)
     arrays = encode_chorales(pieces)
     nats = [[_nats_in_order(model, ids, generator.permutation(ids.size)) for _ in range(n_orders)] for ids in arrays]
     return Orderless(np.array(nats), np.array([ids.size for ids in arrays]))
 
 
-def _nats_in_order(model: object, ids: np.ndarray, order: np.ndarray) -> float:
+def _nats_in_order(model: object, ids: Ids, order: np.ndarray) -> float:
     """Return the nats per cell of one piece in one order."""
     rank = order.argsort().reshape(ids.shape)  # when each cell is named
     turns = np.arange(ids.size)[:, None, None]
-    return float(score_hidden(model, ids, rank >= turns).nats[rank == turns].sum() / ids.size)
+    is_hidden = rank >= turns
+    return float(score_hidden(model, ids, is_hidden).nats[(rank == turns)[is_hidden]].sum() / ids.size)
 
 
 def orderless_by_subsets(
-    model: object, pieces: Chorales, generator: np.random.Generator, n_draws: int = 16
+    model: object, pieces: Sequence[Chorale], generator: np.random.Generator, n_draws: int = 16
 ) -> Orderless:
     """Estimate what ``orderless_by_orders`` finds, from random states on the way.
 
@@ -282,10 +199,10 @@ def orderless_by_subsets(
     question.
     """
     check_generator(generator, "orderless_by_subsets")
-    whole_number("n_draws", n_draws, lowest=1)
     arrays, nats = encode_chorales(pieces), []
     for ids in arrays:
         frames, no_padding = np.repeat(ids[None], n_draws, axis=0), np.zeros((n_draws, len(ids)), bool)
         is_hidden = mask_orderless(frames, no_padding, generator)
-        nats.append(score_hidden(model, ids, is_hidden).nats.sum(axis=(1, 2)) / is_hidden.sum(axis=(1, 2)))
+        draw, *_ = np.nonzero(is_hidden)
+        nats.append(np.bincount(draw, score_hidden(model, ids, is_hidden).nats) / is_hidden.sum(axis=(1, 2)))
     return Orderless(np.array(nats), np.array([ids.size for ids in arrays]))

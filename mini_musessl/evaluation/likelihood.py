@@ -15,6 +15,8 @@ section 4.1; it scores any model:
   logarithms of the probabilities of all symbols, (n_steps, 4, 47);
 * an object with a method ``token_log_probs(ids)``, which says those of the symbols that came alone, (n_steps, 4).
 
+Pieces of the benchmark are VoiceGrids, or MIDI pitches (n_steps, 4) with -1 for a rest.
+
 Chapter: 00 (first use), 2a (counting), 8b (the chorale benchmark).
 """
 
@@ -36,7 +38,7 @@ from mini_musessl.network.transformer import MusicTransformer
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS, encode_chorales
 from mini_musessl.voices import VoiceGrid
 
-# --- What a network says of the tokens of whole pieces
+Chorale = VoiceGrid | ArrayLike
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,6 @@ class TokenNats:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("nats", "is_first_choice")))
 
     def __getitem__(self, chosen: object) -> "TokenNats":
-        """Choose some tokens."""
         return TokenNats(self.nats[chosen], self.is_first_choice[chosen])
 
 
@@ -68,14 +69,7 @@ def nats_of(logits: Float[Tensor, "*places vocabulary"], targets: Int[Tensor, "*
 def _score_pieces(
     model: nn.Module, pieces: Sequence[np.ndarray], n_windows: int = 16, stride: int | None = None
 ) -> list[TokenNats]:
-    """Let a network read whole pieces in windows with history.
-
-    Args:
-        model: put into evaluation mode.
-        pieces: ids, (n_tokens,) for a network of tokens or (n_steps, n_voices) for one of frames.
-        n_windows: windows that are read at once; changes nothing but speed.
-        stride: new steps per window; half a context by default.
-    """
+    """Let a network of tokens, or of frames, read whole pieces in windows with history, ``n_windows`` at once."""
     model.eval()
     device = next(model.parameters()).device
     length = model.config.context_length
@@ -100,16 +94,13 @@ def _score_pieces(
 def _score_tokens(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[TokenNats]:
     """Let a network of tokens read whole pieces, (n_tokens,) each, in windows that begin where its cycles do."""
     if not model.config.is_causal:
-        raise ValueError(
-            "Likelihood is the product of what a network says of each token from those before it; found "
-            "is_causal=False, a network that sees those after it too. Use a causal one."
-        )
+        raise ValueError("A likelihood needs a causal network; found is_causal=False: it sees what it is asked for.")
     context_length, cycle = model.config.context_length, model.config.stride_token
     stride = context_length // 2 // cycle * cycle
     if stride == 0:
         raise ValueError(
-            "Whole pieces are scored in overlapping windows, so context_length must be at least twice the model's "
-            f"cycle of {cycle} tokens; found {context_length}. Use a longer context or shorter cycle_lengths."
+            "Whole pieces are scored in windows that overlap by half, so context_length must be at least twice the "
+            f"model's cycle of {cycle} tokens; found {context_length}."
         )
     return _score_pieces(model, check_pieces(pieces, model.config.vocabulary_size), n_windows=32, stride=stride)
 
@@ -120,20 +111,15 @@ def token_nats(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> list[Flo
 
 
 def nats_per_token(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> float:
-    """Return the mean of ``token_nats`` over all tokens of all pieces, so that each piece counts by its length."""
+    """Return the mean of ``token_nats`` over all tokens of all pieces."""
     return float(np.concatenate(token_nats(model, pieces)).mean())
 
 
-# --- The chorale benchmark
-
-
 @dataclass(frozen=True, eq=False)
-class Likelihood:
-    """How much probability a model gave to some pieces; lower nats are better."""
+class PieceNats:
+    """What a model thought of the tokens, or the hidden cells, of some pieces; ``compare`` takes two of them."""
 
-    nats: tuple[Float[np.ndarray, "_ 4"], ...]  # of every token of each piece
-    is_change: tuple[Bool[np.ndarray, "_ 4"], ...]  # the voice sang something else a step before; False at step 0
-    is_first_choice: tuple[Bool[np.ndarray, "_ 4"], ...] | None = None  # None for a model that does not say
+    nats: tuple[Float[np.ndarray, "..."], ...]  # of every token of each piece
 
     @cached_property
     def piece_tokens(self) -> Int[np.ndarray, " n_pieces"]:
@@ -155,6 +141,14 @@ class Likelihood:
         """The headline: nats of all tokens over their number."""
         return float(np.concatenate(self.nats).mean())
 
+
+@dataclass(frozen=True, eq=False)
+class Likelihood(PieceNats):
+    """How much probability a model gave to some chorales, (n_steps, 4) each; lower nats are better."""
+
+    is_change: tuple[Bool[np.ndarray, "_ 4"], ...]  # the voice sang something else a step before; False at step 0
+    is_first_choice: tuple[Bool[np.ndarray, "_ 4"], ...] | None = None  # None for a model that does not say
+
     @property
     def nats_per_frame(self) -> float:
         """Nats per step, all four voices together."""
@@ -162,7 +156,7 @@ class Likelihood:
 
     @property
     def bits_per_quarter(self) -> float:
-        """Bits per quarter note of music, which is four steps: the length of the shortest code."""
+        """Bits per quarter note, four steps: the length of the shortest code."""
         return TOKENS.steps_per_quarter * self.nats_per_frame / math.log(2)
 
     @property
@@ -190,23 +184,13 @@ class Likelihood:
         return float(nats[np.concatenate(self.is_change)].sum() / nats.sum())
 
 
-def token_log_probs(model: object, piece: VoiceGrid | ArrayLike) -> Float[np.ndarray, "n_steps 4"]:
-    """Return the natural logarithm of the probability that a model gives to each token of one piece.
-
-    Args:
-        model: one of those that the module lists.
-        piece: the whole of it, a VoiceGrid or MIDI pitches (n_steps, 4) with -1 for a rest.
-    """
+def token_log_probs(model: object, piece: Chorale) -> Float[np.ndarray, "n_steps 4"]:
+    """Return the natural logarithm of the probability that a model gives to each token of one whole piece."""
     return -_score(model, encode_chorales([piece]))[0].nats
 
 
-def evaluate_likelihood(model: object, pieces: Sequence[VoiceGrid | ArrayLike]) -> Likelihood:
-    """Measure how much probability a model gives to whole pieces, by the protocol of the chorale benchmark.
-
-    Args:
-        model: one of those that the module lists.
-        pieces: at least one; VoiceGrids, or MIDI pitches (n_steps, 4) with -1 for a rest.
-    """
+def evaluate_likelihood(model: object, pieces: Sequence[Chorale]) -> Likelihood:
+    """Measure how much probability a model gives to whole pieces, by the protocol of the chorale benchmark."""
     ids = encode_chorales(pieces)
     scored = _score(model, ids)
     is_change = tuple(np.vstack((np.zeros((1, 4), bool), each[1:] != each[:-1])) for each in ids)
@@ -223,8 +207,8 @@ def _score(model: object, ids: list[Int[np.ndarray, "_ 4"]]) -> list[TokenNats]:
     size = getattr(getattr(model, "config", None), "vocabulary_size", N_SYMBOLS)
     if size != N_SYMBOLS:
         raise ValueError(
-            f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81; this network has {size}. Measure a "
-            "MusicTransformer over other tokens with nats_per_token."
+            f"The benchmark has {N_SYMBOLS} symbols, rest and pitches 36 to 81; this network has {size}. Measure other "
+            "tokens with nats_per_token."
         )
     if isinstance(model, MusicTransformer):
         scored = _score_tokens(model, [each.ravel() for each in ids])
@@ -256,7 +240,7 @@ def _log_probs(model: object, method: str, ids: np.ndarray, shape: tuple[int, ..
     if not (log_probs <= 1e-6).all():
         raise ValueError(
             f"{method} must answer with logarithms of probabilities, 0 or below; found {log_probs.max()}. Are these "
-            "probabilities, nats with the sign turned, or results of a model that diverged?"
+            "probabilities, nats with the sign turned, or did the model diverge?"
         )
     return log_probs
 
@@ -270,18 +254,12 @@ class Comparison:
     high: float
 
 
-def compare(first: Likelihood, second: Likelihood, generator: np.random.Generator, n_draws: int = 10_000) -> Comparison:
-    """Compare two models on the same pieces by a paired bootstrap.
+def compare(first: PieceNats, second: PieceNats, generator: np.random.Generator, n_draws: int = 10_000) -> Comparison:
+    """Compare two models on the same pieces, in the same order, by a paired bootstrap.
 
     Pieces are drawn with replacement, as many as there are, and each draw gives the difference of both models on those
     same pieces: what makes a piece hard for both cancels. Efron and Tibshirani, "An Introduction to the Bootstrap"
     (1993), the percentile interval.
-
-    Args:
-        first: result of one model; an ``Infilling`` goes too.
-        second: result of the other, on the same pieces in the same order.
-        generator: source of chance.
-        n_draws: how often to draw.
 
     Example:
         >>> nats = [np.full((8, 4), level) for level in (0.5, 0.7)]
@@ -295,7 +273,7 @@ def compare(first: Likelihood, second: Likelihood, generator: np.random.Generato
     if not np.array_equal(n_tokens, second.piece_tokens):
         raise ValueError(
             f"Two models are compared on the same pieces; these results have {len(n_tokens)} and "
-            f"{len(second.piece_tokens)} pieces of different lengths. Score both models on one list."
+            f"{len(second.piece_tokens)} pieces of different lengths."
         )
     differences = (first.piece_nats - second.piece_nats) * n_tokens
     drawn = generator.integers(len(n_tokens), size=(n_draws, len(n_tokens)))

@@ -13,85 +13,24 @@ annealing the share.
 Chapter: 4b (masking).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy.typing import ArrayLike
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mini_musessl.batches import best_window, window_starts
 from mini_musessl.checks import check_torch_generator, check_truth, whole_number
-from mini_musessl.generation.sampling import FREE, Sampling, as_ids
+from mini_musessl.generation.sampling import FREE, Ids, Sampling, as_ids
 from mini_musessl.network.encoder import MaskedTransformer
 
 N_SWEEPS = 100
 #: Shares of the hidden cells: where the line begins from which the sweeps after the first take theirs, and its end.
 HIGHEST_SHARE, LOWEST_SHARE = 0.9, 0.1
-#: The share of the sweeps after which the lowest share is reached.
-FALLS_UNTIL = 0.7
-#: Steps, of all windows together, that are read at once; more cost memory and gain no time.
-N_STEPS_AT_ONCE = 4096
+FALLS_UNTIL = 0.7  # the share of the sweeps after which the lowest share is reached
+N_STEPS_AT_ONCE = 4096  # steps, of all windows together, that are read at once; more cost memory and gain no time
 
-
-@torch.no_grad()
-def infill(
-    model: MaskedTransformer,
-    frames: ArrayLike | Tensor,
-    is_hidden: ArrayLike | Tensor | None,
-    generator: torch.Generator,
-    n_sweeps: int = N_SWEEPS,
-    sampling: Sampling = Sampling(),
-    first_step: int = 0,
-) -> Int[Tensor, "*batch n_steps n_voices"]:
-    """Draw the hidden cells of frames from those that are given, which are never touched.
-
-    Args:
-        frames: (n_steps, n_voices) or (batch, n_steps, n_voices) ids. What stands in hidden cells changes nothing; -1
-            may stand there.
-        is_hidden: the same shape, True where a cell is to be drawn. None: where frames have -1.
-        generator: on the CPU; the same state gives the same frames on one machine.
-        n_sweeps: at least 1; with 1 all cells are drawn side by side. A sweep asks the network once.
-        first_step: index in its piece of the first frame; it counts only for a model with a ``cycle_length``.
-
-    Returns:
-        The frames with the hidden cells drawn, on the CPU.
-
-    >>> from mini_musessl.network.encoder import EncoderConfig
-    >>> model = MaskedTransformer(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24))
-    >>> soprano = [[37, -1, -1, -1], [39, -1, -1, -1]]
-    >>> filled = infill(model, soprano, None, torch.Generator().manual_seed(0), n_sweeps=4)
-    >>> filled[:, 0].tolist(), bool((filled >= 0).all())
-    ([37, 39], True)
-    """
-    check_torch_generator(generator, "infill")
-    check_is_masked(model)
-    whole_number("n_sweeps", n_sweeps, lowest=1)
-    whole_number("first_step", first_step, lowest=0)
-    given, is_free = _read_request(model, frames, is_hidden)
-    batched = (each.view(-1, *given.shape[-2:]) for each in (given, is_free))
-    return draw_blocks(model, *batched, generator, n_sweeps, sampling, first_step).view(given.shape)
-
-
-def draw_blocks(
-    model: MaskedTransformer,
-    frames: Int[Tensor, "batch n_steps n_voices"],
-    is_free: Bool[Tensor, "batch n_steps n_voices"],
-    generator: torch.Generator,
-    n_sweeps: int,
-    sampling: Sampling,
-    first_step: int = 0,
-) -> Int[Tensor, "batch n_steps n_voices"]:
-    """Draw the free cells of frames, all in the first sweep, and ever smaller blocks of them in those that follow."""
-    drawn = frames.masked_fill(is_free, 0)
-    for sweep in range(n_sweeps):
-        share = resampled_share(sweep, n_sweeps)
-        is_block = is_free & (torch.rand(drawn.shape, generator=generator) < share)
-        if is_block.any():
-            logits = score_cells(model, drawn, is_block, first_step)
-            drawn[is_block] = sampling.draw(logits[is_block], generator)
-    return drawn
+Frames = Int[Tensor, "batch n_steps n_voices"]
+Hidden = Bool[Tensor, "batch n_steps n_voices"]
 
 
 def resampled_share(sweep: int, n_sweeps: int) -> float:
@@ -106,17 +45,12 @@ def resampled_share(sweep: int, n_sweeps: int) -> float:
 
 @torch.no_grad()
 def score_cells(
-    model: MaskedTransformer,
-    frames: Int[Tensor, "batch n_steps n_voices"],
-    is_hidden: Bool[Tensor, "batch n_steps n_voices"],
-    first_step: int = 0,
+    model: MaskedTransformer, frames: Frames, is_hidden: Hidden, first_step: int = 0
 ) -> Float[Tensor, "batch n_steps n_voices vocabulary"]:
-    """Score every symbol for every cell of pieces of one length, longer than the network's windows or not.
+    """Return logits for every cell of pieces of one length, on the CPU; only those of hidden cells are worth anything.
 
-    The model is put into evaluation mode. The windows are no longer than those of its training (``trained_steps``).
-
-    Returns:
-        Logits, on the CPU; only those of hidden cells are worth anything, and none depends on the ids of hidden cells.
+    A piece is covered by windows no longer than the context, nor than those of the model's training (its
+    ``trained_steps``). The model is put into evaluation mode.
 
     >>> from mini_musessl.network.encoder import EncoderConfig
     >>> model = MaskedTransformer(EncoderConfig(context_length=8, d_model=16, d_feedforward=32, d_voice=24))
@@ -139,36 +73,65 @@ def score_cells(
     return logits[:, window, np.arange(n_steps) - starts[window]]
 
 
-def check_is_masked(model: object) -> None:
-    """Refuse what cannot say what a hidden cell may be."""
+def draw_blocks(
+    model: MaskedTransformer,
+    frames: Frames,
+    is_free: Hidden,
+    generator: Generator,
+    n_sweeps: int,
+    sampling: Sampling,
+    first_step: int = 0,
+) -> Frames:
+    """Draw the free cells of frames, all in the first sweep, and ever smaller blocks of them in those that follow."""
+    drawn = frames.masked_fill(is_free, 0)
+    for sweep in range(n_sweeps):
+        share = resampled_share(sweep, n_sweeps)
+        is_block = is_free & (torch.rand(drawn.shape, generator=generator) < share)
+        if is_block.any():
+            logits = score_cells(model, drawn, is_block, first_step)
+            drawn[is_block] = sampling.draw(logits[is_block], generator)
+    return drawn
+
+
+@torch.no_grad()
+def infill(
+    model: MaskedTransformer,
+    frames: Ids,
+    is_hidden: Ids | None,
+    generator: Generator,
+    n_sweeps: int = N_SWEEPS,
+    sampling: Sampling = Sampling(),
+    first_step: int = 0,
+) -> Int[Tensor, "*batch n_steps n_voices"]:
+    """Draw the hidden cells of frames from those that are given, which are never touched; the result is on the CPU.
+
+    Args:
+        frames: (n_steps, n_voices) or (batch, n_steps, n_voices) ids. What stands in hidden cells changes nothing; -1
+            may stand there.
+        is_hidden: the same shape, True where a cell is to be drawn. None: where frames have -1.
+        generator: on the CPU; the same state gives the same frames on one machine.
+        n_sweeps: at least 1; with 1 all cells are drawn side by side. A sweep asks the network once.
+        first_step: index in its piece of the first frame; it counts only for a model with a ``cycle_length``.
+
+    >>> from mini_musessl.network.encoder import EncoderConfig
+    >>> model = MaskedTransformer(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24))
+    >>> soprano = [[37, -1, -1, -1], [39, -1, -1, -1]]
+    >>> filled = infill(model, soprano, None, Generator().manual_seed(0), n_sweeps=4)
+    >>> filled[:, 0].tolist(), bool((filled >= 0).all())
+    ([37, 39], True)
+    """
+    check_torch_generator(generator, "infill")
     if not isinstance(model, MaskedTransformer):
         raise TypeError(
             f"Hidden cells are filled by a MaskedTransformer, which sees what comes before and after; found "
             f"{type(model).__name__}. A FrameTransformer harmonises with generation.harmonise."
         )
-
-
-def as_hidden(is_hidden: ArrayLike | Tensor, shape: Sequence[int]) -> Bool[Tensor, "*batch n_steps n_voices"]:
-    """Return what is hidden as a tensor of a shape, or refuse it."""
-    try:
-        hidden = torch.as_tensor(is_hidden).cpu()
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError("is_hidden must be an array of True and False; this cannot be made one.") from None
-    check_truth("is_hidden", hidden, shape)
-    return hidden
-
-
-def _read_request(
-    model: MaskedTransformer, frames: ArrayLike | Tensor, is_hidden: ArrayLike | Tensor | None
-) -> tuple[Int[Tensor, "*batch n_steps n_voices"], Bool[Tensor, "*batch n_steps n_voices"]]:
-    """Return what is given and which cells are free, or refuse a request that cannot be met."""
-    given, n_voices = as_ids("frames", frames, model.config.vocabulary_size, lowest=FREE), model.config.n_voices
-    if given.dim() not in (2, 3) or given.shape[-1] != n_voices or 0 in given.shape:
-        raise ValueError(
-            f"frames must have the shape (n_steps, {n_voices}) or (batch, n_steps, {n_voices}), with at least one "
-            f"step; found {tuple(given.shape)}."
-        )
-    is_free = given == FREE if is_hidden is None else as_hidden(is_hidden, given.shape)
+    whole_number("n_sweeps", n_sweeps, lowest=1)
+    whole_number("first_step", first_step, lowest=0)
+    shape = ("batch", "n_steps", model.config.n_voices)
+    given = as_ids("frames", frames, model.config.vocabulary_size, shape, lowest=FREE, is_batch_optional=True)
+    is_free = given == FREE if is_hidden is None else torch.as_tensor(is_hidden).cpu()
+    check_truth("is_hidden", is_free, given.shape)
     if not is_free.any():
         raise ValueError("At least one cell must be hidden, to be filled; found none. Is is_hidden upside down?")
     is_missing = (given == FREE) & ~is_free
@@ -178,4 +141,5 @@ def _read_request(
             f"Each cell must be given or hidden; voice {voice} at step {step} is neither: frames have {FREE} there and "
             "is_hidden is False. Give its symbol, or hide it."
         )
-    return given, is_free
+    batched = (each.view(-1, *given.shape[-2:]) for each in (given, is_free))
+    return draw_blocks(model, *batched, generator, n_sweeps, sampling, first_step).view(given.shape)

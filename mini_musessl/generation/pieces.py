@@ -6,49 +6,44 @@ Chapter: 00 (used), 4b (filling), 9b (continuing and harmonising).
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
+from torch import Generator
 
 from mini_musessl import voices
-from mini_musessl.checks import whole_number
-from mini_musessl.generation.gibbs import N_SWEEPS, as_hidden, check_is_masked, infill
-from mini_musessl.generation.sampling import FREE, Sampling, as_ids, check_writes, sample_frames
+from mini_musessl.checks import check_truth, whole_number
+from mini_musessl.generation.gibbs import N_SWEEPS, infill
+from mini_musessl.generation.sampling import FREE, Sampling, Writer, check_writes, sample_frames
 from mini_musessl.network.encoder import MaskedTransformer
-from mini_musessl.network.frames import FrameTransformer
-from mini_musessl.network.transformer import MusicTransformer
-from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
+from mini_musessl.tokenizers.voice_grid import TOKENS, VoiceGridTokens
 from mini_musessl.voices import REST, VoiceGrid
 
 
 def continue_piece(
-    model: FrameTransformer | MusicTransformer,
+    model: Writer,
     opening: VoiceGrid,
     n_steps: int,
-    generator: torch.Generator,
+    generator: Generator,
     sampling: Sampling = Sampling(),
-    tokenizer: VoiceGridTokens | None = None,
+    tokenizer: VoiceGridTokens = TOKENS,
 ) -> VoiceGrid:
-    """Let a model go on where an opening ends, for so many steps.
+    """Let a model go on where an opening ends, for so many steps, in its meter and speed; the key is left out.
 
     Args:
-        tokenizer: between grids and ids; None for ``VoiceGridTokens()``, the 47 symbols of the chorale benchmark.
+        tokenizer: between grids and ids; by default that of the chorale benchmark, with 47 symbols.
 
     Returns:
-        The opening and its continuation, in the meter and speed of the opening; its key is left out.
+        The opening and its continuation.
     """
-    check_writes(model, FrameTransformer | MusicTransformer)
-    tokenizer = _tokenizer_of(model, tokenizer)
+    check_writes(model)
     whole_number("n_steps", n_steps, lowest=1)
     if opening.n_steps == 0:
         raise ValueError("An opening must hold at least 1 step; found none. To begin from nothing, use sample_frames.")
-    prompt = tokenizer.as_steps(tokenizer.encode(opening))
+    prompt = _encode(model, tokenizer, opening)
     added = sample_frames(model, prompt[None], n_steps, generator, sampling)
     grid = tokenizer.decode(np.concatenate((prompt, added[0].numpy())))
-    is_onset = grid.is_onset.copy()
-    is_onset[: opening.n_steps] = opening.is_onset
+    is_onset = np.concatenate((opening.is_onset, grid.is_onset[opening.n_steps :]))
     bar_steps = opening.meter[0] * 4 * opening.steps_per_quarter // opening.meter[1]
     later = (int(opening.bar_position_step[-1]) + 1 + np.arange(n_steps)) % bar_steps
     return replace(
@@ -65,12 +60,12 @@ def continue_piece(
 
 
 def harmonise(
-    model: FrameTransformer | MusicTransformer,
+    model: Writer,
     soprano: VoiceGrid | ArrayLike,
-    generator: torch.Generator,
+    generator: Generator,
     sampling: Sampling = Sampling(),
     n_particles: int = 1,
-    tokenizer: VoiceGridTokens | None = None,
+    tokenizer: VoiceGridTokens = TOKENS,
 ) -> VoiceGrid:
     """Write alto, tenor and bass under a given soprano, step after step.
 
@@ -80,27 +75,24 @@ def harmonise(
 
     Args:
         soprano: a VoiceGrid, of which the first voice alone is looked at; or MIDI pitches (n_steps,), -1 for a rest.
-        tokenizer: as in ``continue_piece``.
 
     Returns:
         The soprano as it was given and three more voices; meter, key, fermatas and bar lines are those of a given grid.
 
-    >>> from mini_musessl.network.frames import FrameConfig
+    >>> from mini_musessl.network.frames import FrameConfig, FrameTransformer
     >>> model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
-    >>> grid = harmonise(model, [72, 72, 74, 76], torch.Generator().manual_seed(0))
+    >>> grid = harmonise(model, [72, 72, 74, 76], Generator().manual_seed(0))
     >>> grid.pitch.shape, grid.pitch[:, 0].tolist()
     ((4, 4), [72, 72, 74, 76])
     """
-    check_writes(model, FrameTransformer | MusicTransformer)
-    tokenizer = _tokenizer_of(model, tokenizer)
+    check_writes(model)
     melody = _melody(soprano, tokenizer)
-    clamp = tokenizer.as_steps(tokenizer.encode(melody)).copy()
+    clamp = _encode(model, tokenizer, melody).copy()
     clamp[:, 1:] = FREE
     empty = np.zeros((1, 0, tokenizer.n_voices), int)
     drawn = sample_frames(model, empty, melody.n_steps, generator, sampling, clamp=clamp, n_particles=n_particles)
     grid = tokenizer.decode(drawn[0].numpy())
-    is_onset = grid.is_onset.copy()
-    is_onset[:, 0] = melody.is_onset[:, 0]
+    is_onset = np.concatenate((melody.is_onset[:, :1], grid.is_onset[:, 1:]), axis=1)
     return replace(melody, pitch=grid.pitch, is_onset=is_onset)
 
 
@@ -108,16 +100,15 @@ def infill_piece(
     model: MaskedTransformer,
     piece: VoiceGrid,
     is_hidden: ArrayLike,
-    generator: torch.Generator,
+    generator: Generator,
     n_sweeps: int = N_SWEEPS,
     sampling: Sampling = Sampling(),
-    tokenizer: VoiceGridTokens | None = None,
+    tokenizer: VoiceGridTokens = TOKENS,
 ) -> VoiceGrid:
     """Let a masked model write the hidden cells of a piece; see ``infill``.
 
     Args:
         is_hidden: bool (n_steps, n_voices), True where the model writes. What stands there is not looked at.
-        tokenizer: as in ``continue_piece``.
 
     Returns:
         The piece with the hidden cells filled. Given notes are struck where they were, and where a filled cell makes
@@ -125,35 +116,30 @@ def infill_piece(
 
     >>> from mini_musessl.network.encoder import EncoderConfig
     >>> model = MaskedTransformer(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24))
-    >>> piece = voices.from_pitches([[72, 67, 64, 48], [72, 67, 62, 48]])
-    >>> is_alto = np.zeros((2, 4), bool)
+    >>> piece, is_alto = voices.from_pitches([[72, 67, 64, 48], [72, 67, 62, 48]]), np.zeros((2, 4), bool)
     >>> is_alto[:, 1] = True
-    >>> infill_piece(model, piece, is_alto, torch.Generator().manual_seed(0), n_sweeps=2).pitch[:, [0, 2, 3]].tolist()
+    >>> infill_piece(model, piece, is_alto, Generator().manual_seed(0), n_sweeps=2).pitch[:, [0, 2, 3]].tolist()
     [[72, 64, 48], [72, 62, 48]]
     """
-    check_is_masked(model)
-    tokenizer = _tokenizer_of(model, tokenizer)
-    hidden = as_hidden(is_hidden, piece.pitch.shape).numpy()
-    given = tokenizer.as_steps(tokenizer.encode(rest_where_hidden(piece, hidden)))
-    drawn = infill(model, given, hidden, generator, n_sweeps, sampling)
-    grid = tokenizer.decode(drawn.numpy())
-    return replace(piece, pitch=grid.pitch, is_onset=grid.is_onset | (piece.is_onset & ~hidden), title="", name="")
+    is_hidden = np.array(is_hidden)
+    check_truth("is_hidden", is_hidden, piece.pitch.shape)
+    given = _encode(model, tokenizer, rest_where_hidden(piece, is_hidden))
+    grid = tokenizer.decode(infill(model, given, is_hidden, generator, n_sweeps, sampling).numpy())
+    is_onset = grid.is_onset | (piece.is_onset & ~is_hidden)
+    return replace(piece, pitch=grid.pitch, is_onset=is_onset, title="", name="")
 
 
 def harmonise_by_infilling(
     model: MaskedTransformer,
     soprano: VoiceGrid | ArrayLike,
-    generator: torch.Generator,
+    generator: Generator,
     n_sweeps: int = N_SWEEPS,
     sampling: Sampling = Sampling(),
-    tokenizer: VoiceGridTokens | None = None,
+    tokenizer: VoiceGridTokens = TOKENS,
 ) -> VoiceGrid:
     """Write alto, tenor and bass under a given soprano by a model that sees all of it; otherwise as ``harmonise``."""
-    check_is_masked(model)
-    tokenizer = _tokenizer_of(model, tokenizer)
     melody = _melody(soprano, tokenizer)
-    is_below = np.ones((melody.n_steps, tokenizer.n_voices), bool)
-    is_below[:, 0] = False
+    is_below = np.tile(np.arange(tokenizer.n_voices) > 0, (melody.n_steps, 1))
     return infill_piece(model, melody, is_below, generator, n_sweeps, sampling, tokenizer)
 
 
@@ -170,31 +156,29 @@ def rest_where_hidden(piece: VoiceGrid, is_hidden: np.ndarray) -> VoiceGrid:
     return replace(piece, pitch=pitch, is_onset=is_onset & (pitch != REST))
 
 
-def _tokenizer_of(model: Any, tokenizer: VoiceGridTokens | None) -> VoiceGridTokens:
-    """Return the tokenizer, or refuse one that the model was not trained with."""
-    tokenizer = VoiceGridTokens() if tokenizer is None else tokenizer
+def _encode(model: Writer | MaskedTransformer, tokenizer: VoiceGridTokens, piece: VoiceGrid) -> np.ndarray:
+    """Return the ids of a piece, (n_steps, n_voices), in the vocabulary that the model was trained with."""
     if model.config.vocabulary_size != tokenizer.vocabulary.size:
         raise ValueError(
             f"Model and tokenizer must share a vocabulary; the model has {model.config.vocabulary_size} symbols and "
             f"the tokenizer {tokenizer.vocabulary.size}. Use the tokenizer the model was trained with."
         )
-    return tokenizer
+    return tokenizer.as_steps(tokenizer.encode(piece))
 
 
 def _melody(soprano: VoiceGrid | ArrayLike, tokenizer: VoiceGridTokens) -> VoiceGrid:
-    """Return the soprano as a grid whose other voices rest, or refuse it."""
+    """Return the soprano as a grid whose other voices rest."""
     is_grid = isinstance(soprano, VoiceGrid)
-    pitch = soprano.pitch[:, 0] if is_grid else as_ids("A soprano", soprano, 128, lowest=REST).numpy()
-    if pitch.ndim != 1 or len(pitch) == 0:
+    pitch = soprano.pitch[:, 0] if is_grid else np.asarray(soprano)
+    if pitch.ndim != 1 or len(pitch) == 0 or pitch.dtype.kind not in "iu":
         raise ValueError(
-            "A soprano must be a VoiceGrid, or MIDI pitches (n_steps,), at least one; found the shape "
-            f"{pitch.shape}. For a grid of pitches, take its first column."
+            f"A soprano must be a VoiceGrid, or whole MIDI pitches (n_steps,), at least one; found the shape "
+            f"{pitch.shape} and type {pitch.dtype}. For a grid of pitches, take its first column."
         )
     cells = np.full((len(pitch), tokenizer.n_voices), REST)
     cells[:, 0] = pitch
     names = {"voice_names": tokenizer.voice_names}
     if not is_grid:
         return voices.from_pitches(cells, steps_per_quarter=tokenizer.steps_per_quarter, **names)
-    is_onset = np.zeros(cells.shape, bool)
-    is_onset[:, 0] = soprano.is_onset[:, 0]
+    is_onset = soprano.is_onset[:, :1] & (np.arange(tokenizer.n_voices) == 0)
     return replace(soprano, pitch=cells, is_onset=is_onset, title="", name="", **names)

@@ -13,61 +13,31 @@ Chapter: 00 (used), 9a (sampling), 9b (given voices).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mini_musessl.batches import window_starts
-from mini_musessl.checks import ENCODE, check_positive, check_range, check_scores, check_torch_generator, whole_number
+from mini_musessl.checks import (
+    check_ids,
+    check_positive,
+    check_scores,
+    check_torch_generator,
+    check_trained_length,
+    whole_number,
+)
 from mini_musessl.network.frames import FrameHistory, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer
 
-#: Stands where nothing is given.
-FREE = -1
+FREE = -1  # stands where nothing is given
 
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a symbol is drawn from scores: temperature first, then the k likeliest, then the share p of what is left."""
-
-    temperature: float = 1.0  # above 0; below 1 sharper, above 1 flatter
-    top_k: int | None = None  # at least 1; None for all symbols
-    top_p: float | None = None  # above 0 and at most 1; None for all of the probability
-
-    def __post_init__(self) -> None:
-        check_positive("temperature", self.temperature, "For the likeliest symbol each time, use 0.01.")
-        if self.top_k is not None:
-            whole_number("top_k", self.top_k, lowest=1, advice="For no limit, leave it out.")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(
-                f"top_p must be above 0 and at most 1; found {self.top_p}. Is it in percent? Divide by 100."
-            )
-
-    def draw(self, logits: Float[Tensor, "n_rows vocabulary"], generator: torch.Generator) -> Int[Tensor, " n_rows"]:
-        """Draw one symbol per row of scores, which are on the CPU."""
-        allowed = apply_temperature(logits, self.temperature)
-        if self.top_k is not None:
-            allowed = keep_top_k(allowed, self.top_k)
-        if self.top_p is not None and self.top_p < 1:
-            allowed = keep_top_p(allowed, self.top_p)
-        probabilities = allowed.softmax(dim=-1)
-        check_scores(probabilities)
-        return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
-
-
-def apply_temperature(
-    logits: Float[Tensor, "*batch vocabulary"], temperature: float
-) -> Float[Tensor, "*batch vocabulary"]:
-    """Sharpen (below 1) or flatten (above 1) a distribution.
-
-    >>> apply_temperature(torch.tensor([0.0, 2.0]), 0.5).tolist()
-    [0.0, 4.0]
-    """
-    return logits / temperature
+Ids = ArrayLike | Tensor
+Writer = FrameTransformer | MusicTransformer
 
 
 def keep_top_k(logits: Float[Tensor, "*batch vocabulary"], k: int) -> Float[Tensor, "*batch vocabulary"]:
@@ -92,158 +62,35 @@ def keep_top_p(logits: Float[Tensor, "*batch vocabulary"], p: float) -> Float[Te
     return logits.masked_fill(torch.zeros_like(is_dropped).scatter(-1, order, is_dropped), -math.inf)
 
 
-@torch.no_grad()
-def sample(
-    model: MusicTransformer,
-    prompt_ids: ArrayLike | Tensor,
-    n_tokens: int,
-    generator: torch.Generator,
-    sampling: Sampling = Sampling(),
-) -> Int[Tensor, "batch n_tokens"]:
-    """Continue token sequences.
+@dataclass(frozen=True)
+class Sampling:
+    """How a symbol is drawn from scores: temperature first, then the k likeliest, then the share p of what is left."""
 
-    When the context is full, the network goes on from its latest half or a little less, cut so that every cycle of the
-    model (voice, beat, bar) keeps its phase.
+    temperature: float = 1.0  # above 0; below 1 sharper, above 1 flatter
+    top_k: int | None = None  # at least 1; None for all symbols
+    top_p: float | None = None  # above 0 and at most 1; None for all of the probability
 
-    Args:
-        prompt_ids: (batch, n_prompt) ids from the beginning of a piece, no begin symbol; ``n_prompt`` may be 0.
-        generator: on the CPU; the same state gives the same tokens on one machine.
+    def __post_init__(self) -> None:
+        check_positive("temperature", self.temperature, "For the likeliest symbol each time, use 0.01.")
+        if self.top_k is not None:
+            whole_number("top_k", self.top_k, lowest=1, advice="For no limit, leave it out.")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1; found {self.top_p}. In percent? Divide by 100.")
 
-    Returns:
-        The new tokens, without the prompt, on the CPU.
-
-    >>> from mini_musessl.network.transformer import TransformerConfig
-    >>> model = MusicTransformer(TransformerConfig(vocabulary_size=47, d_model=32, d_feedforward=64))
-    >>> sample(model, [[20, 21]], 6, torch.Generator().manual_seed(0)).shape
-    torch.Size([1, 6])
-    """
-    check_torch_generator(generator, "sample")
-    check_writes(model, MusicTransformer)
-    whole_number("n_tokens", n_tokens, lowest=1)
-    prompt = as_ids("prompt_ids", prompt_ids, model.config.vocabulary_size, "batch, n_prompt")
-    _check_goes_on(model, prompt.shape[1] + n_tokens)
-    free = torch.full((len(prompt), n_tokens), FREE)
-    return draw_cells(TokenDecoder(model.eval(), prompt), free, sampling, generator)
-
-
-@torch.no_grad()
-def sample_frames(
-    model: FrameTransformer | MusicTransformer,
-    prompt_frames: ArrayLike | Tensor,
-    n_steps: int,
-    generator: torch.Generator,
-    sampling: Sampling = Sampling(),
-    first_step: int = 0,
-    clamp: ArrayLike | Tensor | None = None,
-    n_particles: int = 1,
-) -> Int[Tensor, "batch n_steps n_voices"]:
-    """Continue frames; some voices at some steps may be given.
-
-    With one particle a given symbol is taken as it comes, without having looked ahead to it. With more, the frames come
-    the closer to the network's distribution given all that is given, the more there are. When the context is full, the
-    network goes on from its latest half.
-
-    Args:
-        prompt_frames: (batch, n_prompt, n_voices) ids to continue; ``n_prompt`` may be 0. For a MusicTransformer the
-            voices of a step are consecutive tokens.
-        generator: on the CPU; the same state gives the same frames on one machine.
-        sampling: particles are weighed with its temperature alone: what is given may be unlikely.
-        first_step: index in its piece of the first frame; other than 0 for a FrameTransformer alone.
-        clamp: (n_steps, n_voices) or (batch, n_steps, n_voices) ids of what is given, -1 where the network is free.
-        n_particles: drafts of each piece; the cost grows with them.
-
-    Returns:
-        The new frames, without the prompt, on the CPU.
-
-    >>> from mini_musessl.network.frames import FrameConfig
-    >>> model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
-    >>> soprano, empty = [[37, -1, -1, -1], [39, -1, -1, -1]], torch.zeros(1, 0, 4, dtype=torch.long)
-    >>> sample_frames(model, empty, 2, torch.Generator().manual_seed(0), clamp=soprano)[0, :, 0].tolist()
-    [37, 39]
-    """
-    check_torch_generator(generator, "sample_frames")
-    check_writes(model, FrameTransformer | MusicTransformer)
-    for name, number, lowest in (
-        ("n_steps", n_steps, 1),
-        ("n_particles", n_particles, 1),
-        ("first_step", first_step, 0),
-    ):
-        whole_number(name, number, lowest)
-    prompt = as_ids("prompt_frames", prompt_frames, model.config.vocabulary_size, "batch, n_prompt, n_voices")
-    shape = (len(prompt), n_steps, prompt.shape[2])
-    given = as_ids("clamp", FREE if clamp is None else clamp, model.config.vocabulary_size, lowest=FREE)
-    if clamp is not None and given.shape not in (shape, shape[1:]):
-        raise ValueError(
-            f"clamp must have one row per step that is written and one column per voice, {shape[1:]} or {shape}; found "
-            f"{tuple(given.shape)}. Where the network is free, write {FREE}."
-        )
-    prompts = prompt.repeat_interleave(n_particles, dim=0)
-    if isinstance(model, FrameTransformer):
-        if prompt.shape[2] != model.config.n_voices:
-            raise ValueError(f"A frame of this network holds {model.config.n_voices} voices; found {prompt.shape[2]}.")
-        decoder = FrameDecoder(model.eval(), prompts, first_step)
-    else:
-        _check_goes_on(model, prompt[0].numel() + n_steps * prompt.shape[2], first_step)
-        decoder = TokenDecoder(model.eval(), prompts.flatten(1))
-    return draw_cells(decoder, given.expand(shape).flatten(1), sampling, generator, n_particles).view(shape)
-
-
-def draw_cells(
-    decoder: "TokenDecoder | FrameDecoder",
-    given: Int[Tensor, "batch n_cells"],
-    sampling: Sampling,
-    generator: torch.Generator,
-    n_particles: int = 1,
-) -> Int[Tensor, "batch n_cells"]:
-    """Draw cell after cell, or take what is given; the decoder has ``n_particles`` rows for each piece."""
-    batch, n_cells = given.shape
-    log_weights = torch.zeros(batch, n_particles, dtype=torch.float64)
-    for wanted in given.repeat_interleave(n_particles, dim=0).unbind(1):
-        logits, is_given = decoder.next_logits(), wanted != FREE
-        ids = wanted if is_given.all() else torch.where(is_given, wanted, sampling.draw(logits, generator))
-        if is_given.any():
-            log_probs = apply_temperature(logits, sampling.temperature).double().log_softmax(dim=-1)
-            gained = log_probs.gather(-1, wanted.clamp(min=0)[:, None])[:, 0]
-            log_weights += torch.where(is_given, gained, 0.0).view_as(log_weights)
-            is_poor = effective_number(log_weights) < n_particles / 2
-            if is_poor.any():
-                chosen = torch.where(is_poor[:, None], resample(log_weights, generator), torch.arange(n_particles))
-                log_weights[is_poor] = 0.0
-                decoder.keep_rows((chosen + n_particles * torch.arange(batch)[:, None]).flatten())
-        decoder.append(ids)
-    cells = decoder.cells()[:, -n_cells:]
-    if n_particles == 1:
-        return cells
-    drawn = torch.multinomial(log_weights.softmax(dim=1), 1, generator=generator)[:, 0]
-    return cells[drawn + n_particles * torch.arange(batch)]
-
-
-def effective_number(log_weights: Float[Tensor, "batch n_particles"]) -> Float[Tensor, " batch"]:
-    """Return how many equal particles would be worth as much as these unequal ones.
-
-    >>> effective_number(torch.tensor([[0.0, 0.0, -1e9, -1e9]])).tolist()
-    [2.0]
-    """
-    return 1 / log_weights.softmax(dim=1).square().sum(dim=1)
-
-
-def resample(
-    log_weights: Float[Tensor, "batch n_particles"], generator: torch.Generator
-) -> Int[Tensor, "batch n_particles"]:
-    """Say which particle each place goes on from, systematically: weight w fills n_particles * w places, up or down.
-
-    >>> resample(torch.tensor([[0.0, 0.0, -1e9, -1e9]]), torch.Generator().manual_seed(0)).tolist()
-    [[0, 0, 1, 1]]
-    """
-    batch, n_particles = log_weights.shape
-    shares = log_weights.double().softmax(dim=1).cumsum(dim=1)
-    first = torch.rand(batch, 1, generator=generator, dtype=torch.float64)
-    places = (first + torch.arange(n_particles)) / n_particles
-    return torch.searchsorted(shares, places).clamp(max=n_particles - 1)  # rounding may leave the last share below 1
+    def draw(self, logits: Float[Tensor, "n_rows vocabulary"], generator: Generator) -> Int[Tensor, " n_rows"]:
+        """Draw one symbol per row of scores, which are on the CPU."""
+        allowed = logits / self.temperature
+        if self.top_k is not None:
+            allowed = keep_top_k(allowed, self.top_k)
+        if self.top_p is not None and self.top_p < 1:
+            allowed = keep_top_p(allowed, self.top_p)
+        probabilities = allowed.softmax(dim=-1)
+        check_scores(probabilities)
+        return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
 
 
 class TokenDecoder:
-    """A MusicTransformer in evaluation mode that is asked for one token after another."""
+    """A MusicTransformer asked for one token after another."""
 
     def __init__(self, model: MusicTransformer, prompt: Int[Tensor, "n_rows n_prompt"]) -> None:
         begin = torch.full((len(prompt), 1), model.config.begin_id)
@@ -267,20 +114,11 @@ class TokenDecoder:
         self._ids = self._ids[rows]
         self._cache.keep_rows(rows.to(self._cache.token_ids.device))
 
-    def cells(self) -> Int[Tensor, "n_rows n_cells"]:
-        """Return all tokens so far, the prompt among them."""
-        return self._ids[:, 1:]
-
 
 class FrameDecoder:
-    """A FrameTransformer in evaluation mode that is asked for one voice after another.
+    """A FrameTransformer asked for one voice after another; the stack runs once per step, the head per voice."""
 
-    The stack runs once per step, the head once per voice.
-    """
-
-    def __init__(
-        self, model: FrameTransformer, prompt: Int[Tensor, "n_rows n_prompt n_voices"], first_step: int = 0
-    ) -> None:
+    def __init__(self, model: FrameTransformer, prompt: Int[Tensor, "n_rows n_prompt n_voices"], first_step: int):
         self._model, self._first_step = model, first_step
         self._frames = prompt.to(model.norm.weight.device)
         self._voices = self._frames.new_zeros(len(prompt), 1, 0)  # of the frame that is being written
@@ -311,10 +149,6 @@ class FrameDecoder:
         self._cache.keep_rows(rows)
         self._read = features[rows], FrameHistory(*(known[rows] for known in past))
 
-    def cells(self) -> Int[Tensor, "n_rows n_cells"]:
-        """Return all cells so far, the prompt among them."""
-        return torch.cat((self._frames.flatten(1), self._voices[:, 0]), dim=1).cpu()
-
 
 def window_start(n_tokens: int, context_length: int, stride: int) -> int:
     """Return where to begin reading: 0 while all fits, then a multiple of the stride that leaves half the context.
@@ -327,22 +161,145 @@ def window_start(n_tokens: int, context_length: int, stride: int) -> int:
     return int(window_starts(n_tokens, max(context_length // 2, stride), stride)[-1])
 
 
-def check_writes(model: object, kinds: type) -> None:
-    """Refuse a model that does not write from left to right, or of another kind."""
+def effective_number(log_weights: Float[Tensor, "batch n_particles"]) -> Float[Tensor, " batch"]:
+    """Return how many equal particles would be worth as much as these unequal ones.
+
+    >>> effective_number(torch.tensor([[0.0, 0.0, -1e9, -1e9]])).tolist()
+    [2.0]
+    """
+    return 1 / log_weights.softmax(dim=1).square().sum(dim=1)
+
+
+def resample(log_weights: Float[Tensor, "batch n"], generator: Generator) -> Int[Tensor, "batch n"]:
+    """Say which particle each place goes on from, systematically: weight w fills n * w places, up or down.
+
+    >>> resample(torch.tensor([[0.0, 0.0, -1e9, -1e9]]), Generator().manual_seed(0)).tolist()
+    [[0, 0, 1, 1]]
+    """
+    batch, n_particles = log_weights.shape
+    shares = log_weights.double().softmax(dim=1).cumsum(dim=1)
+    first = torch.rand(batch, 1, generator=generator, dtype=torch.float64)
+    places = (first + torch.arange(n_particles)) / n_particles
+    return torch.searchsorted(shares, places).clamp(max=n_particles - 1)  # rounding may leave the last share below 1
+
+
+def draw_cells(
+    decoder: TokenDecoder | FrameDecoder,
+    given: Int[Tensor, "batch n_cells"],
+    sampling: Sampling,
+    generator: Generator,
+    n_particles: int = 1,
+) -> Int[Tensor, "batch n_cells"]:
+    """Draw cell after cell, or take what is given; the decoder has ``n_particles`` rows for each piece."""
+    batch = len(given)
+    first_rows, log_weights = n_particles * torch.arange(batch), torch.zeros(batch, n_particles, dtype=torch.float64)
+    cells = given.repeat_interleave(n_particles, dim=0)
+    for cell in range(cells.shape[1]):
+        wanted, logits = cells[:, cell], decoder.next_logits()
+        is_given = wanted != FREE
+        ids = wanted if is_given.all() else torch.where(is_given, wanted, sampling.draw(logits, generator))
+        cells[:, cell] = ids
+        if is_given.any():
+            log_probs = (logits / sampling.temperature).double().log_softmax(dim=-1)
+            gained = log_probs.gather(-1, ids[:, None])[:, 0]
+            log_weights += torch.where(is_given, gained, 0.0).view_as(log_weights)
+            is_poor = effective_number(log_weights) < n_particles / 2
+            if is_poor.any():
+                chosen = torch.where(is_poor[:, None], resample(log_weights, generator), torch.arange(n_particles))
+                rows = (chosen + first_rows[:, None]).flatten()
+                log_weights[is_poor] = 0.0
+                cells = cells[rows]
+                decoder.keep_rows(rows)
+        decoder.append(ids)
+    if n_particles == 1:
+        return cells
+    return cells[first_rows + torch.multinomial(log_weights.softmax(dim=1), 1, generator=generator)[:, 0]]
+
+
+@torch.no_grad()
+def sample_frames(
+    model: Writer,
+    prompt_frames: Ids,
+    n_steps: int,
+    generator: Generator,
+    sampling: Sampling = Sampling(),
+    first_step: int = 0,
+    clamp: Ids | None = None,
+    n_particles: int = 1,
+) -> Int[Tensor, "batch n_steps n_voices"]:
+    """Continue frames, some of whose cells may be given; returns the new ones alone, on the CPU.
+
+    With one particle a given symbol is taken as it comes, without having looked ahead to it. With more, the frames come
+    the closer to the network's distribution given all that is given, the more there are. When the context is full, the
+    network goes on from its latest half or a little less, cut so that every cycle (voice, beat, bar) keeps its phase.
+
+    Args:
+        prompt_frames: (batch, n_prompt, n_voices) ids; ``n_prompt`` may be 0. For a MusicTransformer the voices of a
+            step are consecutive tokens.
+        generator: on the CPU; the same state gives the same frames on one machine.
+        sampling: particles are weighed with its temperature alone: what is given may be unlikely.
+        first_step: index in its piece of the first frame; other than 0 for a FrameTransformer alone.
+        clamp: (n_steps, n_voices) or (batch, n_steps, n_voices) ids of what is given, -1 where the network is free.
+        n_particles: drafts of each piece; the cost grows with them.
+
+    >>> from mini_musessl.network.frames import FrameConfig
+    >>> model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
+    >>> soprano, empty = [[37, -1, -1, -1], [39, -1, -1, -1]], torch.zeros(1, 0, 4, dtype=torch.long)
+    >>> sample_frames(model, empty, 2, Generator().manual_seed(0), clamp=soprano)[0, :, 0].tolist()
+    [37, 39]
+    """
+    check_torch_generator(generator, "sample_frames")
+    check_writes(model, Writer)
+    whole_number("n_steps", n_steps, lowest=1)
+    whole_number("first_step", first_step, lowest=0)
+    whole_number("n_particles", n_particles, lowest=1)
+    n_ids, is_by_frame = model.config.vocabulary_size, isinstance(model, FrameTransformer)
+    width = model.config.n_voices if is_by_frame else "n_voices"
+    prompt = as_ids("prompt_frames", prompt_frames, n_ids, ("batch", "n_prompt", width))
+    shape = (len(prompt), n_steps, prompt.shape[2])
+    given = torch.full(shape, FREE)
+    if clamp is not None:
+        given = as_ids("clamp", clamp, n_ids, shape, lowest=FREE, is_batch_optional=True).expand(shape)
+    n_frames, prompts = prompt.shape[1] + n_steps, prompt.repeat_interleave(n_particles, dim=0)
+    _check_length(model, n_frames if is_by_frame else n_frames * shape[2], first_step)
+    if is_by_frame:
+        decoder = FrameDecoder(model.eval(), prompts, first_step)
+    else:
+        decoder = TokenDecoder(model.eval(), prompts.flatten(1))
+    return draw_cells(decoder, given.flatten(1), sampling, generator, n_particles).view(shape)
+
+
+def sample(
+    model: MusicTransformer, prompt_ids: Ids, n_tokens: int, generator: Generator, sampling: Sampling = Sampling()
+) -> Int[Tensor, "batch n_tokens"]:
+    """Continue token sequences, which are frames of one voice; returns the new tokens alone.
+
+    Args:
+        prompt_ids: (batch, n_prompt) ids from the beginning of a piece, no begin symbol; ``n_prompt`` may be 0.
+
+    >>> from mini_musessl.network.transformer import TransformerConfig
+    >>> model = MusicTransformer(TransformerConfig(vocabulary_size=47, d_model=32, d_feedforward=64))
+    >>> sample(model, [[20, 21]], 6, Generator().manual_seed(0)).shape
+    torch.Size([1, 6])
+    """
+    check_writes(model, MusicTransformer)
+    prompt = as_ids("prompt_ids", prompt_ids, model.config.vocabulary_size, ("batch", "n_prompt"))
+    return sample_frames(model, prompt[..., None], n_tokens, generator, sampling)[..., 0]
+
+
+def check_writes(model: object, kinds: type = Writer) -> None:
+    """Refuse a model of another kind than these."""
     if not isinstance(model, kinds):
         raise TypeError(
             f"Music is drawn from a FrameTransformer or MusicTransformer, tokens from a MusicTransformer alone; found "
             f"{type(model).__name__}. Frames are drawn by sample_frames; a MaskedTransformer fills by infill."
         )
-    if not getattr(model.config, "is_causal", True):
-        raise ValueError(
-            "Music is drawn from a network that sees what came before and nothing else; found is_causal=False. Use a "
-            "causal MusicTransformer."
-        )
 
 
-def as_ids(name: str, values: ArrayLike | Tensor, n_ids: int, axes: str = "", lowest: int = 0) -> Int[Tensor, "..."]:
-    """Return ids below ``n_ids`` as a tensor on the CPU; with ``axes``, of these alone and in at least one row."""
+def as_ids(
+    name: str, values: Ids, n_ids: int, shape: Sequence[str | int], lowest: int = 0, is_batch_optional: bool = False
+) -> Int[Tensor, "..."]:
+    """Return ids below ``n_ids`` as a tensor on the CPU; ``shape`` is that of ``check_ids``."""
     try:
         ids = np.asarray(values.cpu() if isinstance(values, Tensor) else values)
     except (TypeError, ValueError):
@@ -350,28 +307,22 @@ def as_ids(name: str, values: ArrayLike | Tensor, n_ids: int, axes: str = "", lo
             f"{name} must be whole numbers in rows of one length; these cannot be made an array. Cut them to the "
             "shortest, or give them one by one."
         ) from None
-    if axes and (ids.ndim != axes.count(",") + 1 or len(ids) == 0):
-        raise ValueError(
-            f"{name} must have the shape ({axes}) with at least one row; found {ids.shape}. Put one sequence into a "
-            "list: [ids]."
-        )
-    if ids.size:
-        if ids.dtype.kind not in "iu":
-            raise TypeError(f"{name} must be whole numbers; found {ids.dtype}. {ENCODE}")
-        check_range(int(ids.min()), int(ids.max()), n_ids, name, lowest)
+    if ids.size or ids.ndim != len(shape):
+        has_no_batch = is_batch_optional and ids.ndim == len(shape) - 1
+        check_ids(name, ids, n_ids, shape[1:] if has_no_batch else shape, lowest=lowest)
     return torch.from_numpy(ids.astype(np.int64))
 
 
-def _check_goes_on(model: MusicTransformer, n_tokens: int, first_step: int = 0) -> None:
-    """Refuse to begin elsewhere than at the beginning, or to outgrow a context too short for a new window in phase."""
-    longest, cycle = model.config.context_length, model.config.stride_token
-    if first_step:
+def _check_length(model: Writer, n_positions: int, first_step: int) -> None:
+    """Refuse to read more at once than training showed, and what a MusicTransformer cannot keep the phase of."""
+    longest, cycle = model.config.context_length, getattr(model.config, "stride_token", 1)
+    check_trained_length(model, min(n_positions, longest))
+    if first_step and isinstance(model, MusicTransformer):
         raise ValueError(
-            f"A MusicTransformer reads from the beginning of a piece, so first_step must be 0; found {first_step}. "
-            "Give the music from its beginning."
+            f"A MusicTransformer reads from a piece's beginning: first_step must be 0; found {first_step}."
         )
-    if n_tokens > longest and longest < cycle:
+    if n_positions > longest and longest < cycle:
         raise ValueError(
             f"To go on beyond context_length = {longest}, the context must hold a whole cycle of the model, {cycle} "
-            f"tokens; found {n_tokens} tokens in all. Ask for fewer, or make a model with a longer context."
+            f"tokens; found {n_positions} tokens in all. Ask for fewer, or make a model with a longer context."
         )

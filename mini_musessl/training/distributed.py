@@ -9,7 +9,6 @@ Chapter: 6a.
 
 import atexit
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,13 +19,8 @@ from torch import Tensor, distributed, nn
 class Processes:
     """The processes that train together; alone by default."""
 
-    rank: int = 0  # number of this process
+    rank: int = 0  # number of this process; the first, 0, evaluates, reports and saves
     count: int = 1  # how many there are
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the process that evaluates, reports and saves."""
-        return self.rank == 0
 
     def share(self, n_batches: int) -> range:
         """Return the numbers of the batches that this process learns from."""
@@ -34,10 +28,9 @@ class Processes:
 
     def sum(self, number: float) -> float:
         """Return the sum of a number over all processes."""
-        if self.count == 1:
-            return number
         total = torch.tensor([number], dtype=torch.float64)
-        distributed.all_reduce(total)
+        if self.count > 1:
+            distributed.all_reduce(total)
         return total.item()
 
     def sum_tensors(self, tensors: list[Tensor]) -> None:
@@ -48,15 +41,10 @@ class Processes:
             parts = flat.split([tensor.numel() for tensor in tensors])
             torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
 
-    def ask_first(self, question: Callable[[], float]) -> float:
-        """Let the first process answer a question, and tell all."""
-        return self.sum(question() if self.is_first else 0.0)
-
     def copy_first(self, model: nn.Module) -> None:
         """Give every process the weights of the first."""
-        if self.count > 1:
-            for weight in model.parameters():
-                distributed.broadcast(weight.data, 0)
+        for weight in model.parameters() if self.count > 1 else ():
+            distributed.broadcast(weight.data, 0)
 
     def check_same_update(self, update: int) -> None:
         """Refuse processes that would go on from different updates."""
@@ -80,12 +68,6 @@ def join_processes(n_batches: int, device: torch.device) -> Processes:
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not distributed.is_initialized():
-        missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-        if missing:
-            raise ValueError(
-                f"With WORLD_SIZE={count} the environment must say how the processes meet; found no "
-                f"{', '.join(missing)}. Start the program with torchrun, or unset WORLD_SIZE."
-            )
         distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         atexit.register(distributed.destroy_process_group)
     return Processes(distributed.get_rank(), count)

@@ -33,10 +33,10 @@ from mini_musessl.training.resuming import RunFolder
 
 #: What a network is asked: ``(model, batch) -> (mean loss over the targets, number of targets)``.
 Objective = Callable[[nn.Module, Any], tuple[Tensor, int]]
-#: What says how good a network is: ``model -> validation loss in nats``.
-Evaluate = Callable[[nn.Module], float]
-#: What receives each line of progress.
-Report = Callable[[str], None]
+#: What says how good a network is, ``model -> validation loss in nats``; None for nothing.
+Evaluate = Callable[[nn.Module], float] | None
+#: What receives each line of progress; None for silence.
+Report = Callable[[str], None] | None
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ def train(
     model: nn.Module,
     batches: Iterable[Any],
     config: TrainingConfig,
-    evaluate: Evaluate | None = None,
+    evaluate: Evaluate = None,
     objective: Objective = next_token_loss,
-    report: Report | None = print,
+    report: Report = print,
     folder: str | os.PathLike[str] | None = None,
     save_every: int | None = None,
 ) -> History:
@@ -170,7 +170,6 @@ def train(
         model: changed in place; left on its device and in evaluation mode.
         batches: such as ``random_batches``; ``n_updates * n_batches`` are taken.
         evaluate: asked before the first update and at each report, with the averaged weights where there are any.
-        report: None for silence.
         folder: where the state of the run is kept; a run of the same model, config and batches goes on from there.
         save_every: updates from one saved state to the next; at every report by default.
 
@@ -187,7 +186,7 @@ def train(
     save_every = config.report_every if save_every is None else whole_number("save_every", save_every, lowest=1)
     run, batches = Run(model, config, objective, evaluate, report), iter(batches)
     kept = None if folder is None else RunFolder(folder, run)
-    if kept is not None and kept.has_state():
+    if kept is not None:
         kept.go_on(run, batches)
     run.processes.check_same_update(run.update)
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
@@ -205,19 +204,14 @@ class Run:
     """The state of a run, which is all that decides how it goes on, and its one step."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        objective: Objective,
-        evaluate: Evaluate | None,
-        report: Report | None,
+        self, model: nn.Module, config: TrainingConfig, objective: Objective, evaluate: Evaluate, report: Report
     ) -> None:
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
         self.processes = join_processes(config.n_batches, self.device)
         self.processes.copy_first(model.to(self.device))
         self.model, self.config, self.objective, self.evaluate = model, config, objective, evaluate
-        self.report = report if report and self.processes.is_first else lambda line: None
+        self.report = report if report and self.processes.rank == 0 else lambda line: None
         self.optimizer = make_optimizer(model, config)
         self.average = WeightAverage(model, config.averaging) if config.averaging else None
         self.history, self.update, self.n_targets = History(), 0, 0
@@ -305,7 +299,7 @@ class Run:
         history.learning_rate.append(rate)
         history.n_targets.append(self.n_targets)
         if self.evaluate is not None:
-            valid_nats = self.processes.ask_first(self._evaluate)
+            valid_nats = self.processes.sum(self._evaluate() if self.processes.rank == 0 else 0.0)
             self._refuse_unless_finite("validation loss", valid_nats, self.update)
             history.valid_nats.append(valid_nats)
             line += f"   valid {valid_nats:.3f}"
@@ -376,8 +370,8 @@ def seed_dropout(seed: int, update: int, index: int, device: torch.device) -> No
         torch.cuda.manual_seed(state)
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """Find the device: a GPU where there is one and nothing else was asked for."""
+def choose_device(name: str) -> torch.device:
+    """Find the device; for "auto", a GPU where there is one."""
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:
         raise ValueError('device="cuda" needs a GPU that PyTorch can see; found none. Use device="auto" or "cpu".')
@@ -385,10 +379,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Find the type of number for matrix products: for "auto", bfloat16 where it is built in.
-
-    A CPU without it imitates it, which is slower than float32.
-    """
+    """Find the type of number for matrix products: for "auto", bfloat16 where it is no slow imitation."""
     if name != "auto":
         return getattr(torch, name)
     if device.type == "cuda":

@@ -33,33 +33,25 @@ class RunFolder:
 
     def __init__(self, folder: str | os.PathLike[str], run: Any) -> None:
         self.path = Path(folder) / FILE_NAME
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(
-                f"The state of a run needs a folder; {folder} cannot be made one ({error.strerror or error}). Choose "
-                "another."
-            ) from None
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         run.advice = f"No state is kept in {folder} yet."
         config = getattr(run.model, "config", None)
         model = {"class": type(run.model).__name__} | (asdict(config) if is_dataclass(config) else {})
         about = {"config": asdict(run.config), "model": model, "first_weights": weights_digest(run.model.state_dict())}
         self.about = json.loads(json.dumps(about))  # JSON has no tuples: what is compared later comes from there
 
-    def has_state(self) -> bool:
-        """Return whether a run was begun here."""
-        return self.path.is_file()
-
     def save(self, run: Any, latest_batch: Any) -> None:
         """Write the state of a run between two updates; the file holds the old state or all of the new one."""
         counters = {"update": run.update, "n_targets": run.n_targets, "seconds": run.seconds()}
         about = {"format": FORMAT, "latest_batch": batch_digest(latest_batch), "history": asdict(run.history)}
-        if run.processes.is_first:
+        if run.processes.rank == 0:
             write_tensors(self.path, _tensors_of(run), self.about | about | counters)
         run.advice = f"The state after update {run.update} is kept in {self.path}."
 
     def go_on(self, run: Any, batches: Iterator[Any]) -> None:
-        """Take up the kept state, and pass over the batches that it had drawn."""
+        """Take up the kept state, if there is one, and pass over the batches that it had drawn."""
+        if not self.path.is_file():
+            return
         about, tensors = read_tensors(self.path)
         self._check_same_run(about)
         try:
@@ -92,28 +84,19 @@ class RunFolder:
                 f"A folder of training must hold a state of the format {FORMAT!r}; {self.path} says "
                 f"{about.get('format')!r}. Choose another folder."
             )
-        for part in ("model", "config"):
-            now, then = self.about[part], about[part]
-            names = [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
-            if names:
-                there = ", ".join(f"{name}={then.get(name)}" for name in names)
-                here = ", ".join(f"{name}={now.get(name)}" for name in names)
-                raise ValueError(
-                    f"A run goes on only with the model and config with which it began; {self.path} was begun with "
-                    f"{there}, and now it is {here}. Give the same, or choose another folder."
-                )
-        if about["first_weights"] != self.about["first_weights"]:
+        now, then = (each["model"] | each["config"] for each in (self.about, about))
+        names = [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
+        if names or about["first_weights"] != self.about["first_weights"]:
+            there, here = (", ".join(f"{name}={each.get(name)}" for name in names) for each in (then, now))
+            what = f"{there}, and now it is {here}" if names else "other first weights"
             raise ValueError(
-                f"A run goes on only with the model with which it began; the one of {self.path} began with other "
-                "weights. Make the model anew from the same seed, or choose another folder."
+                f"A run goes on only with the model and config with which it began; {self.path} was begun with {what}. "
+                "Make the same model anew from the same seed, or choose another folder."
             )
 
 
 def batch_digest(batch: Any) -> str:
-    """Return a short name for a batch, a dataclass of arrays: equal batches have equal names.
-
-    The name of anything else is empty.
-    """
+    """Return a short name for a batch, a dataclass of arrays: equal batches have equal names; "" for anything else."""
     if not is_dataclass(batch):
         return ""
     sha = hashlib.sha256()
