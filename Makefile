@@ -64,8 +64,8 @@ results: $(INSTALLED)  ## run the experiments (hours; the runs of jsb.py that ex
 tables: $(INSTALLED)  ## write _toc.yml and the tables of README.md from what exists
 	@$(BIN)/python tools/write_tables.py
 
-size: $(INSTALLED)  ## how large everything is, beside the aims of tools/size_aims.toml
-	@$(BIN)/python tools/size.py
+size:  ## how large everything is, beside the aims of tools/size_aims.toml
+	@"$(PYTHON)" tools/size.py
 
 clean:  ## remove .venv, the built book and every cache of the tools (not the data cache)
 	@rm -rf .venv _build build dist .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info notebooks/.ipynb_checkpoints

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from provenance import RESULTS, write_aside
+from provenance import RESULTS
 
+from mini_musessl.files import write_aside
 from mini_musessl.training.loop import TrainingConfig
 
 
@@ -29,7 +30,7 @@ def file_name(name: str) -> str:
 def keep(path: Path, make: Callable[[], Any]) -> Any:
     """Return what a JSON file holds; make it if there is none."""
     if not path.exists():
-        write_aside(path, json.dumps(make()))
+        write_aside(path, json.dumps(make()).encode("utf-8"))
     return json.loads(path.read_text("utf-8"))
 
 

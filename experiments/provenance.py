@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mini_musessl.files import write_aside
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "mini_musessl" / "results"
 #: Packages whose version is written down where they are installed; experiments name the others they use.
@@ -67,15 +69,8 @@ def write_result(
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    write_aside(path, text)
+    write_aside(path, text.encode("utf-8"))
     return path
-
-
-def write_aside(path: Path, content: str) -> None:
-    """Write a text under another name and rename it: a reader finds the old file or the new one, never half of one."""
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(content, "utf-8")
-    os.replace(aside, path)
 
 
 def find_commit() -> str:

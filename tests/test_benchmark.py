@@ -1,16 +1,14 @@
 """The chorale benchmark: its settings, a run from end to end with two updates, and the models that are shipped."""
 
-from __future__ import annotations
-
-import importlib
 import json
 import os
-import sys
-from pathlib import Path
 
+import jsb
 import numpy as np
 import pytest
 import torch
+from jsb_settings import SETTINGS
+from token_gru import GruConfig, TokenGru
 
 from mini_musessl import corpora
 from mini_musessl.evaluation import likelihood
@@ -20,73 +18,58 @@ from mini_musessl.results import FOLDER, load_result
 from mini_musessl.training import checkpoints
 from mini_musessl.voices import from_pitches
 
-EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+BY_NAME = {setting.name: setting for setting in SETTINGS}
 #: The models that write from left to right; the rules of the benchmark are for them.
 NAMES = [name for name in checkpoints.names() if not isinstance(checkpoints.load(name).model, MaskedTransformer)]
 
 
-@pytest.fixture(name="load")
-def load_experiment(monkeypatch):
-    """Return a function that imports a file of experiments/, which is no part of the package."""
-    monkeypatch.syspath_prepend(str(EXPERIMENTS))
-    names = ("jsb", "jsb_settings", "token_gru", "kept_runs", "provenance")
-    yield importlib.import_module
-    for name in names:
-        sys.modules.pop(name, None)
-
-
-def test_every_setting_has_a_name_of_its_own_and_says_what_it_chose(load):
-    settings = load("jsb_settings").SETTINGS
-    assert len({setting.name for setting in settings}) == len({setting.file_name for setting in settings})
-    for setting in settings:
+def test_every_setting_has_a_name_of_its_own_and_says_what_it_chose():
+    assert len(BY_NAME) == len({setting.file_name for setting in SETTINGS}) == len(SETTINGS)
+    for setting in SETTINGS:
         assert json.loads(json.dumps(setting.describe()))["n_steps"] == setting.n_steps
         assert not {"name", "seeds"} & set(setting.describe())
 
 
-def test_settings_of_one_table_differ_in_one_thing(load):
-    settings = {setting.name: setting for setting in load("jsb_settings").SETTINGS}
-    base = settings["frames, short"].describe()
+def test_settings_of_one_table_differ_in_one_thing():
+    base = BY_NAME["frames, short"].describe()
     changed = {
         name: [key for key in base["model"] if setting.describe()["model"][key] != base["model"][key]]
-        for name, setting in settings.items()
+        for name, setting in BY_NAME.items()
         if setting.group == "ideas" and name != "half the width"
     }
     assert max(map(len, changed.values())) == 1
     assert changed["no hidden cells"] == ["hidden_share"]
 
 
-def test_the_recurrent_network_keeps_the_rules(load):
-    module = load("token_gru")
-    model = module.TokenGru(module.GruConfig(d_model=16, n_layers=1), seed=1)
-    check_causality(model, np.random.default_rng(0), n_steps=12, n_places=2)
+@pytest.fixture(name="recurrent")
+def make_recurrent():
+    return TokenGru(GruConfig(d_model=16, n_layers=1), seed=1).eval()
+
+
+def test_the_recurrent_network_keeps_the_rules(recurrent):
+    check_causality(recurrent, np.random.default_rng(0), n_steps=12, n_places=2)
 
 
 @torch.no_grad()
-def test_the_recurrent_network_scores_a_window_as_it_scores_a_piece(load):
-    module = load("token_gru")
-    model = module.TokenGru(module.GruConfig(d_model=16, n_layers=1), seed=1).eval()
+def test_the_recurrent_network_scores_a_window_as_it_scores_a_piece(recurrent):
     ids = np.random.default_rng(0).integers(0, 47, (9, 4))
     inputs = torch.from_numpy(np.concatenate(([47], ids.ravel()[:-1])))
-    log_probs = model(inputs[None]).log_softmax(-1)[0].numpy().reshape(9, 4, 47)
-    np.testing.assert_allclose(model.symbol_log_probs(ids), log_probs, atol=1e-6)
+    log_probs = recurrent(inputs[None]).log_softmax(-1)[0].numpy().reshape(9, 4, 47)
+    np.testing.assert_allclose(recurrent.symbol_log_probs(ids), log_probs, atol=1e-6)
 
 
 @pytest.fixture(name="few_pieces")
-def make_few_pieces(load, monkeypatch):
+def make_few_pieces(monkeypatch):
     """Let the experiment read six short pieces as every part of its data."""
     generator = np.random.default_rng(0)
     pieces = [generator.integers(50, 70, (20 + n, 4)) for n in range(6)]
     split = {part: [from_pitches(pitch) for pitch in pieces] for part in ("train", "valid", "test")}
-    monkeypatch.setattr(load("jsb"), "load_data", lambda name: split)
+    monkeypatch.setattr(jsb, "load_data", lambda name: split)
     return pieces
 
 
-def find_setting(load, name):
-    return next(setting for setting in load("jsb_settings").SETTINGS if setting.name == name)
-
-
-def test_a_run_is_trained_once_scored_and_kept(load, few_pieces, tmp_path, monkeypatch):
-    jsb, pieces, setting = load("jsb"), few_pieces, find_setting(load, "frames")
+def test_a_run_is_trained_once_scored_and_kept(few_pieces, tmp_path, monkeypatch):
+    pieces, setting = few_pieces, BY_NAME["frames"]
     row = jsb.run(setting, 0, tmp_path, n_updates=2)
     assert row["valid"]["nats"] == pytest.approx(np.log(47), abs=1)
     assert len(row["valid"]["pieces"]) == 6
@@ -98,13 +81,13 @@ def test_a_run_is_trained_once_scored_and_kept(load, few_pieces, tmp_path, monke
     assert jsb.run(setting, 0, tmp_path, n_updates=2) == row
 
 
-def test_a_student_learns_from_the_kept_networks_of_another_setting_and_not_without(load, few_pieces, tmp_path):
-    jsb, setting = load("jsb"), find_setting(load, "frames, taught")
+def test_a_student_learns_from_the_kept_networks_of_another_setting_and_not_without(few_pieces, tmp_path):
+    setting = BY_NAME["frames, taught"]
     with pytest.raises(SystemExit, match="frames-0, frames-1, frames-2 did not end yet"):
         jsb.run(setting, 0, tmp_path, n_updates=2)
     assert jsb.score_together("frames", tmp_path) == []
     for seed in range(3):
-        jsb.run(find_setting(load, "frames"), seed, tmp_path, n_updates=2)
+        jsb.run(BY_NAME["frames"], seed, tmp_path, n_updates=2)
     row = jsb.run(setting, 0, tmp_path, n_updates=2)
     assert row["taught_by"] == "frames"
     together, in_twelve_keys = jsb.score_together("frames", tmp_path)

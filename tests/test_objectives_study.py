@@ -1,57 +1,43 @@
 """The study of objectives: its settings, a run from end to end with two updates, and the tables made of its result."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
+import objectives
+import objectives_settings as settings
 import pytest
 
 from mini_musessl import corpora, voices
 from mini_musessl.evaluation import probe_tasks
 from mini_musessl.objectives.attributes import attribute_loss
 
-EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
-
-
-@pytest.fixture(name="load")
-def load_experiment(monkeypatch):
-    """Return a function that imports a file of experiments/, which is no part of the package."""
-    monkeypatch.syspath_prepend(str(EXPERIMENTS))
-    yield importlib.import_module
-    for name in ("objectives", "objectives_settings", "kept_runs", "provenance"):
-        sys.modules.pop(name, None)
+BY_NAME = {setting.name: setting for setting in settings.SETTINGS}
 
 
 @pytest.fixture(name="study")
-def make_study(load, monkeypatch):
+def make_study(monkeypatch):
     """Let the study see a few chorales, one draw of one labelled piece and one update of fine-tuning."""
-    study = load("objectives")
     grids = corpora.load_chorales()[:60]
     hymns = corpora.melody_groups(grids)
     pair = np.flatnonzero(hymns == np.argmax(np.bincount(hymns)))[:2]  # two settings of one hymn, to be retrieved
     others = [place for place in range(12) if hymns[place] != hymns[pair[0]]]
     chosen = [voices.cut(grids[place], 0, min(grids[place].n_steps, 130)) for place in [*pair, *others][:12]]
     split = {"test": chosen[:4], "valid": chosen[4:6], "train": chosen[6:]}
-    monkeypatch.setattr(study, "load_split", lambda: split)
-    monkeypatch.setattr(study, "PROBE_BUDGETS", (1, None))
-    monkeypatch.setattr(study, "N_DRAWS", 1)
-    monkeypatch.setattr(study, "FINE_TUNING_BUDGETS", ())
-    return study
+    monkeypatch.setattr(objectives, "load_split", lambda: split)
+    monkeypatch.setattr(objectives, "PROBE_BUDGETS", (1, None))
+    monkeypatch.setattr(objectives, "N_DRAWS", 1)
+    monkeypatch.setattr(objectives, "FINE_TUNING_BUDGETS", ())
+    return objectives
 
 
-def test_every_setting_has_a_name_of_its_own_and_every_batch_as_many_steps(load):
-    settings = load("objectives_settings")
-    assert len({setting.name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
-    assert len({setting.file_name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
+def test_every_setting_has_a_name_of_its_own_and_every_batch_as_many_steps():
+    assert len(BY_NAME) == len({setting.file_name for setting in settings.SETTINGS}) == len(settings.SETTINGS)
     assert settings.N_WINDOWS * settings.N_STEPS == 2 * settings.N_PAIRS * settings.N_PAIR_STEPS
     # A probe shows windows that the encoder can read, and no longer ones than it was trained on.
     assert settings.N_STEPS == settings.ENCODER.context_length == probe_tasks.WINDOW_STEP
 
 
-def test_the_seven_sets_of_heads_are_there_once(load):
-    settings = load("objectives_settings")
+def test_the_seven_sets_of_heads_are_there_once():
     asked = [
         frozenset(setting.way.make_model(0).heads)
         for setting in settings.SETTINGS
@@ -60,16 +46,16 @@ def test_the_seven_sets_of_heads_are_there_once(load):
     assert len(asked) == len(set(asked)) == 7
 
 
-def test_every_way_gives_a_batch_that_its_own_objective_takes(load, study):
-    for setting in load("objectives_settings").SETTINGS:
+def test_every_way_gives_a_batch_that_its_own_objective_takes(study):
+    for setting in settings.SETTINGS:
         if setting.way is not None and setting.group != "data":
             batch = next(setting.way.make_batches(study.load_split()["train"], np.random.default_rng(0)))
             loss, n_targets = setting.way.objective(setting.way.make_model(0), batch)
             assert loss.item() > 0 and n_targets > 0, setting.name
 
 
-def test_a_run_is_trained_measured_probed_and_kept(load, study, tmp_path, monkeypatch):
-    setting = next(each for each in load("objectives_settings").SETTINGS if each.name == "masked, orderless")
+def test_a_run_is_trained_measured_probed_and_kept(study, tmp_path, monkeypatch):
+    setting = BY_NAME["masked, orderless"]
     row = study.run(setting, 0, tmp_path, n_updates=2)
     assert {row["group"], row["updates"]} == {"objectives", 2}
     assert set(row["infilling"]) == {"valid", "test"}
@@ -86,16 +72,14 @@ def test_a_run_is_trained_measured_probed_and_kept(load, study, tmp_path, monkey
     assert study.run(setting, 0, tmp_path, n_updates=2) == json.loads(json.dumps(row))
 
 
-def test_few_pieces_are_among_many(load, study):
-    settings = {setting.name: setting for setting in load("objectives_settings").SETTINGS}
-    few = [grid.name for grid in study.choose_pieces(settings["masked, orderless, 10 pieces"], 3)]
-    many = [grid.name for grid in study.choose_pieces(settings["masked, orderless, 100 pieces"], 3)]
+def test_few_pieces_are_among_many(study):
+    few = [grid.name for grid in study.choose_pieces(BY_NAME["masked, orderless, 10 pieces"], 3)]
+    many = [grid.name for grid in study.choose_pieces(BY_NAME["masked, orderless, 100 pieces"], 3)]
     assert few == many[: len(few)]
-    assert len(study.choose_pieces(settings["masked, orderless"], 3)) == 6
+    assert len(study.choose_pieces(BY_NAME["masked, orderless"], 3)) == 6
 
 
-def test_draws_are_gathered_and_chance_is_kept_once(load):
-    gather = load("objectives").gather_draws
+def test_draws_are_gathered_and_chance_is_kept_once():
     asked = {"tested": "all", "task": "key"}
     found = [
         asked | {"budget": 10, "draw": draw, "balanced_accuracy": 0.25 * draw, "chance": 0.1, "accuracy": 0.5}
@@ -103,7 +87,7 @@ def test_draws_are_gathered_and_chance_is_kept_once(load):
     ]
     found.append(asked | {"budget": None, "draw": 0, "balanced_accuracy": 0.75, "chance": 0.1})
     found.append({"tested": "all", "task": "hymn", "mean_reciprocal_rank": 0.5})
-    assert gather(found) == [
+    assert objectives.gather_draws(found) == [
         asked | {"budget": 10, "balanced_accuracy": [0.0, 0.25]},
         asked | {"budget": None, "balanced_accuracy": [0.75], "chance": 0.1},
         {"tested": "all", "task": "hymn", "mean_reciprocal_rank": 0.5},

@@ -1,34 +1,18 @@
 """How experiments write their results, and keep their runs."""
 
-import importlib
 import json
-import os
 import sys
 from pathlib import Path
 
+import kept_runs
+import provenance
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(name="load")
-def load_experiment(monkeypatch):
-    """Return a function that imports a file of experiments/, which is no part of the package."""
-    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
-    yield importlib.import_module
-    for name in ("provenance", "kept_runs"):
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture(name="provenance")
-def load_provenance(load):
-    return load("provenance")
-
-
 ROWS = [{"model": "uniform", "nats": 3.85}]
 
 
-def test_a_result_holds_its_rows_and_how_to_make_them_again(provenance, tmp_path, monkeypatch):
+def test_a_result_holds_its_rows_and_how_to_make_them_again(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(ROOT / "experiments" / "some.py"), "--seeds", "1 2"])
     path = provenance.write_result("some", ROWS, seeds=[1, 2], seconds=1.26, folder=tmp_path / "new", n_pieces=3)
     result = json.loads(path.read_text("utf-8"))
@@ -41,7 +25,7 @@ def test_a_result_holds_its_rows_and_how_to_make_them_again(provenance, tmp_path
     assert made_by["processor"]
 
 
-def test_the_commit_is_that_of_the_start_of_the_run(provenance, tmp_path, monkeypatch):
+def test_the_commit_is_that_of_the_start_of_the_run(tmp_path, monkeypatch):
     at_start = provenance.find_commit()
     monkeypatch.setattr(provenance, "find_commit", lambda: "the commit after")
     path = provenance.write_result("some", ROWS, seeds=[1], seconds=0, folder=tmp_path)
@@ -56,7 +40,7 @@ def test_the_commit_is_that_of_the_start_of_the_run(provenance, tmp_path, monkey
         ([], "at least one row; experiment 'some' has none"),
     ],
 )
-def test_a_refused_result_leaves_the_old_one_and_nothing_beside_it(provenance, tmp_path, rows, sentence):
+def test_a_refused_result_leaves_the_old_one_and_nothing_beside_it(tmp_path, rows, sentence):
     path = provenance.write_result("some", ROWS, seeds=[1], seconds=0, folder=tmp_path)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=sentence):
@@ -65,29 +49,20 @@ def test_a_refused_result_leaves_the_old_one_and_nothing_beside_it(provenance, t
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_reader_never_finds_half_a_file(provenance, tmp_path, monkeypatch):
-    path = tmp_path / "a.json"
-    provenance.write_aside(path, "old")
-    found = []
-    monkeypatch.setattr(os, "replace", lambda aside, target: found.append((aside.read_text(), target.read_text())))
-    provenance.write_aside(path, "new")
-    assert found == [("new", "old")]
-
-
-def test_a_package_that_is_missing_has_no_version(provenance):
+def test_a_package_that_is_missing_has_no_version():
     assert set(provenance.find_versions(["numpy", "no-such-package-at-all"])) == {"python", "numpy"}
 
 
-def test_a_folder_without_git_has_an_unknown_commit(provenance, tmp_path, monkeypatch):
+def test_a_folder_without_git_has_an_unknown_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.find_commit() == "unknown"
 
 
-def test_a_run_is_made_once_and_kept(load, tmp_path):
-    made, keep = [], load("kept_runs").keep
+def test_a_run_is_made_once_and_kept(tmp_path):
+    made = []
     for _ in range(2):
-        assert keep(tmp_path / "a.json", lambda: made.append(1) or {"seeds": (1, 2)}) == {"seeds": [1, 2]}
+        assert kept_runs.keep(tmp_path / "a.json", lambda: made.append(1) or {"seeds": (1, 2)}) == {"seeds": [1, 2]}
     assert made == [1]
 
 
@@ -99,13 +74,13 @@ def test_a_run_is_made_once_and_kept(load, tmp_path):
         (["--updates", "3", "--folder", "try"], ["a", "b: c"], None, "try/runs"),
     ],
 )
-def test_the_options_choose_runs_and_folders(load, tmp_path, monkeypatch, arguments, only, seeds, runs):
+def test_the_options_choose_runs_and_folders(tmp_path, monkeypatch, arguments, only, seeds, runs):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["x.py", *arguments])
-    asked = load("kept_runs").read_options("About.", ["a", "b: c"], Path("runs"), collect="train nothing")
+    asked = kept_runs.read_options("About.", ["a", "b: c"], Path("runs"), collect="train nothing")
     assert (asked.only, asked.seeds, asked.collect, asked.runs) == (only, seeds, False, Path(runs))
     assert asked.runs.is_dir()
-    assert asked.results == (Path("try") if asked.updates else load("provenance").RESULTS)
+    assert asked.results == (Path("try") if asked.updates else provenance.RESULTS)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +90,9 @@ def test_the_options_choose_runs_and_folders(load, tmp_path, monkeypatch, argume
         (["--only", "a", "d"], "--only takes names of settings; found d. Known: a; b: c."),
     ],
 )
-def test_options_that_name_no_run_are_refused(load, tmp_path, monkeypatch, capsys, arguments, sentence):
+def test_options_that_name_no_run_are_refused(tmp_path, monkeypatch, capsys, arguments, sentence):
     monkeypatch.setattr(sys, "argv", ["x.py", *arguments])
     with pytest.raises(SystemExit):
-        load("kept_runs").read_options("About.", ["a", "b: c"], tmp_path / "runs")
+        kept_runs.read_options("About.", ["a", "b: c"], tmp_path / "runs")
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "runs").exists()

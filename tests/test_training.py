@@ -45,7 +45,6 @@ def one_batch():
 
 
 def train(config=QUICK, batches=None, evaluate=None, model=None, dropout=0.2, **settings):
-    """Train a small model in silence; return its history and the model."""
     model = MusicTransformer(replace(MODEL, dropout=dropout)) if model is None else model
     batches = make_batches() if batches is None else batches
     return training.train(model, batches, config, evaluate, **{"report": None} | settings), model
@@ -57,9 +56,6 @@ def flat(model):
 
 def constant(model):
     return 1.0
-
-
-# Learning
 
 
 def test_one_batch_is_memorised_and_the_first_loss_is_the_logarithm_of_the_vocabulary():
@@ -106,9 +102,6 @@ def test_bfloat16_trains_to_nearly_the_same_loss():
     assert training.choose_precision("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
 
 
-# What a run repeats, and what it leaves alone
-
-
 def test_the_same_seeds_give_the_same_history_and_weights():
     (first, one), (second, other) = train(), train()
     assert first == second and torch.equal(flat(one), flat(other))
@@ -117,10 +110,6 @@ def test_the_same_seeds_give_the_same_history_and_weights():
 def test_dropout_draws_from_the_seed_of_the_config():
     first, second = (train(replace(QUICK, seed=seed), evaluate=constant)[0] for seed in (0, 1))
     assert first.train_nats[1:] != second.train_nats[1:]
-
-
-def test_a_list_of_batches_will_do():
-    assert train(batches=list(itertools.islice(make_batches(), 6)))[0] == train()[0]
 
 
 def test_the_random_state_of_pytorch_is_put_back():
@@ -143,12 +132,13 @@ def test_the_random_state_of_the_gpu_is_put_back(device):
     assert torch.equal(state, torch.cuda.get_rng_state())
 
 
-def test_reporting_changes_nothing_that_is_learned():
-    often, seldom = (train(replace(QUICK, report_every=n), evaluate=constant)[1] for n in (1, 6))
-    assert torch.equal(flat(often), flat(seldom))
-
-
-# What is reported
+def test_reporting_and_averaging_change_nothing_in_how_the_weights_move():
+    often, seldom, averaged = (
+        train(replace(QUICK, report_every=n, averaging=share), evaluate=constant)
+        for n, share in ((1, 0.0), (6, 0.0), (1, 0.9))
+    )
+    assert torch.equal(flat(often[1]), flat(seldom[1]))
+    assert often[0].train_nats == averaged[0].train_nats
 
 
 def test_progress_is_printed_in_lines_without_times(capsys):
@@ -174,9 +164,6 @@ def test_train_loss_is_the_mean_of_the_batches_since_the_line_before():
     assert every_fourth[1:] == pytest.approx([np.mean(each[1:5]), np.mean(each[5:7])])
 
 
-# The step size
-
-
 N_UPDATES, N_WARMUP = 40, 8
 
 
@@ -186,7 +173,6 @@ def our_rates(**settings):
 
 
 def their_rates(n_updates, make_scheduler, *arguments):
-    """Return the rates of a scheduler of PyTorch."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
     scheduler, rates = make_scheduler(optimizer, *arguments), []
     for _ in range(n_updates):
@@ -196,27 +182,15 @@ def their_rates(n_updates, make_scheduler, *arguments):
     return np.array(rates)
 
 
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "trapezoid"])
-def test_the_warm_up_is_pytorchs_linear_one(schedule):
-    theirs = their_rates(N_WARMUP, lr_scheduler.LinearLR, 1 / N_WARMUP, 1.0, N_WARMUP - 1)
-    np.testing.assert_allclose(our_rates(schedule=schedule)[:N_WARMUP], theirs)
-
-
-def test_the_ways_down_are_pytorchs():
-    n_left = N_UPDATES - N_WARMUP
-    linear = their_rates(n_left, lr_scheduler.LinearLR, 1.0, 0.0, n_left)
-    np.testing.assert_allclose(our_rates()[N_WARMUP:], linear)
-    np.testing.assert_allclose(
-        our_rates(schedule="cosine")[N_WARMUP:], their_rates(n_left, lr_scheduler.CosineAnnealingLR, n_left)
-    )
-
-
-@pytest.mark.parametrize("decay_share", [0.25, 0.5])
-def test_the_trapezoid_is_level_and_then_pytorchs_linear_fall(decay_share):
-    n_falling = int(decay_share * N_UPDATES)
-    rates = our_rates(schedule="trapezoid", decay_share=decay_share)
-    assert (rates[N_WARMUP - 1 : N_UPDATES - n_falling] == 0.3).all()
-    np.testing.assert_allclose(rates[-n_falling:], their_rates(n_falling, lr_scheduler.LinearLR, 1.0, 0.0, n_falling))
+@pytest.mark.parametrize("schedule, decay_share", [("linear", 0.5), ("cosine", 0.5), ("trapezoid", 0.25)])
+def test_the_rates_are_those_of_pytorchs_schedulers(schedule, decay_share):
+    n_left = int(decay_share * N_UPDATES) if schedule == "trapezoid" else N_UPDATES - N_WARMUP
+    ways_down = (lr_scheduler.CosineAnnealingLR, n_left), (lr_scheduler.LinearLR, 1.0, 0.0, n_left)
+    rates = our_rates(schedule=schedule, decay_share=decay_share)
+    up = their_rates(N_WARMUP, lr_scheduler.LinearLR, 1 / N_WARMUP, 1.0, N_WARMUP - 1)
+    np.testing.assert_allclose(rates[:N_WARMUP], up)
+    assert (rates[N_WARMUP:-n_left] == 0.3).all()
+    np.testing.assert_allclose(rates[-n_left:], their_rates(n_left, *ways_down[schedule != "cosine"]))
 
 
 @given(
@@ -273,9 +247,6 @@ def test_matrices_decay_and_vectors_do_not():
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
-# Several batches per update
-
-
 def test_each_batch_of_an_update_counts_as_much_as_it_has_targets():
     config = replace(QUICK, n_updates=1, n_warmup_updates=0, n_batches=3, clip_norm=1e9)
     history, model = train(config, [(1.0, 10), (2.0, 30), (4.0, 20)], model=OneNumber(), objective=squared)
@@ -293,11 +264,7 @@ def test_the_gradient_of_several_batches_is_that_of_one_large_batch():
     torch.testing.assert_close(flat(of_parts), flat(of_whole), atol=2e-5, rtol=0)
 
 
-# The average of the weights, the best ones, and stopping early
-
-
 def follow_number(config, answers):
-    """Train a number towards 5; return it, and what it was before each update and at each evaluation."""
     seen, judged, answers = [], [], iter(answers)
 
     def objective(model, batch):
@@ -323,13 +290,6 @@ def test_the_average_of_the_weights_is_the_one_computed_by_hand():
     assert last == averages[-1] and averages[3] < seen[3]
 
 
-def test_averaging_changes_nothing_in_how_the_weights_themselves_move():
-    with_average, without = (
-        train(replace(QUICK, averaging=share, report_every=1), evaluate=constant)[0] for share in (0.9, 0.0)
-    )
-    assert with_average.train_nats == without.train_nats
-
-
 def test_training_stops_when_validation_has_not_improved_for_as_long_as_patience_lasts():
     config = replace(QUICK, n_updates=50, report_every=1, patience=3)
     history, *_ = follow_number(config, (5.0, 3.0, 4.0, 3.0, 2.5, 2.5, 2.6, 2.7))
@@ -345,9 +305,6 @@ def test_the_model_ends_with_its_best_weights_or_with_the_last_and_both_are_thos
         assert last == judged[line] and len(set(judged)) == 6
 
 
-# How much a network has read at once
-
-
 def test_the_longest_window_of_training_is_noted_on_the_network():
     _, model = train()
     assert model.trained_steps == 12
@@ -361,9 +318,6 @@ def test_the_longest_window_of_training_is_noted_on_the_network():
                                  np.random.default_rng(0))  # fmt: skip
         train(replace(QUICK, n_updates=2, n_warmup_updates=0), batches, model=model, objective=masked_loss)
         assert model.trained_steps == model.encoder.trained_steps == noted
-
-
-# What is refused
 
 
 def frozen():
@@ -384,29 +338,21 @@ def of_next_token(change):
 
 
 @pytest.mark.parametrize(
-    "error, sentence, asked",
+    "sentence, asked",
     [
-        (
-            ValueError,
-            r"n_updates \* n_batches = 6 batches; found only 2",
-            lambda: {"batches": list(itertools.islice(make_batches(), 2))},
-        ),
-        (
-            ValueError,
-            "target; found 0",
-            lambda: {"batches": [(1.0, 0)] * 6, "model": OneNumber(), "objective": squared},
-        ),
-        (ValueError, "at least one target", lambda: {"batches": nothing_to_learn()}),
-        (TypeError, "found a tensor without a gradient. .* leave a weight free", lambda: {"model": frozen()}),
-        (TypeError, "found float. Return it before", lambda: {"objective": of_next_token(lambda loss: loss.item())}),
-        (ValueError, "needs a folder to save to; found save_every=5", lambda: {"save_every": 5}),
-        (ValueError, "save_every must be at least 1; found 0", lambda: {"save_every": 0, "folder": "nowhere"}),
-        (ValueError, "to go by; found no `evaluate`", lambda: {"config": replace(QUICK, keep_best=True)}),
-        (ValueError, "to go by; found no `evaluate`", lambda: {"config": replace(QUICK, patience=2)}),
+        (r"n_updates \* n_batches = 6 batches; found only 2", lambda: {"batches": itertools.islice(make_batches(), 2)}),
+        ("target; found 0", lambda: {"batches": [(1.0, 0)] * 6, "model": OneNumber(), "objective": squared}),
+        ("at least one target", lambda: {"batches": nothing_to_learn()}),
+        ("found a tensor without a gradient. .* leave a weight free", lambda: {"model": frozen()}),
+        ("found float. Return it before", lambda: {"objective": of_next_token(lambda loss: loss.item())}),
+        ("needs a folder to save to; found save_every=5", lambda: {"save_every": 5}),
+        ("save_every must be at least 1; found 0", lambda: {"save_every": 0, "folder": "nowhere"}),
+        ("to go by; found no `evaluate`", lambda: {"config": replace(QUICK, keep_best=True)}),
+        ("to go by; found no `evaluate`", lambda: {"config": replace(QUICK, patience=2)}),
     ],
 )
-def test_what_cannot_be_trained_is_refused(error, sentence, asked):
-    with pytest.raises(error, match=sentence):
+def test_what_cannot_be_trained_is_refused(sentence, asked):
+    with pytest.raises((ValueError, TypeError), match=sentence):
         train(**asked())
 
 
@@ -455,11 +401,9 @@ def test_a_run_that_diverges_stops_names_the_update_and_says_that_nothing_was_ke
     "change, sentence",
     [
         ({"n_updates": 0}, "n_updates must be at least 1; found 0"),
-        ({"n_updates": 7.5}, "n_updates must be a whole number; found 7.5"),
         ({"n_warmup_updates": -1}, "n_warmup_updates must be at least 0; found -1"),
         ({"n_warmup_updates": 6}, "must be below n_updates = 6; found 6"),
         ({"learning_rate": math.nan}, "learning_rate must be a finite number above 0; found nan"),
-        ({"clip_norm": 0.0}, "clip_norm must be a finite number above 0; found 0.0"),
         ({"weight_decay": -0.1}, "weight_decay a finite number, 0 or more; found 0.5 and -0.1"),
         ({"decay_share": 1.5}, "decay_share must be at most 1"),
         ({"betas": (0.9, 1.0)}, "Each of betas must be at least 0 and below 1; found 1.0"),

@@ -12,6 +12,7 @@ link that opens the notebook on Colab, and a cell that installs there what Colab
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -25,13 +26,18 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from mini_musessl.files import write_aside
+
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_SEC = 300
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
-SAME_AS = "same-as:"
+#: A code cell of a twin that is tagged as library code: its head, its tags in brackets, its code.
+SAME_AS_CELL = re.compile(
+    r"(^```\{code-cell\}[^\n]*\n:tags: \[([^\n]*same-as:[^\n]*)\]\n\n)(.*?)(?=\n```$)", re.MULTILINE | re.DOTALL
+)
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -133,17 +139,11 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     return notebook
 
 
-def write_aside(path: Path, text: str) -> None:
-    """Write a file aside and rename it, so that an interrupted run leaves the old one whole."""
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(text, "utf-8")
-    os.replace(aside, path)
-
-
 def write(notebook: NotebookNode, target: Path) -> None:
     """Write a notebook, its keys in order."""
     nbformat.validate(notebook)
-    write_aside(target, nbformat.writes(notebook, version=4, indent=1, sort_keys=True) + "\n")
+    text = nbformat.writes(notebook, version=4, indent=1, sort_keys=True) + "\n"
+    write_aside(target, text.encode("utf-8"))
 
 
 def failure(notebook: NotebookNode, name: str, error: Exception) -> str:
@@ -183,20 +183,23 @@ def build(name: str, folder: Path, address: str, always: bool = False) -> str:
 def write_library(name: str, folder: Path) -> str:
     """Copy the library's definitions into the twin's cells tagged ``same-as:``; return a sentence about it.
 
-    Docstrings and annotations are left out. The rest of a cell stays as it is.
+    Docstrings and annotations are left out. Everything else in the twin stays as it is, to the letter.
     """
     path = folder / "src" / f"{name}.md"
-    twin = read_twin(path)
-    n_changed = 0
-    for cell in twin.cells:
-        before = cell.source
-        for tag in tags(cell):
-            if cell.cell_type == "code" and tag.startswith(SAME_AS):
-                cell.source = with_library_code(cell.source, tag.removeprefix(SAME_AS))
-        n_changed += cell.source != before
-    if n_changed:
-        write_aside(path, jupytext.writes(twin, fmt="md:myst"))
-    return f"{name}: {n_changed} cells written from the library"
+    changed = []
+
+    def written(match: re.Match) -> str:
+        head, tagged, before = match.groups()
+        code = before
+        for definition in re.findall(r"same-as:([\w.]+)", tagged):
+            code = with_library_code(code, definition)
+        changed.append(code != before)
+        return head + code
+
+    text = SAME_AS_CELL.sub(written, path.read_text("utf-8"))
+    if any(changed):
+        write_aside(path, text.encode("utf-8"))
+    return f"{name}: {sum(changed)} cells written from the library"
 
 
 def with_library_code(cell: str, name: str) -> str:

@@ -20,7 +20,6 @@ DOORS: tuple[str, ...] = (
     "batches.cut_windows",
     "corpora.load_chorales",
     "corpora.melody_groups",
-    "corpora.rebuilt_split",
     "evaluation.causality.check_causality",
     "evaluation.infilling.evaluate_infilling",
     "evaluation.likelihood.compare",
