@@ -227,7 +227,6 @@ class MusicTransformer(Network):
         """Score every symbol at every position.
 
         Args:
-            token_ids: 0..vocabulary_size; the largest is the begin symbol.
             cache: what was read before, from ``start_cache``; it is extended by these tokens.
             is_padding: True at filler, at which nobody shall look; with a cache, for all that was read so far. A
                 causal network whose rows are padded at the end can do without.
