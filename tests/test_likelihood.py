@@ -73,7 +73,7 @@ def test_order_and_company_of_pieces_change_nothing(model):
 def test_a_model_that_was_training_is_scored_without_dropout():
     model = make_lively(replace(CONFIG, dropout=0.5)).train()
     first, second = (likelihood.nats_per_token(model, pieces_of(20)) for _ in range(2))
-    assert first == second
+    assert first == second and model.training
 
 
 @pytest.mark.parametrize(
@@ -233,3 +233,5 @@ def test_results_on_other_pieces_are_not_compared():
     one, other = result_of(1.0, 1.0, 1.0), result_of(1.0, 1.0, 1.0, n_steps=(4, 8, 11))
     with pytest.raises(ValueError, match="on the same pieces; these results have 3 and 3 pieces of different lengths"):
         likelihood.compare(one, other, np.random.default_rng(0))
+    with pytest.raises(TypeError, match="two results of one kind; found Likelihood and PieceNats"):
+        likelihood.compare(one, likelihood.PieceNats(one.nats), np.random.default_rng(0))

@@ -149,7 +149,7 @@ def test_a_network_with_an_encoder_is_probed_by_its_encoder_and_not_changed():
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     found, bare = (probing.encoder_features(each, [grid], ["chord"])["chord"] for each in (model, model.encoder))
     np.testing.assert_array_equal(found.values, bare.values)
-    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+    assert model.training and all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
 
 
 def test_an_autoregressive_state_has_read_its_own_step_and_nothing_later():
@@ -263,7 +263,7 @@ def test_the_range_holds_what_drawing_pieces_by_hand_gives():
     for chosen in itertools.product(range(3), repeat=3):
         part = right[list(chosen)].sum(axis=0) / total[list(chosen)].sum(axis=0)
         means.append(part.mean())
-    low, high = probing.bootstrap_range(right, total, np.random.default_rng(0), 20_000)
+    low, high = probing.bootstrap_interval(right, total, np.random.default_rng(0), 20_000)
     assert min(means) <= low < high <= max(means)
     assert low == pytest.approx(np.percentile(np.repeat(means, 1000), 2.5), abs=0.02)
 

@@ -1,7 +1,7 @@
 """Causality: a black-box test that a model does not see the future.
 
-A loss can be too good. A model that is told the chord that sounds now, or whose mask lets the future through, is not
-better: it answers another question. This test looks into no model; it changes the music and watches the numbers.
+A loss can be too good. A model that is given the chord that sounds now, or whose mask lets the future through, is not
+better: it solves another task. This test looks into no model; it changes the music and watches the numbers.
 
 Chapter: 2a (the leak), 8b (the chorale benchmark).
 """
@@ -20,7 +20,7 @@ SYMBOLS = np.array([REST, *range(TOKENS.lowest_pitch, TOKENS.highest_pitch + 1)]
 
 
 def check_causality(model: object, generator: np.random.Generator, n_steps: int = 40, n_places: int = 4) -> None:
-    """Check on random music that a model is one that the benchmark can score; say what is wrong if it is not.
+    """Check on random music that the benchmark can score a model; raise an error that names the fault if not.
 
     At random places the probabilities of all symbols sum to 1, and a change moves no logarithm before it. The
     beginning of a piece is scored alike whatever its length. Pieces are scored alike alone, together and in any order.

@@ -1,7 +1,7 @@
 """Baselines that count: from knowing nothing to knowing some music, without a network.
 
-Models of chorales say probabilities (``CountingModel``) and are scored like networks, by ``evaluate_likelihood``;
-``Uniform`` and ``NeighbourCounts`` also say what stands in hidden cells, for ``evaluate_infilling``.
+Models of chorales return probabilities (``CountingModel``) and are scored like networks, by ``evaluate_likelihood``;
+``Uniform`` and ``NeighbourCounts`` also predict hidden cells, for ``evaluate_infilling``.
 
 Conventions:
     ids: int (n_steps, 4), 0 for a rest, 1 to 46 for pitches; soprano, alto, tenor, bass. -1 stands for what cannot be
@@ -33,8 +33,8 @@ from mini_musessl.voices import SATB, VoiceGrid
 Chorales = Sequence[VoiceGrid | ArrayLike]
 Ids = Int[np.ndarray, "n_steps 4"]
 IsHidden = Bool[np.ndarray, "n_steps 4"]
-Shares = Float[np.ndarray, "n_steps 4 47"]
-TokenShares = Float[np.ndarray, "n_tokens n_symbols"]
+Probs = Float[np.ndarray, "n_steps 4 47"]
+TokenProbs = Float[np.ndarray, "n_tokens n_symbols"]
 Levels = Sequence[Int[np.ndarray, " n_tokens"]]
 
 
@@ -70,9 +70,9 @@ def unigram_nats(
 
 
 class CountingModel:
-    """What models of chorales share: each has ``probabilities(ids)``, this says their logarithms."""
+    """What models of chorales share: each has ``probabilities(ids)``, this returns their logarithms."""
 
-    def symbol_log_probs(self, ids: Ids) -> Shares:
+    def symbol_log_probs(self, ids: Ids) -> Probs:
         """Return the logarithm of the probability of every symbol at every token, given the tokens before it."""
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities(ids))
@@ -81,11 +81,11 @@ class CountingModel:
 class Uniform(CountingModel):
     """Every symbol alike, in hidden cells too."""
 
-    def probabilities(self, ids: Ids) -> Shares:
+    def probabilities(self, ids: Ids) -> Probs:
         """Return 1 / 47 everywhere."""
         return np.full((*ids.shape, N_SYMBOLS), 1 / N_SYMBOLS)
 
-    def cell_log_probs(self, ids: Ids, is_hidden: IsHidden) -> Shares:
+    def cell_log_probs(self, ids: Ids, is_hidden: IsHidden) -> Probs:
         """Return the logarithm of 1 / 47 everywhere, whatever is hidden."""
         return self.symbol_log_probs(ids)
 
@@ -96,20 +96,20 @@ class Unigram(CountingModel):
     def __init__(self, chorales: Chorales) -> None:
         self.table = unigram_probabilities([ids.ravel() for ids in encode_chorales(chorales)], N_SYMBOLS)
 
-    def probabilities(self, ids: Ids) -> Shares:
+    def probabilities(self, ids: Ids) -> Probs:
         """Return the same table at each step."""
         return np.repeat(self.table[None], len(ids), axis=0)
 
 
 class SameAgain(Unigram):
-    """The symbol of the step before with one probability, else as ``Unigram`` says; at the first step that alone."""
+    """The symbol of the step before with one probability, else as in ``Unigram``; at the first step that alone."""
 
     def __init__(self, chorales: Chorales) -> None:
         super().__init__(chorales)
         repeats = [(ids[1:] == ids[:-1]).ravel() for ids in encode_chorales(chorales)]
         self.repeat_share = float(np.concatenate(repeats).mean())
 
-    def probabilities(self, ids: Ids) -> Shares:
+    def probabilities(self, ids: Ids) -> Probs:
         """Mix the table with a certainty."""
         answer = super().probabilities(ids)
         is_before = np.arange(N_SYMBOLS) == ids[:-1, :, None]
@@ -118,7 +118,7 @@ class SameAgain(Unigram):
 
 
 class BackoffCounts:
-    """How often each symbol followed each context, and what to expect from that.
+    """How often each symbol followed each context, and what to expect from that: Witten-Bell smoothing, interpolated.
 
     A symbol that followed a context c times of n has the probability (c + s p) / (n + s), where p is the answer of the
     next more general context.
@@ -126,7 +126,7 @@ class BackoffCounts:
     Args:
         levels: contexts as whole numbers, from the general to the specific.
         symbols: what followed, (n_tokens,).
-        strength: s, above 0; None for Witten and Bell's rule, the number of different symbols seen after the context.
+        strength: s, above 0; None for Witten and Bell's, the number of different symbols seen after the context.
 
     Example:
         >>> counts = BackoffCounts([np.zeros(3, int)], np.array([0, 0, 1]), n_symbols=3)
@@ -139,7 +139,7 @@ class BackoffCounts:
         # One number for a context and what followed it: sorted, all that followed a context stands together.
         self.levels = [np.unique(contexts * n_symbols + symbols, return_counts=True) for contexts in levels]
 
-    def probabilities(self, levels: Levels, prior: TokenShares) -> TokenShares:
+    def probabilities(self, levels: Levels, prior: TokenProbs) -> TokenProbs:
         """Return the answer of the most specific context, mixed with the others.
 
         Args:
@@ -189,7 +189,7 @@ class NGram(CountingModel):
             levels.append(levels[-1] * (N_SYMBOLS + 1) + row[self.order - back : len(row) - back])
         return levels
 
-    def probabilities(self, ids: Ids) -> Shares:
+    def probabilities(self, ids: Ids) -> Probs:
         """Back off from the longest context to none, and from that to all symbols alike."""
         prior = np.full((ids.size, N_SYMBOLS), 1 / N_SYMBOLS)
         return self.counts.probabilities(self.contexts(ids), prior).reshape(*ids.shape, N_SYMBOLS)
@@ -252,7 +252,7 @@ def _pitch_classes(ids: Ids) -> Int[np.ndarray, "n_steps 12"]:
 
 
 def _scale(heard: Int[np.ndarray, "n_steps 12"], pitch: Ids, least: np.ndarray | int) -> Ids:
-    """Say which neighbours of a pitch are heard, in any voice and octave: a stand-in for the key, in five bits.
+    """Return which neighbours of a pitch are heard, in any voice and octave: a stand-in for the key, in five bits.
 
     Args:
         heard: for each pitch class a number, the larger the more it is heard around a step.
@@ -351,7 +351,7 @@ class MusicalCounts(CountingModel):
         levels = _chain_levels(found, self.pitch_viewpoints, moves)
         self.pitch_counts = BackoffCounts(levels, _outcome(before, ids)[moves], N_OUTCOMES, strength)
 
-    def probabilities(self, ids: Ids) -> Shares:
+    def probabilities(self, ids: Ids) -> Probs:
         """Share the probability of moving among the notes to move to."""
         found, before, is_asked = musical_viewpoints(ids), _step_before(ids).reshape(-1, 1), np.ones(ids.shape, bool)
         levels = _chain_levels(found, self.move_viewpoints, is_asked)
@@ -420,7 +420,7 @@ def _nearest(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _find_situations(viewpoints: dict[str, Ids], is_hidden: IsHidden) -> dict[str, IsHidden]:
-    """Tell hidden cells apart by what is seen of their own voice, by the names of ``CHAINS``."""
+    """Sort hidden cells by what is seen of their own voice, into the situations of ``CHAINS``."""
     gaps = np.stack((viewpoints["gap_before"], viewpoints["gap_after"]))
     is_near, is_seen = ((gaps > 0) & (gaps <= 2)).any(axis=0), (gaps > 0).any(axis=0)
     return {"near": is_hidden & is_near, "far": is_hidden & is_seen & ~is_near, "alone": is_hidden & ~is_seen}
@@ -447,10 +447,10 @@ class NeighbourCounts:
             *levels, outcomes = map(np.concatenate, zip(*parts, strict=True))
             self.counts[name] = BackoffCounts(levels, outcomes, N_OUTCOMES, strength=CHAINS[name][1])
 
-    def cell_log_probs(self, ids: Ids, is_hidden: IsHidden) -> Shares:
+    def cell_log_probs(self, ids: Ids, is_hidden: IsHidden) -> Probs:
         """Return the logarithm of the probability of every symbol at every hidden cell; their ids are not looked at.
 
-        Of cells that are seen it says nothing but how often the voice sings each symbol.
+        Where a cell is seen, the row holds only how often the voice sings each symbol.
         """
         found, anchor = neighbour_viewpoints(ids, is_hidden)
         shares = np.broadcast_to(self.table, (*ids.shape, N_SYMBOLS)).copy()

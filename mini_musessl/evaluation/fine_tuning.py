@@ -121,7 +121,7 @@ def fine_tune(
     Args:
         model: a FrameEncoder or a network with one as ``.encoder``; not changed. A fresh one is trained from scratch.
         budget: how many pieces are labelled; None for all.
-        generator: draws the labelled pieces as ``probe`` does, then the range. The batches come from ``config.seed``.
+        generator: draws the labelled pieces as ``probe`` does, then the interval. Batches come from ``config.seed``.
     """
     encoder = network_of(model, FrameEncoder)
     check_not_told([task], encoder)

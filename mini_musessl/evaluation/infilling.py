@@ -1,10 +1,10 @@
-"""Infilling: how well a model knows what is hidden in pieces that it has not seen.
+"""Infilling: how well a model predicts what is hidden in pieces that it has not seen.
 
-``evaluate_infilling`` names the hidden cells of whole pieces side by side, each from the cells that are seen. Its nats
-per hidden cell depend on what is hidden more than on the model, so each kind of hiding is measured apart, and models
-are compared on the same cells.
+``evaluate_infilling`` predicts the hidden cells of whole pieces side by side, each from the cells that are seen. Its
+nats per hidden cell depend on what is hidden more than on the model, so each kind of hiding is measured apart, and
+models are compared on the same cells.
 
-``orderless_by_orders`` names all cells of a piece one after another, in a random order, each from those named before it
+``orderless_by_orders`` predicts all cells of a piece one after another, in a random order, each from those before it
 (Uria, Murray and Larochelle, "A Deep and Tractable Density Estimator", 2014). It is ANOTHER quantity: the mean over
 orders is no likelihood but a bound on one, and stands in no table with ``likelihood.evaluate_likelihood``, where the
 order is fixed.
@@ -57,7 +57,7 @@ def score_hidden(model: object, ids: Ids, is_hidden: Draws) -> TokenNats:
 
 
 def _ask_network(model: MaskedTransformer, ids: Ids, is_hidden: Draws) -> TokenNats:
-    """Ask a network about some draws at once."""
+    """Score some draws at once by a network."""
     size, n_voices = model.config.vocabulary_size, model.config.n_voices
     if (size, n_voices) != (N_SYMBOLS, 4):
         raise ValueError(f"The benchmark has {N_SYMBOLS} symbols in 4 voices; this network has {size} in {n_voices}.")
@@ -68,7 +68,7 @@ def _ask_network(model: MaskedTransformer, ids: Ids, is_hidden: Draws) -> TokenN
 
 
 def _ask(model: object, ids: Ids, is_hidden: Bool[np.ndarray, "n_steps 4"]) -> TokenNats:
-    """Ask a model about one draw through its own method, and check what it says."""
+    """Score one draw by the model's own method, and check what it returns."""
     log_probs, targets = np.asarray(model.cell_log_probs(ids, is_hidden), np.float64)[is_hidden], ids[is_hidden]
     sums = np.exp(log_probs).sum(axis=-1)
     if log_probs.shape != (len(targets), N_SYMBOLS) or not (np.abs(sums - 1) < 1e-3).all():
@@ -82,9 +82,9 @@ def _ask(model: object, ids: Ids, is_hidden: Bool[np.ndarray, "n_steps 4"]) -> T
 
 @dataclass(frozen=True, eq=False)
 class Infilling(PieceNats):
-    """What a model thought of the hidden cells of all draws of some pieces; the tokens are those cells."""
+    """The nats of the hidden cells of all draws of some pieces; the tokens are those cells."""
 
-    is_first_choice: tuple[Bool[np.ndarray, " n_hidden"], ...]  # no symbol was likelier to the model
+    is_first_choice: tuple[Bool[np.ndarray, " n_hidden"], ...]  # whether no symbol was likelier
 
     @property
     def nats_per_cell(self) -> float:
@@ -149,7 +149,7 @@ def evaluate_kinds(
 
 @dataclass(frozen=True, eq=False)
 class Orderless:
-    """What some pieces cost in random orders."""
+    """The loss of some pieces in random orders."""
 
     draw_nats: Float[np.ndarray, "n_pieces n_draws"]  # per cell, in each order or estimated from each subset
     piece_tokens: Int[np.ndarray, " n_pieces"]  # how many cells each piece has
@@ -170,9 +170,9 @@ class Orderless:
 def orderless_by_orders(
     model: object, pieces: Sequence[Chorale], generator: np.random.Generator, n_orders: int = 1
 ) -> Orderless:
-    """Name all cells of each piece one after another, in random orders, each from those named before it.
+    """Predict all cells of each piece one after another, in random orders, each from those before it.
 
-    Exact for an order; the mean over orders is an estimate. The model is asked once for each cell; for long pieces see
+    Exact for an order; the mean over orders is an estimate. The model runs once for each cell; for long pieces see
     ``orderless_by_subsets``.
     """
     check_generator(generator, "orderless_by_orders")
@@ -183,7 +183,7 @@ def orderless_by_orders(
 
 def _nats_in_order(model: object, ids: Ids, order: np.ndarray) -> float:
     """Return the nats per cell of one piece in one order."""
-    rank = order.argsort().reshape(ids.shape)  # when each cell is named
+    rank = order.argsort().reshape(ids.shape)  # when each cell is predicted
     turns = np.arange(ids.size)[:, None, None]
     is_hidden = rank >= turns
     return float(score_hidden(model, ids, is_hidden).nats[(rank == turns)[is_hidden]].sum() / ids.size)
@@ -194,9 +194,9 @@ def orderless_by_subsets(
 ) -> Orderless:
     """Estimate what ``orderless_by_orders`` finds, from random states on the way.
 
-    A random order is stopped at a random place; all cells that are still hidden there are asked, and their mean is
-    taken: each of them could have come next. The mean over draws is the same as that over orders, and a draw costs one
-    question.
+    A random order is stopped at a random place; all cells that are still hidden there are scored, and their mean is
+    taken: each of them could have come next. The expected mean is the same as over orders, at one run of the model per
+    draw.
     """
     check_generator(generator, "orderless_by_subsets")
     arrays, nats = encode_chorales(pieces), []

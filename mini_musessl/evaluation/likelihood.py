@@ -13,7 +13,7 @@ section 4.1; it scores any model:
   ``forward(frames, first_step)`` gives logits (batch, n_steps, 4, 47);
 * an object with a method ``symbol_log_probs(ids)``, which turns ids 0..46 of the shape (n_steps, 4) into the natural
   logarithms of the probabilities of all symbols, (n_steps, 4, 47);
-* an object with a method ``token_log_probs(ids)``, which says those of the symbols that came alone, (n_steps, 4).
+* an object with a method ``token_log_probs(ids)``, which returns those of the symbols that came alone, (n_steps, 4).
 
 Pieces of the benchmark are VoiceGrids, or MIDI pitches (n_steps, 4) with -1 for a rest.
 
@@ -23,6 +23,7 @@ Chapter: 00 (first use), 2a (counting), 8b (the chorale benchmark).
 import inspect
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 
 from mini_musessl.batches import side_by_side, windows_with_history
 from mini_musessl.checks import check_pieces, check_scores
-from mini_musessl.network.transformer import MusicTransformer
+from mini_musessl.network.transformer import MusicTransformer, evaluation_mode
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS, encode_chorales
 from mini_musessl.voices import VoiceGrid
 
@@ -43,10 +44,10 @@ Chorale = VoiceGrid | ArrayLike
 
 @dataclass(frozen=True)
 class TokenNats:
-    """What a model thought of some tokens."""
+    """The nats of some tokens."""
 
     nats: np.ndarray  # float64, minus the natural logarithm of the probability of each
-    is_first_choice: np.ndarray | None  # no other symbol was more probable; None for a model that does not say
+    is_first_choice: np.ndarray | None  # no other symbol was more probable; None where unknown
 
     @classmethod
     def join(cls, parts: "Sequence[TokenNats]") -> "TokenNats":
@@ -58,7 +59,7 @@ class TokenNats:
 
 
 def nats_of(logits: Float[Tensor, "*places vocabulary"], targets: Int[Tensor, "*places"]) -> TokenNats:
-    """Return what logits say of the symbols that came."""
+    """Return the nats that logits give to the symbols that came."""
     log_probs = logits.float().log_softmax(dim=-1)
     nats = -log_probs.gather(-1, targets[..., None])[..., 0]
     is_first_choice = logits.argmax(dim=-1) == targets
@@ -70,7 +71,6 @@ def _score_pieces(
     model: nn.Module, pieces: Sequence[np.ndarray], n_windows: int = 16, stride: int | None = None
 ) -> list[TokenNats]:
     """Let a network of tokens, or of frames, read whole pieces in windows with history, ``n_windows`` at once."""
-    model.eval()
     device = next(model.parameters()).device
     length = model.config.context_length
     cuts = [(p, *cut) for p, ids in enumerate(pieces) for cut in windows_with_history(len(ids), length, stride)]
@@ -83,7 +83,8 @@ def _score_pieces(
             inputs = side_by_side(rows, fill=model.config.begin_id)[:1]
         else:
             inputs = (targets, np.array([start for _, start, _, _ in some]))
-        logits = model(*(torch.from_numpy(each).to(device) for each in inputs))
+        with evaluation_mode(model):
+            logits = model(*(torch.from_numpy(each).to(device) for each in inputs))
         found = nats_of(logits, torch.from_numpy(targets).to(device))
         check_scores(found.nats)
         for row, (p, start, first, stop) in enumerate(some):
@@ -117,7 +118,7 @@ def nats_per_token(model: MusicTransformer, pieces: Sequence[ArrayLike]) -> floa
 
 @dataclass(frozen=True, eq=False)
 class PieceNats:
-    """What a model thought of the tokens, or the hidden cells, of some pieces; ``compare`` takes two of them."""
+    """The nats of the tokens, or of the hidden cells, of some pieces; ``compare`` takes two of them."""
 
     nats: tuple[Float[np.ndarray, "..."], ...]  # of every token of each piece
 
@@ -147,7 +148,7 @@ class Likelihood(PieceNats):
     """How much probability a model gave to some chorales, (n_steps, 4) each; lower nats are better."""
 
     is_change: tuple[Bool[np.ndarray, "_ 4"], ...]  # the voice sang something else a step before; False at step 0
-    is_first_choice: tuple[Bool[np.ndarray, "_ 4"], ...] | None = None  # None for a model that does not say
+    is_first_choice: tuple[Bool[np.ndarray, "_ 4"], ...] | None = None  # None where unknown
 
     @property
     def nats_per_frame(self) -> float:
@@ -171,7 +172,7 @@ class Likelihood(PieceNats):
 
     @property
     def change_accuracy(self) -> float | None:
-        """Share of the changing tokens that were the model's likeliest; None if it does not say or nothing changes."""
+        """Share of the changing tokens that were the model's likeliest; None if that is unknown or nothing changes."""
         is_change = np.concatenate(self.is_change)
         if self.is_first_choice is None or not is_change.any():
             return None
@@ -201,9 +202,7 @@ def evaluate_likelihood(model: object, pieces: Sequence[Chorale]) -> Likelihood:
 
 @torch.no_grad()
 def _score(model: object, ids: list[Int[np.ndarray, "_ 4"]]) -> list[TokenNats]:
-    """Ask a model of any kind what it thinks of every token."""
-    if isinstance(model, nn.Module):
-        model.eval()
+    """Score every token by a model of any kind."""
     size = getattr(getattr(model, "config", None), "vocabulary_size", N_SYMBOLS)
     if size != N_SYMBOLS:
         raise ValueError(
@@ -226,15 +225,16 @@ def _score(model: object, ids: list[Int[np.ndarray, "_ 4"]]) -> list[TokenNats]:
 
 
 def _ask_symbols(model: object, ids: np.ndarray) -> TokenNats:
-    """Ask a model for the probabilities of all symbols."""
+    """Score tokens by the probabilities of all symbols."""
     answer = _log_probs(model, "symbol_log_probs", ids, (*ids.shape, N_SYMBOLS))
     nats = -np.take_along_axis(answer, ids[..., None], axis=-1)[..., 0]
     return TokenNats(nats, answer.argmax(axis=-1) == ids)
 
 
 def _log_probs(model: object, method: str, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Ask a model through its own method, and refuse an answer that cannot be logarithms of probabilities."""
-    log_probs = np.asarray(getattr(model, method)(ids), np.float64)
+    """Call the model's own method, and refuse a result that cannot be logarithms of probabilities."""
+    with evaluation_mode(model) if isinstance(model, nn.Module) else nullcontext():
+        log_probs = np.asarray(getattr(model, method)(ids), np.float64)
     if log_probs.shape != shape:
         raise ValueError(f"{method} must answer with one number per token, shape {shape}; found {log_probs.shape}.")
     if not (log_probs <= 1e-6).all():
@@ -250,7 +250,7 @@ class Comparison:
     """The difference of two models on the same pieces, in nats per token."""
 
     difference: float  # first minus second; below 0 the first is better
-    low: float  # lower end of the 95 % bootstrap range over pieces
+    low: float  # lower end of the 95 % bootstrap confidence interval over pieces
     high: float
 
 
@@ -269,6 +269,8 @@ def compare(first: PieceNats, second: PieceNats, generator: np.random.Generator,
         >>> round(found.low, 3), round(found.difference, 3), round(found.high, 3)
         (0.1, 0.1, 0.1)
     """
+    if type(first) is not type(second):
+        raise TypeError(f"Compare two results of one kind; found {type(first).__name__} and {type(second).__name__}.")
     n_tokens = first.piece_tokens
     if not np.array_equal(n_tokens, second.piece_tokens):
         raise ValueError(

@@ -5,7 +5,7 @@ whether a note is wrong, which other pieces set the same hymn. An *excerpt* is w
 of a chorale, a voice alone, a window with one wrong note.
 
 A function that labels beats returns the steps at which they begin and a class for each; one that labels pieces returns
-one class. None means that the piece does not say.
+one class. None means that the piece has no label.
 
 Chapter: 1a (learning without labels).
 """
@@ -19,7 +19,7 @@ from jaxtyping import Bool, Int
 from mini_musessl import corpora, harmony, voices
 from mini_musessl.batches import window_starts
 from mini_musessl.checks import check_choice
-from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, encode_chorales
+from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS, encode_chorales
 
 # --- The labels: key signature, mode, chord, phrase end, beat
 
@@ -39,14 +39,14 @@ BEAT_CLASSES = ("1", "2", "3", "4")
 def label_key(grid: voices.VoiceGrid) -> int | None:
     """Return the key signature, as an index into ``KEY_CLASSES``.
 
-    The signature and not the tonic: it is printed in every score, and it asks for the scale alone. Which of its two
-    keys it is, the task of the mode asks. Signatures that sound the same are one.
+    The signature and not the tonic: it is printed in every score, and it depends on the scale alone. Which of its two
+    keys it is, is the task of the mode. Signatures that sound the same are one.
     """
     return None if grid.fifths is None else (grid.fifths + 5) % 12
 
 
 def label_mode(grid: voices.VoiceGrid) -> int | None:
-    """Return 0 for major and 1 for minor, as the score says."""
+    """Return 0 for major and 1 for minor, as written in the score."""
     return None if grid.mode is None else MODE_CLASSES.index(grid.mode)
 
 
@@ -59,7 +59,7 @@ def label_chords(grid: voices.VoiceGrid) -> BeatLabels:
 
 
 def label_cadences(grid: voices.VoiceGrid) -> BeatLabels | None:
-    """Say of each beat whether a fermata begins in it: 1 where the phrase ends.
+    """Return for each beat whether a fermata begins in it: 1 where the phrase ends.
 
     Beats on which the same fermata goes on sounding are not asked about, nor is the last fermata of the piece: the end
     of the music would give it away.
@@ -77,7 +77,7 @@ def label_cadences(grid: voices.VoiceGrid) -> BeatLabels | None:
 
 
 def label_beats(grid: voices.VoiceGrid) -> BeatLabels | None:
-    """Say which beat of the bar each beat is, 0 to 3, in a piece in 4/4."""
+    """Return which beat of the bar each beat is, 0 to 3, in a piece in 4/4."""
     if grid.meter != (4, 4):
         return None
     beat, rest = np.divmod(grid.bar_position_step.astype(np.int64), grid.steps_per_quarter)
@@ -90,7 +90,7 @@ def label_beats(grid: voices.VoiceGrid) -> BeatLabels | None:
 #: Windows for questions about a beat, a key or a hymn: their length, and how much two of them share at least.
 WINDOW_STEP, OVERLAP_STEP = 96, 16
 #: Windows for one voice alone: their length, and how many a chorale. The lines are moved to about the id of G4.
-VOICE_STEP, VOICE_WINDOWS, LEVEL_ID = 48, 2, 67 - 35
+VOICE_STEP, VOICE_WINDOWS, LEVEL_ID = 48, 2, 68 - TOKENS.lowest_pitch
 #: Windows for one wrong note: their length, how many a chorale, and by how many semitones the note is moved at most.
 CORRUPTED_STEP, CORRUPTED_WINDOWS, LARGEST_SHIFT = 32, 4, 3
 
@@ -116,10 +116,10 @@ def window_excerpts(grids: Sequence[voices.VoiceGrid]) -> list[Excerpt]:
 
 
 def voice_excerpts(grids: Sequence[voices.VoiceGrid]) -> list[Excerpt]:
-    """Show one voice alone, in the soprano's place and at one height, so that neither place nor height tells which.
+    """Show one voice alone, in the soprano's place and at one height, so that neither place nor height shows which.
 
-    The line is moved by the interval that brings its mean pitch nearest to G4; so its key says nothing either. What is
-    left to tell a bass from an alto is how it moves. A voice that rests for the whole window is left out.
+    The line is moved by the interval that brings its mean pitch nearest to G4; so its key shows nothing either. A bass
+    differs from an alto only by how it moves. A voice that rests for the whole window is left out.
     """
     return [
         _show_voice(window, voice, piece, start)
@@ -213,7 +213,7 @@ class Task:
 #: Every task by its name.
 TASKS: dict[str, Task] = {
     "key": Task(
-        "Which key signature has the piece?", KEY_CLASSES, label_piece=label_key, needs="a key signature (fifths)"
+        "What is the piece's key signature?", KEY_CLASSES, label_piece=label_key, needs="a key signature (fifths)"
     ),
     "mode": Task(
         "Is the piece in major or minor?", MODE_CLASSES, label_piece=label_mode, needs="a mode, major or minor"
@@ -237,7 +237,7 @@ class Examples:
     step: Int[np.ndarray, " n_examples"]  # the step of the excerpt that is read, or WHOLE_EXCERPT
     label: Int[np.ndarray, " n_examples"]  # the right answer
     piece: Int[np.ndarray, " n_examples"]  # index of the chorale
-    n_pieces: int  # chorales, with those that do not say the answer
+    n_pieces: int  # chorales, with those that have no label
 
 
 def find_task(name: str) -> Task:
@@ -247,7 +247,7 @@ def find_task(name: str) -> Task:
 
 
 def ask(name: str, grids: Sequence[voices.VoiceGrid], excerpts: Sequence[Excerpt]) -> Examples:
-    """Put the question of a task to chorales; pieces that do not say the answer are not asked.
+    """Put the question of a task to chorales; pieces without a label are left out.
 
     Args:
         excerpts: ``EXCERPTS[find_task(name).shows](grids)``.

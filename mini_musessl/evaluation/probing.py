@@ -1,13 +1,13 @@
-"""Probing: what do the features of a frozen network hold? A small classifier looks, and knows few labels.
+"""Probing: what do the features of a frozen network hold? A small classifier is fitted with few labels.
 
 The encoder does not learn from the probe's labels, the classifier is linear, and what is labelled are a few whole
 pieces: 1, 5, 10, 50 or all. What is found counts only beside what the same classifier finds in features that nobody
 learned: ``count_features``, or a network with its first weights. And only where the answers are new: an encoder that a
-harmony head trained, or that was told which pieces set one hymn, has seen the very answers of "chord" or "hymn"; a
+harmony head trained, or that was given which pieces set one hymn, has seen the very answers of "chord" or "hymn"; a
 table must mark such rows.
 
-The questions are those of ``probe_tasks``. ``retrieve`` looks for the same hymn without any label; how far the network
-comes that may learn on, ``fine_tuning`` says.
+The questions are those of ``probe_tasks``. ``retrieve`` looks for the same hymn without any label; ``fine_tuning``
+measures the network that may learn on.
 
 Example:
     >>> from mini_musessl import voices
@@ -43,7 +43,8 @@ from mini_musessl.checks import (
 from mini_musessl.evaluation.probe_tasks import EXCERPTS, TASKS, WHOLE_EXCERPT, Examples, Excerpt, ask, find_task
 from mini_musessl.network.encoder import FrameEncoder
 from mini_musessl.network.frames import FrameTransformer
-from mini_musessl.network.transformer import to_device_of
+from mini_musessl.network.transformer import evaluation_mode, to_device_of
+from mini_musessl.tokenizers.voice_grid import TOKENS
 from mini_musessl.training.loop import choose_precision
 
 Values = Float[np.ndarray, "n_examples d_features"]
@@ -67,14 +68,14 @@ def count_features(
 
     For the beat that begins at the step: its chroma, that of the beat before and of the beat after; the bass's pitch
     class; the intervals between the voices at the step, octaves aside; the melodic intervals, by size and direction;
-    new pitches by voice, and all together in the three beats; how many voices move at the step; how long nobody has
-    moved, and for how long nobody will.
+    new pitches by voice, and all together in the three beats; how many voices move at the step, and whether all that
+    sound do; how long no voice has moved, and for how long none will; the chroma of the step itself.
 
     Args:
         frames: symbol ids; 0 is a rest, the others are consecutive pitches.
         is_hidden: True where a cell must not be seen; it counts as absent.
     """
-    sounds, pitch = (frames > 0) & ~is_hidden, frames + 35
+    sounds, pitch = (frames > 0) & ~is_hidden, frames + TOKENS.lowest_pitch - 1
     chroma = (_one_hot(pitch % 12, 12) * sounds[..., None]).sum(axis=2)
     lowest = np.where(sounds, pitch, 999).min(axis=2)
     upper, lower = np.triu_indices(frames.shape[2], 1)
@@ -158,15 +159,15 @@ class LinearProbe:
 def penalised_nats(
     weights: Tensor, x: Tensor, wanted: Tensor, share: Tensor, l2: Tensor
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "d_features n_classes"]]:
-    """Return what a probe minimises, and its slope in the direction of each weight.
+    """Return what a probe minimises, and its gradient.
 
     ``wanted`` is 1 at the right class, ``share`` (n_examples, 1) is what an example counts, ``l2`` (d_features, 1) the
     penalty of a feature. A feature that is always 1 has the bias as its weights.
     """
     log_probs = (x @ weights).log_softmax(dim=1)
     nats = -(log_probs * wanted).sum(dim=1, keepdim=True)
-    slope = x.T @ ((log_probs.exp() - wanted) * share) + l2 * weights
-    return (share * nats).sum() + (l2 * weights.square()).sum() / 2, slope
+    gradient = x.T @ ((log_probs.exp() - wanted) * share) + l2 * weights
+    return (share * nats).sum() + (l2 * weights.square()).sum() / 2, gradient
 
 
 def fit_linear_probe(
@@ -183,7 +184,7 @@ def fit_linear_probe(
     Args:
         l2: the penalty, above 0. A feature that is the same everywhere gets no weight.
         start: a probe fitted to the same examples, from which to begin; changes nothing but speed.
-        tolerance: the largest slope at which to stop.
+        tolerance: the largest entry of the gradient at which to stop.
     """
     check_some(len(values), "A probe is fitted to at least one labelled example", "Do the pieces have labels?")
     check_positive("The penalty l2", l2)
@@ -200,13 +201,13 @@ def _optimum(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the penalised nats with L-BFGS.
 
-    The weights are written in the directions of the features' principal axes, each in the unit in which the loss bends
-    about equally. The optimum stays where it is, and two thirds of the time lead there.
+    The weights are written along the features' principal axes and rescaled so that the curvature is about equal in all
+    directions (preconditioning): same optimum, reached in two thirds of the time.
     """
     n_seen = int(target.max()) + 1
     share = 1 / (n_seen * np.bincount(target)[target])
-    bend, axes = np.linalg.eigh(x.T @ (x * share[:, None]))
-    unit = 1 / np.sqrt(np.maximum(bend, 0) / n_seen + l2)
+    curvature, axes = np.linalg.eigh(x.T @ (x * share[:, None]))
+    unit = 1 / np.sqrt(np.maximum(curvature, 0) / n_seen + l2)
     units = torch.from_numpy(np.append(unit, np.sqrt(n_seen)))[:, None]
     penalty = l2 * units.square()
     penalty[-1] = 0.0  # of the bias
@@ -290,7 +291,7 @@ def join_parts(
     test: str = "test",
     keeps_melodies_apart: bool = False,
 ) -> tuple[list[voices.VoiceGrid], PieceSplit]:
-    """Put two parts of a split into one list, the labelled one first, and say which is which.
+    """Put two parts of a split into one list, the labelled one first, and return the list and the split.
 
     Args:
         parts: grids by part, such as ``corpora.rebuilt_split()`` or ``corpora.melody_disjoint_split()``.
@@ -362,7 +363,7 @@ class Features:
     values: Values
     label: Labels  # the right answer
     piece: Labels  # index of the chorale
-    n_pieces: int | None = None  # chorales described, with those that do not say the answer; None where nobody knows
+    n_pieces: int | None = None  # chorales described, with those that have no label; None where unknown
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.values).all():
@@ -425,13 +426,13 @@ def describe_excerpts(
 
 
 def describe_by(model: nn.Module, precision: str = "float32") -> Describer:
-    """Make a describer of a network, which is put into evaluation mode.
+    """Make a describer of a network, which reads in evaluation mode.
 
     A causal encoder describes a step from what came up to it. A FrameTransformer's description of a step is its state
-    once it has read that step, before it predicts the next; hidden cells are shown to it as rests, since it knows no
-    hidden ones. It reads one position more than a window has steps.
+    once it has read that step, before it predicts the next; hidden cells are shown to it as rests, since it has no
+    symbol for hidden ones. It reads one position more than a window has steps.
     """
-    network = network_of(model, FrameEncoder, FrameTransformer).eval()
+    network = network_of(model, FrameEncoder, FrameTransformer)
     device = next(network.parameters()).device
     number_type = choose_precision(precision, device)
 
@@ -439,7 +440,8 @@ def describe_by(model: nn.Module, precision: str = "float32") -> Describer:
     def describe(frames: np.ndarray, is_hidden: np.ndarray, first_step: np.ndarray) -> np.ndarray:
         check_trained_length(model, frames.shape[1])
         shown, hidden, first = to_device_of(network, frames, is_hidden, first_step)
-        with nullcontext() if number_type == torch.float32 else torch.autocast(device.type, number_type):
+        is_exact = number_type == torch.float32
+        with evaluation_mode(network), nullcontext() if is_exact else torch.autocast(device.type, number_type):
             if isinstance(network, FrameEncoder):
                 features = network(shown, hidden, first_step=first)
             else:
@@ -461,7 +463,7 @@ def network_of(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
 
 
 def check_not_told(tasks: Iterable[str], network: nn.Module) -> None:
-    """Refuse to ask a network what it is told."""
+    """Refuse to probe a network for its own input."""
     if "beat" in tasks and network.config.cycle_length > 1:
         raise ValueError(
             f"The task 'beat' needs a network that is not told where it is in the bar; this one is told the index of "
@@ -476,7 +478,7 @@ def _task_names(tasks: Iterable[str] | None) -> list[str]:
     return list(TASKS) if tasks is None else list(tasks)
 
 
-# --- How often the answers are right, with the range that other test pieces would have given
+# --- How often the answers are right, with a confidence interval over test pieces
 
 
 @dataclass(frozen=True)
@@ -491,9 +493,9 @@ class ProbeResult:
     n_test_examples: int
     l2: float | None  # the penalty that was chosen; None where there is none
     balanced_accuracy: float  # mean over the classes that occur in the test of the share answered right
-    low: float  # lower end of its 95 % bootstrap range over test pieces
+    low: float  # lower end of its 95 % bootstrap confidence interval over test pieces
     high: float  # upper end
-    chance: float  # balanced accuracy of any answer that does not look: one over the number of classes that occur
+    chance: float  # balanced accuracy of guessing: one over the number of classes that occur
     accuracy: float  # share of all test examples answered right
     majority_accuracy: float  # that share for the commonest class of the labelled examples, always answered
 
@@ -518,10 +520,10 @@ def balanced_accuracy(right: Counts, total: Counts) -> Float[np.ndarray, "*rows"
     return (right / np.maximum(total, 1)).sum(axis=-1) / np.maximum(n_occurring, 1)
 
 
-def bootstrap_range(
+def bootstrap_interval(
     right: Counts, total: Counts, generator: np.random.Generator, n_draws: int = 1000
 ) -> tuple[float, float]:
-    """Return the middle 95 % of the balanced accuracies that drawing test pieces anew gives.
+    """Return the 95 % bootstrap confidence interval of the balanced accuracy over test pieces.
 
     Whole pieces are drawn with replacement, as many as there are: beats of one piece are not independent.
 
@@ -541,7 +543,7 @@ def examine(
     generator: np.random.Generator,
     answer: Callable[[list[int], np.ndarray, np.ndarray], tuple[np.ndarray, float | None]],
 ) -> ProbeResult:
-    """Draw the labelled pieces, let somebody learn from them and answer for the test pieces, and score the answers.
+    """Draw the labelled pieces, let a classifier learn from them and answer for the test pieces, and score it.
 
     Args:
         answer: (labelled pieces in the order drawn, whether each example is theirs, whether it is tested) -> (answers
@@ -556,7 +558,7 @@ def examine(
     predicted, l2 = answer(labelled, is_labelled, is_test)
     label, fitted_to = asked.label[is_test], asked.label[is_labelled]
     right, total = count_answers(label, predicted, asked.piece[is_test], len(asked.classes))
-    low, high = bootstrap_range(right, total, generator)
+    low, high = bootstrap_interval(right, total, generator)
     return ProbeResult(
         task=asked.task,
         budget=budget,
@@ -575,7 +577,7 @@ def examine(
 
 
 def _check_described(pieces: Iterable[int], n_pieces: int | None) -> None:
-    """Refuse to ask for a piece that was not described, where somebody knows how many were."""
+    """Refuse to ask for a piece that was not described, where it is known how many were."""
     missing = [int(piece) for piece in pieces if n_pieces is not None and not 0 <= piece < n_pieces]
     if missing:
         raise ValueError(
@@ -591,7 +593,7 @@ def probe(
     budget: int | None,
     generator: np.random.Generator,
 ) -> ProbeResult:
-    """Ask how well a linear classifier answers a task from frozen features.
+    """Measure how well a linear classifier solves a task from frozen features.
 
     Everything is decided on the labelled pieces: means and deviations, the penalty (some of them are left out for
     that), the weights. The test pieces are looked at once. Where the labelled pieces do not show a class, it is never
@@ -599,8 +601,8 @@ def probe(
 
     Args:
         features: by task, from ``encoder_features``, ``handmade_features`` or ``make_features``.
-        budget: how many pieces are labelled; None for all. A piece that does not say the answer is passed over.
-        generator: draws the labelled pieces, then the range. The same state gives the same for every encoder, and
+        budget: how many pieces are labelled; None for all. A piece without a label is passed over.
+        generator: draws the labelled pieces, then the interval. The same state gives the same for every encoder, and
             nested draws for all budgets.
     """
     check_choice("The task", task, features, "Ask for it when the features are made.")

@@ -1,7 +1,7 @@
 """Objectives: what a network is asked to predict, one module each, with the same three roles.
 
-``x_batches(pieces, ...)`` draws batches without end; ``x_loss(model, batch)`` returns their mean loss in nats, with its
-gradient, and how many targets it is a mean of, by which batches are weighed where several are put together;
+``x_batches(pieces, ...)`` draws batches without end; ``x_loss(model, batch)`` returns the mean loss in nats, to be
+differentiated, and the number of targets, by which batches are weighted where several are put together;
 ``evaluate_x(model, pieces, ...)`` returns numbers by name, baselines among them. Settings of a loss are fixed with
 ``functools.partial``. The next token has its batches in ``batches`` and its evaluation in ``evaluation.likelihood``.
 

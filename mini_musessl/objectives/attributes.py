@@ -1,9 +1,9 @@
 """The attributes objective: pitch, rhythm and harmony of what comes next, as heads over one causal encoder.
 
-Each head asks the description of a step, which knows the music up to that step, about the music after it:
+Each head reads the features of a step, which depend on the music up to that step, and predicts the music after it:
 
 * **pitch**: the symbol that each voice sings at the next step;
-* **rhythm**: whether each voice strikes a note at the next step, and how much longer its present note lasts;
+* **rhythm**: whether each voice begins a new note at the next step, and how much longer its present note lasts;
 * **harmony**: the chord of the next beat, root and quality.
 
 Pitch is asked as a symbol, not as an interval. From the present symbol either follows from the other, so both are the
@@ -48,7 +48,7 @@ class PieceAttributes:
     grid: voices.VoiceGrid
     frames: Int[np.ndarray, "n_steps 4"]  # its symbol ids
     pitch: Int[np.ndarray, "n_steps 4"]  # the symbol of each voice at the next step
-    onset: Int[np.ndarray, "n_steps 4"]  # 1 where the voice strikes a note at the next step; 0 where it holds or rests
+    onset: Int[np.ndarray, "n_steps 4"]  # 1 where a new note begins at the next step; 0 where the voice holds or rests
     duration: Int[np.ndarray, "n_steps 4"]  # as in DURATION_NAMES, how much longer this step's note lasts; not on rests
     chord: Int[np.ndarray, " n_steps"]  # of the next beat, as in harmony.chord_classes; not in the last beat
 
@@ -67,7 +67,7 @@ def label_attributes(grid: voices.VoiceGrid) -> PieceAttributes:
     """
     frames = TOKENS.encode(grid).astype(np.int64).reshape(-1, 4)
     step = np.arange(len(frames))[:, None]
-    # A note ends where its voice strikes again or rests: read backwards, the nearest such step that was met.
+    # A note ends where a new one begins or the voice rests: read backwards, the nearest such step that was met.
     ends = np.where(grid.is_onset | (frames == 0), step, len(frames))
     ends = np.minimum.accumulate(ends[::-1])[::-1]
     n_more = np.roll(ends, -1, axis=0) - step - 1
@@ -198,7 +198,7 @@ class AttributeModel(Network):
         return self.answer(self.encoder(frames, None, is_padding, first_step), self.heads)
 
     def answer(self, features: Float[Tensor, "batch n_steps d_model"], heads: Collection[str]) -> dict[str, Tensor]:
-        """Ask some heads about descriptions of steps; logits by question, as ``forward`` returns them."""
+        """Return the logits of some heads for features of steps, by question, as ``forward`` does."""
         answers: dict[str, Tensor] = {}
         for name in (name for name in HEADS if name in heads):
             questions = HEADS[name]
@@ -210,7 +210,7 @@ class AttributeModel(Network):
 
 
 def question_nats(model: AttributeModel, batch: AttributeBatch, heads: Collection[str]) -> dict[str, Tensor]:
-    """Return the mean loss of each question of some heads, in nats; not a number where a batch does not ask it."""
+    """Return the mean loss of each question of some heads, in nats; not a number where a batch has no target for it."""
     frames, is_padding, first_step = to_device_of(model, batch.frames, batch.is_padding, batch.start_step)
     features = model.encoder(frames, None, is_padding if batch.is_padding.any() else None, first_step)
     nats = {}
@@ -256,8 +256,8 @@ def evaluate_attributes(model: AttributeModel, pieces: Pieces) -> dict[str, floa
         * ``nats``, ``accuracy``: of the model;
         * ``chance_nats``, ``chance_accuracy``: of all answers alike;
         * ``commonest_accuracy``: of always giving the commonest right answer of these pieces;
-        * ``same_again_accuracy``: of the rule of ``same_again``, and ``same_again_nats``: of the rule said with the
-          probability that it deserves on these pieces, the other answers alike.
+        * ``same_again_accuracy``: of the rule of ``same_again``, and ``same_again_nats``: of giving its answer
+          the probability with which it is right on these pieces, and the others equal shares of the rest.
     """
     labelled = _label_pieces(pieces)
     rules = [same_again(piece) for piece in labelled]
@@ -312,8 +312,8 @@ def _baselines(question: str, target: np.ndarray, rule: np.ndarray) -> dict[str,
 def same_again(piece: PieceAttributes) -> dict[str, np.ndarray]:
     """Answer every question of a piece, by name, by the rule that things stay as they are.
 
-    The voice sings on what it sings; it strikes nothing; its note will be as long as its note before, at first a
-    quarter; the next beat has the chord that this beat has shown so far. No answer looks beyond its step.
+    The pitch stays; nothing is re-articulated; a note will be as long as the voice's note before, at first a quarter;
+    the next beat has the chord that this beat has shown so far. No answer looks beyond its step.
     """
     n_more = np.stack([_as_long_as_before(piece.grid, voice) for voice in range(piece.frames.shape[1])], axis=1)
     step, beat_step = np.arange(len(piece.frames)), harmony.chord_labels(piece.grid)["step"].astype(np.int64)
@@ -330,10 +330,10 @@ def same_again(piece: PieceAttributes) -> dict[str, np.ndarray]:
 def _as_long_as_before(grid: voices.VoiceGrid, voice: int) -> np.ndarray:
     """Return for each step how many more the note would last if it were as long as the voice's note before."""
     step = np.arange(grid.n_steps)
-    struck = np.flatnonzero(grid.is_onset[:, voice])
+    starts = np.flatnonzero(grid.is_onset[:, voice])
     ends = np.append(np.flatnonzero(grid.is_onset[:, voice] | (grid.pitch[:, voice] == voices.REST)), grid.n_steps)
-    length = ends[np.searchsorted(ends, struck, side="right")] - struck
-    note = np.searchsorted(struck, step, side="right") - 1  # -1 before the first note, where nothing is asked
+    length = ends[np.searchsorted(ends, starts, side="right")] - starts
+    note = np.searchsorted(starts, step, side="right") - 1  # -1 before the first note, where nothing is asked
     before = np.concatenate(([grid.steps_per_quarter] * 2, length))[note + 1]
-    began = np.append(struck, 0)[note]
+    began = np.append(starts, 0)[note]
     return np.maximum(before - (step - began) - 1, 0)

@@ -1,9 +1,9 @@
 """The contrastive objective: two views of a window belong together, and apart from the views of all other windows.
 
-Each view picks its other half among all views of the batch. Windows of the same piece or of the same hymn are no fair
-wrong answers: they are left out of the choice. Chen et al., "A Simple Framework for Contrastive Learning of Visual
-Representations" (2020), for views, loss and head; there all other views are wrong answers. van den Oord et al.,
-"Representation Learning with Contrastive Predictive Coding" (2018), for the name InfoNCE.
+The two views of a window are a positive pair; the views of other windows are negatives, except those of the same piece
+or hymn: they are false negatives, and left out. Chen et al., "A Simple Framework for Contrastive Learning of Visual
+Representations" (2020), for views, loss (there called NT-Xent) and head; there all other views are negatives. van den
+Oord et al., "Representation Learning with Contrastive Predictive Coding" (2018), for the name InfoNCE.
 
 Chapter: 4d (contrast).
 """
@@ -129,7 +129,7 @@ def hear(pair: ViewPair, view: int, window: int) -> Int[np.ndarray, "n_steps 4"]
 class ContrastiveBatch(ViewPair):
     """Two views of each window, and which windows show the same hymn."""
 
-    hymn_index: Int[np.ndarray, " n_windows"]  # equal numbers, one hymn; below 0, nobody knows
+    hymn_index: Int[np.ndarray, " n_windows"]  # equal numbers, one hymn; below 0, unknown
 
     @property
     def is_false_negative(self) -> Bool[np.ndarray, "n_windows n_windows"]:
@@ -152,11 +152,11 @@ def contrastive_batches(
     views: Views = ALL_VIEWS,
     hymns: ArrayLike | None = None,
 ) -> Iterator[ContrastiveBatch]:
-    """Draw windows of ``n_steps`` without end, each seen twice; in each batch some window has a wrong candidate.
+    """Draw windows of ``n_steps`` without end, each seen twice; in each batch some window has a negative.
 
     Args:
         hymns: one number per piece, equal for settings of one hymn, as from ``corpora.melody_groups``; below 0 where
-            nobody knows it, and the piece counts as a hymn of its own. None where all do.
+            it is unknown, and the piece counts as a hymn of its own. None where all do.
     """
     whole_number("n_windows", n_windows, 2, advice="A batch without negatives teaches nothing: draw more windows.")
     hymn_of_piece = _number_hymns(hymns, len(pieces))
@@ -185,7 +185,7 @@ def _number_hymns(hymns: ArrayLike | None, n_pieces: int) -> Int[np.ndarray, " n
         )
     numbers = np.where(found < 0, -1 - np.arange(n_pieces), found.astype(np.int64))
     if len(set(numbers.tolist())) == 1:
-        raise ValueError("Wrong candidates are windows of another hymn; found one piece or one hymn. Give more pieces.")
+        raise ValueError("Negatives are windows of another hymn; found one piece or one hymn. Give more pieces.")
     return numbers
 
 
@@ -195,23 +195,23 @@ def info_nce(
     temperature: float = 0.1,
     is_false_negative: Bool[Tensor, "n_windows n_windows"] | None = None,
 ) -> Float[Tensor, ""]:
-    r"""Return the mean surprise, in nats, of each view when it picks its other half among all views of the batch.
+    r"""Return the InfoNCE loss (NT-Xent) in nats: the mean cross-entropy of finding each view's positive in the batch.
 
-    View $i$ picks $j \ne i$ with probability $\exp(\cos(z_i, z_j)/\tau) / \sum_{k \ne i} \exp(\cos(z_i, z_k)/\tau)$.
+    View $i$ gives $j \ne i$ the probability $\exp(\cos(z_i, z_j)/\tau) / \sum_{k \ne i} \exp(\cos(z_i, z_k)/\tau)$.
 
     Args:
-        is_false_negative: True for two windows of which neither is a candidate of the other; False on the diagonal. A
-            view that has no wrong candidate left does not count.
+        is_false_negative: True for two windows whose views are no negatives of each other; False on the diagonal. A
+            view that has no negative left does not count.
     """
     points = functional.normalize(torch.cat((first, second)), dim=1)
-    # No view picks itself, nor one of the same piece or hymn.
+    # No view is its own negative, nor are those of the same piece or hymn.
     is_out = torch.eye(len(points), dtype=torch.bool, device=points.device)
     if is_false_negative is not None:
         is_out = is_out | is_false_negative.repeat(2, 2)
     scores = (points @ points.T / temperature).masked_fill(is_out, -math.inf)
-    other_half = torch.arange(len(points), device=points.device).roll(len(first))
+    positive = torch.arange(len(points), device=points.device).roll(len(first))
     has_negative = (~is_out).sum(dim=1) > 1
-    return functional.cross_entropy(scores[has_negative], other_half[has_negative])
+    return functional.cross_entropy(scores[has_negative], positive[has_negative])
 
 
 class ContrastiveModel(Network):
@@ -256,10 +256,10 @@ def project(model: nn.Module, pair: ViewPair) -> tuple[Tensor, Tensor]:
 def contrastive_loss(
     model: nn.Module, batch: ContrastiveBatch, temperature: float = 0.1, has_false_negatives: bool = False
 ) -> tuple[Float[Tensor, ""], int]:
-    """Return the ``info_nce`` of a model on a batch, and how many views have a wrong candidate.
+    """Return the ``info_nce`` of a model on a batch, and how many views have a negative.
 
     Args:
-        has_false_negatives: whether windows of the same piece or hymn stay among the wrong candidates, as in SimCLR.
+        has_false_negatives: whether windows of the same piece or hymn stay among the negatives, as in SimCLR.
     """
     check_batch(batch, ContrastiveBatch, "contrastive_loss", "contrastive_batches")
     check_positive("temperature", temperature, "Below 0 the least alike would be chosen; 0.1 is a common choice.")

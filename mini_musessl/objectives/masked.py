@@ -1,7 +1,7 @@
-"""The masked objective: hide some cells, read all that is left, on both sides, and name what was hidden.
+"""The masked objective: hide some cells, read all that is left, on both sides, and predict what was hidden.
 
 ``masking`` says which cells are hidden; here they become batches, a loss and a measure. ``evaluation.infilling`` judges
-whole pieces, for comparisons between models; ``evaluate_masked`` asks about windows as short as those of training, of
+whole pieces, for comparisons between models; ``evaluate_masked`` measures windows as short as those of training, of
 any vocabulary, each kind of masking by its own weights.
 
 Chapter: 4b (masking).
@@ -28,7 +28,7 @@ from mini_musessl.network.transformer import evaluation_mode, to_device_of
 class MaskedBatch(FrameBatch):
     """Windows of frames and what is hidden in them; ``frames`` keeps the ids of hidden cells: they are the targets."""
 
-    is_hidden: Bool[np.ndarray, "n_windows n_steps n_voices"]  # True where the network must name what it does not see
+    is_hidden: Bool[np.ndarray, "n_windows n_steps n_voices"]  # True on what the network does not see and predicts
     weights: Float[np.ndarray, "n_windows n_steps n_voices"]  # in the loss; above 0 on hidden cells of music alone
 
 
@@ -57,7 +57,7 @@ def hidden_cross_entropy(
     frames: Int[Tensor, "batch n_steps n_voices"],
     weights: Float[Tensor, "batch n_steps n_voices"],
 ) -> Float[Tensor, ""]:
-    """Return the weighted mean of minus the logarithm of the probability given to each hidden cell, in nats.
+    """Return the weighted mean cross-entropy of the hidden cells, in nats.
 
     Args:
         weights: above 0 on hidden cells of music, 0 on what can be seen and on padding.
@@ -79,6 +79,7 @@ def masked_loss(model: nn.Module, batch: MaskedBatch) -> tuple[Float[Tensor, ""]
     weights = batch.weights.flat[place]
     total = weights.sum(dtype=np.float64)
     nats = functional.cross_entropy(*_ask(model, batch, place), reduction="none")
+    # As hidden_cross_entropy, apart from rounding; but by places, since on a GPU a Boolean index would wait.
     # A product and a sum: as a matrix product it would be made in 16 bits where the network's are.
     return (nats * torch.from_numpy(weights / total).to(nats)).sum(), round(float(total))
 
@@ -108,12 +109,12 @@ def evaluate_masked(
     kinds: Mapping[str, Masker] = MASKERS,
     n_steps: int = 96,
 ) -> dict[str, float]:
-    """Measure how well a model names hidden cells of windows of at most ``n_steps``, for each kind of masking.
+    """Measure how well a model predicts hidden cells of windows of at most ``n_steps``, for each kind of masking.
 
     Returns:
         ``{kind}_nats``, the mean surprise at a hidden cell; ``{kind}_accuracy``, the share that the model finds
         likeliest; ``{kind}_copying_accuracy``, that of ``masking.copy_next_door``. For "orderless" all are weighted,
-        and the nats are those of writing the windows in a random order. ``uniform_nats``: of a model without knowledge.
+        and the nats are those of writing the windows in a random order. ``uniform_nats``: of a uniform distribution.
     """
     check_generator(generator, "evaluate_masked")
     batches = cut_frame_windows(pieces, n_steps)

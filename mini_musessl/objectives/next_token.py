@@ -20,7 +20,7 @@ def token_cross_entropy(
     targets: Int[Tensor, "batch time"],
     is_padding: Bool[Tensor, "batch time"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Return the mean surprise, in nats, at the tokens that came; padding counts neither above nor below the line.
+    """Return the mean cross-entropy in nats per token; padding is ignored.
 
     Example:
         >>> import torch
@@ -37,13 +37,13 @@ def frame_cross_entropy(
     frames: Int[Tensor, "batch n_steps n_voices"],
     is_padding: Bool[Tensor, "batch n_steps"],
 ) -> Float[Tensor, ""]:
-    """Return the mean surprise, in nats, at the cells that came; where a step is padding, none of its voices counts."""
+    """Return the mean cross-entropy in nats per cell; steps of padding are ignored, in all voices."""
     targets = frames.masked_fill(is_padding[..., None], -100)  # left out of the mean
     return functional.cross_entropy(logits.flatten(0, 2).float(), targets.flatten().long())
 
 
 def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], int]:
-    """Return the mean loss of a model of tokens over the targets that are no padding, and how many those are.
+    """Return the mean loss of a model of tokens, and the number of targets; padding is ignored.
 
     Args:
         model: maps token ids (n_windows, context_length) to logits (n_windows, context_length, vocabulary).
@@ -59,7 +59,7 @@ def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], 
 
 
 def next_frame_loss(model: nn.Module, batch: FrameBatch) -> tuple[Float[Tensor, ""], int]:
-    """Return the mean loss of a model of frames over the cells that are no padding, and how many those are.
+    """Return the mean loss of a model of frames, and the number of cells; padding is ignored.
 
     Args:
         model: called with frames (n_windows, n_steps, 4) and the index in the piece of each window's first step;

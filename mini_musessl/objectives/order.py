@@ -96,7 +96,7 @@ class OrderModel(Network):
 
 
 def order_loss(model: nn.Module, batch: OrderBatch) -> tuple[Float[Tensor, ""], int]:
-    """Return the mean surprise at the order of pairs of windows, in nats, and their number; guessing costs ln 2."""
+    """Return the mean cross-entropy of the order of pairs of windows, in nats, and their number; chance is ln 2."""
     check_batch(batch, OrderBatch, "order_loss", "order_batches")
     left, right, is_in_order = to_device_of(model, batch.left, batch.right, batch.is_in_order)
     logits = model(left, right).float()
@@ -112,7 +112,7 @@ def evaluate_order(
     n_pairs: int = 256,
     n_gap_steps: int = 0,
 ) -> dict[str, float]:
-    """Ask a model for the order of pairs of windows, and two rules that know nothing of music beside it.
+    """Measure how often a model finds the order of pairs of windows, and two rules that use no musical knowledge.
 
     Returns:
         ``nats`` per pair and ``chance_nats``, ln 2; ``accuracy`` and ``chance_accuracy``, a half; ``n_pairs``;
@@ -137,7 +137,7 @@ def evaluate_order(
 def seam_votes(batch: OrderBatch) -> Float[np.ndarray, " n_pairs"]:
     """Vote for the order in which the voices move less from the end of one window to the beginning of the other.
 
-    Above 0 for left before right, 0 where the rule does not know. Ids count as pitches, rests too.
+    Above 0 for left before right, 0 where the rule is undecided. Ids count as pitches, rests too.
     """
     kept = np.abs(batch.left[:, -1] - batch.right[:, 0]).sum(axis=1)
     turned = np.abs(batch.right[:, -1] - batch.left[:, 0]).sum(axis=1)
@@ -151,5 +151,5 @@ def _held_at_end(frames: np.ndarray) -> np.ndarray:
 
 
 def _accuracy(votes: np.ndarray, batch: OrderBatch) -> float:
-    """Return the share of right votes; one that does not know counts half."""
+    """Return the share of right votes; an undecided one counts half."""
     return float(np.where(votes == 0, 0.5, (votes > 0) == batch.is_in_order).mean())
