@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 
 from mini_musessl.batches import best_window, window_starts
 from mini_musessl.checks import check_torch_generator, check_truth, whole_number
-from mini_musessl.generation.sampling import FREE, Ids, Sampling, as_ids
+from mini_musessl.generation.sampling import FREE, Ids, Sampling, as_ids, longest_context
 from mini_musessl.network.encoder import MaskedTransformer
 
 N_SWEEPS = 100
@@ -60,7 +60,7 @@ def score_cells(
     """
     model.eval()
     batch, n_steps = frames.shape[:2]
-    longest = min(n_steps, model.config.context_length, model.trained_steps or n_steps)
+    longest = min(n_steps, longest_context(model))
     starts = window_starts(n_steps, longest, max(1, longest // 2), is_spread=True)
     window = best_window(starts, longest, n_steps)
     place = torch.from_numpy(starts[:, None] + np.arange(longest))

@@ -28,11 +28,10 @@ from mini_musessl.checks import (
     check_positive,
     check_scores,
     check_torch_generator,
-    check_trained_length,
     whole_number,
 )
 from mini_musessl.network.frames import FrameHistory, FrameTransformer
-from mini_musessl.network.transformer import MusicTransformer
+from mini_musessl.network.transformer import MusicTransformer, Network
 
 FREE = -1  # stands where nothing is given
 
@@ -98,10 +97,10 @@ class TokenDecoder:
 
     def next_logits(self) -> Float[Tensor, "n_rows vocabulary"]:
         """Return the scores of the next token of each row, on the CPU."""
-        config, start = self._model.config, self._ids.shape[1] - 1
-        if self._cache is None or self._cache.token_ids.shape[1] >= config.context_length:
+        start, longest = self._ids.shape[1] - 1, longest_context(self._model)
+        if self._cache is None or self._cache.token_ids.shape[1] >= longest:
             self._cache = self._model.start_cache(len(self._ids))
-            start = window_start(self._ids.shape[1], config.context_length, config.stride_token)
+            start = window_start(self._ids.shape[1], longest, self._model.config.stride_token)
         tokens = self._ids[:, start:].to(self._model.to_logits.weight.device)
         return self._model(tokens, self._cache)[:, -1].float().cpu()
 
@@ -127,7 +126,7 @@ class FrameDecoder:
     def next_logits(self) -> Float[Tensor, "n_rows vocabulary"]:
         """Return the scores of the next voice of each row, on the CPU."""
         if self._read is None:
-            new, longest = self._frames[:, -1:], self._model.config.context_length
+            new, longest = self._frames[:, -1:], longest_context(self._model)
             if self._cache is None or self._cache.n_read >= longest:
                 start = window_start(self._frames.shape[1] + 1, longest, 1)  # the begin symbol takes a position
                 first_steps = torch.full((len(new),), self._first_step + start, device=new.device)
@@ -148,6 +147,11 @@ class FrameDecoder:
         self._frames, self._voices = self._frames[rows], self._voices[rows]
         self._cache.keep_rows(rows)
         self._read = features[rows], FrameHistory(*(known[rows] for known in past))
+
+
+def longest_context(model: Network) -> int:
+    """Return how many positions are read at once: the context, or no more than the longest window of training."""
+    return min(model.config.context_length, model.trained_steps or model.config.context_length)
 
 
 def window_start(n_tokens: int, context_length: int, stride: int) -> int:
@@ -314,15 +318,14 @@ def as_ids(
 
 
 def _check_length(model: Writer, n_positions: int, first_step: int) -> None:
-    """Refuse to read more at once than training showed, and what a MusicTransformer cannot keep the phase of."""
-    longest, cycle = model.config.context_length, getattr(model.config, "stride_token", 1)
-    check_trained_length(model, min(n_positions, longest))
+    """Refuse what a MusicTransformer cannot keep the phase of."""
+    longest, cycle = longest_context(model), getattr(model.config, "stride_token", 1)
     if first_step and isinstance(model, MusicTransformer):
         raise ValueError(
             f"A MusicTransformer reads from a piece's beginning: first_step must be 0; found {first_step}."
         )
     if n_positions > longest and longest < cycle:
         raise ValueError(
-            f"To go on beyond context_length = {longest}, the context must hold a whole cycle of the model, {cycle} "
-            f"tokens; found {n_positions} tokens in all. Ask for fewer, or make a model with a longer context."
+            f"To go on beyond {longest} positions, what is read at once must hold a whole cycle of the model, {cycle} "
+            f"tokens; found {n_positions} tokens in all. Ask for fewer, or train with a longer context and windows."
         )
