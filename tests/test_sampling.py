@@ -313,8 +313,6 @@ def test_no_more_is_read_at_once_than_training_showed(make, n_positions):
     whole.trained_steps = n_positions
     found = generation.sample_frames(whole, empty(), 20, from_seed())
     assert torch.equal(found, generation.sample_frames(short, empty(), 20, from_seed()))
-    whole.trained_steps = None
-    assert not torch.equal(found, generation.sample_frames(whole, empty(), 20, from_seed()))
 
 
 @pytest.mark.parametrize("how", [Sampling(), Sampling(1e-44)])
