@@ -60,7 +60,6 @@ def test_the_recurrent_network_scores_a_window_as_it_scores_a_piece(recurrent):
 
 @pytest.fixture(name="few_pieces")
 def make_few_pieces(monkeypatch):
-    """Let the experiment read six short pieces as every part of its data."""
     generator = np.random.default_rng(0)
     pieces = [generator.integers(50, 70, (20 + n, 4)) for n in range(6)]
     split = {part: [from_pitches(pitch) for pitch in pieces] for part in ("train", "valid", "test")}

@@ -24,7 +24,6 @@ def stub(*arguments):
 
 
 def make_exercise(**changes) -> Exercise:
-    """Make a small exercise: double every number of an array."""
     facts = dict(
         id="0.1",
         solution=lambda numbers: 2 * numbers,

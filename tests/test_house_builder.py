@@ -36,19 +36,16 @@ LAST_CELL = "print(double(21))"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder of notebooks with one twin."""
     (tmp_path / "src").mkdir()
     write_twin(tmp_path, TWIN)
     return tmp_path
 
 
 def write_twin(folder: Path, text: str) -> None:
-    """Write the twin of the one notebook."""
     (folder / "src" / "00_x.md").write_text(text, "utf-8")
 
 
 def last_outputs(folder: Path) -> list[str]:
-    """Return what the last cell of the one notebook printed, output by output."""
     return [output.text for output in nbformat.read(folder / "00_x.ipynb", as_version=4).cells[-1].outputs]
 
 
@@ -196,12 +193,6 @@ def test_a_name_is_followed_from_its_package_to_the_file_that_defines_it(tmp_pat
         find_in_library("music.missing", tmp_path)
     with pytest.raises(LookupError, match=r"music/__init__.py defines no array at that place"):
         find_in_library("music.array", tmp_path)
-
-
-@pytest.mark.parametrize("name", ["music.transpose", "voices.to_piece", "tokenizers.remi.Remi.encode"])
-def test_the_public_names_of_packages_are_found(name: str):
-    _, node = find_in_library(name)
-    assert node.name == name.split(".")[-1]
 
 
 def test_a_python_that_is_too_old_gets_a_sentence():

@@ -14,7 +14,6 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def notebook_of(exercise_id: str) -> Path:
-    """Return the notebook of an exercise: those of "3a.1" stand in 03a_..., those of "0.1" in 00_...."""
     number, letter = re.match(r"(\d+)([a-z]?)\.", exercise_id).groups()
     (path,) = NOTEBOOKS.glob(f"{int(number):02}{letter}_*.ipynb")
     return path
@@ -22,12 +21,10 @@ def notebook_of(exercise_id: str) -> Path:
 
 @lru_cache
 def cells(path: Path, kind: str) -> list:
-    """Return the cells of one kind of a notebook."""
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
 
 
 def imported_names(path: Path) -> dict:
-    """Return what a notebook imports where it imports `check`, all that a solution may rely on."""
     source = next(cell.source for cell in cells(path, "code") if "import check\n" in cell.source)
     imports = [node for node in ast.parse(source).body if isinstance(node, (ast.Import, ast.ImportFrom))]
     names = {}

@@ -23,23 +23,19 @@ EIGHT = ("jupyterlab", "torch", "music21", "pretty_midi", "matplotlib", "ipywidg
 
 
 def read(name: str) -> str:
-    """Return the text of a file at the top of the repository."""
     return (ROOT / name).read_text("utf-8")
 
 
 def normal(requirement: str) -> str:
-    """Return the name of a requirement, written as packaging does."""
     return re.split(r"[\s<>=!~;\[]", requirement.strip(), maxsplit=1)[0].lower().replace("_", "-")
 
 
 def requirement_lines(text: str) -> list[str]:
-    """Return the lines of a requirements file without comments and empty lines."""
     lines = [line.split(" #")[0].strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def packages_of_environment(text: str, folder: Path) -> set[str]:
-    """Return the packages that an environment.yml leads to, with those of the files that it includes."""
     pip_lines = next(item["pip"] for item in yaml.safe_load(text)["dependencies"] if isinstance(item, dict))
     found = set()
     for line in pip_lines:
@@ -85,7 +81,6 @@ def test_the_library_needs_nothing_that_the_list_of_packages_lacks():
 
 
 def makefile_targets() -> set[str]:
-    """Return the targets that `make` lists."""
     return set(re.findall(r"^([a-z-]+):.*##", read("Makefile"), flags=re.MULTILINE))
 
 
@@ -175,7 +170,6 @@ PLACES = ["/" + "work/", "/" + "tmp/w", "/" + "root/", "/home" + "/"]
 
 
 def file_problems(name: str, data: bytes) -> list[str]:
-    """Return a sentence for each thing that a committed file must not be or hold."""
     if "/vendor/" in name:
         return []
     is_large = len(data) > MAX_FILE_BYTES and not name.endswith(".safetensors")

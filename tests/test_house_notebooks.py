@@ -18,13 +18,11 @@ ADDRESS = repository.read_address()
 
 
 def plan_of(path: Path) -> nbformat.NotebookNode:
-    """Return what the text twin of a notebook describes."""
     twin = build_notebooks.read_twin(FOLDER / "src" / f"{path.stem}.md")
     return build_notebooks.planned(twin, path.stem, ADDRESS)
 
 
 def problems_on_disk(path: Path) -> list[str]:
-    """Return every problem of one executed notebook."""
     notebook = nbformat.read(path, as_version=4)
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     return [
@@ -58,24 +56,20 @@ def test_no_measured_number_is_typed_into_a_page():
 
 
 def code(source: str, *outputs: nbformat.NotebookNode, count: int | None = 1, tags: tuple[str, ...] = ()):
-    """Return a code cell."""
     cell = new_code_cell(source, execution_count=count, outputs=list(outputs))
     cell.metadata["tags"] = list(tags)
     return cell
 
 
 def book_of(*cells: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a notebook of some cells."""
     return new_notebook(cells=list(cells))
 
 
 def shown(text: str) -> nbformat.NotebookNode:
-    """Return a notebook whose only output is HTML."""
     return book_of(code("1", new_output("display_data", data={"text/html": text})))
 
 
 def check(problems: list[str], sentence: str) -> None:
-    """Assert that the one problem holds a sentence, or that there is none."""
     assert len(problems) == bool(sentence) and all(sentence in problem for problem in problems), problems
 
 

@@ -16,7 +16,6 @@ BY_NAME = {setting.name: setting for setting in settings.SETTINGS}
 
 @pytest.fixture(name="study")
 def make_study(monkeypatch):
-    """Let the study see a few chorales, one draw of one labelled piece and one update of fine-tuning."""
     grids = corpora.load_chorales()[:60]
     hymns = corpora.melody_groups(grids)
     pair = np.flatnonzero(hymns == np.argmax(np.bincount(hymns)))[:2]  # two settings of one hymn, to be retrieved

@@ -274,7 +274,10 @@ SHORT = MusicTransformer(replace(CONFIG, cycle_lengths=(32,)))
         ({"prompt_ids": [3, 4]}, r"prompt_ids must have the shape \(batch, n_prompt\), .* found \(2,\)"),
         ({"prompt_ids": [[3], [3, 4]]}, "whole numbers in rows of one length; these cannot be made an array"),
         ({"generator": 0}, r"draws from a torch\.Generator on the CPU, .*; found int"),
-        ({"model": SHORT, "n_tokens": 16}, "beyond 16 positions, what is read at once must hold a whole cycle of the model, 32"),
+        (
+            {"model": SHORT, "n_tokens": 16},
+            "beyond 16 positions, what is read at once must hold a whole cycle of the model, 32",
+        ),
         ({"model": torch.nn.Linear(2, 2)}, "from a FrameTransformer or MusicTransformer, .* found Linear"),
         ({"model": make_frame_model()}, "found FrameTransformer. Frames are drawn by sample_frames"),
         ({"model": MusicTransformer(replace(CONFIG, is_causal=False))}, "needs a causal network"),

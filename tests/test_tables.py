@@ -9,7 +9,6 @@ FILLED = {"infilling": {"test": dict.fromkeys(tables.KINDS, 1.25)}}
 
 
 def make_row(model, group, seed, accuracy, **others):
-    """Return a row in which every probe has one accuracy, a tenth lower on new hymns and with ten labels."""
     probes = [
         {"tested": tested, "task": task, "budget": budget, "chance": 0.25}
         | {"balanced_accuracy": [accuracy - 0.1 * (tested != "all") - 0.1 * (budget == 10)] * 2}
@@ -43,13 +42,11 @@ ROWS = [
 
 @pytest.fixture(name="study", autouse=True)
 def make_up_a_study(monkeypatch):
-    """Let the tables read the rows above, wherever the library loads results."""
     place = sys.modules[tables.rows_by_encoder.__module__]
     monkeypatch.setattr(place, "load_result", lambda name: {"rows": ROWS})
 
 
 def lines_of(block: str) -> dict[str, list[str]]:
-    """Return the cells of a table by the name of its line."""
     table = next(blocks[block] for blocks in tables.PAGES.values() if block in blocks)()
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     assert len({len(line) for line in lines}) == 1

@@ -6,7 +6,6 @@ import statement and compares; README.md prints the table of what exists.
 """
 
 import ast
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,131 +17,88 @@ FLOORS_WITHOUT_TORCH = 3
 HEAVY = ("torch", "matplotlib", "music21", "pretty_midi", "soundfile", "symusic", "verovio", "ipywidgets", "pooch")
 
 
-@dataclass(frozen=True)
-class Floor:
-    """One floor: its name, and its modules from the lowest to the highest with what each holds."""
-
-    name: str
-    rooms: dict[str, str]
-
-
-SIDE = "side"
-FLOORS: dict[str, Floor] = {
-    "0": Floor(
-        "ground",
-        {
-            "checks": "what two modules refuse: what must hold, what was found, what to do",
-            "files": "write aside and rename, the cache, downloads by sha256",
-        },
-    ),
-    "1": Floor(
-        "music",
-        {
-            "music": "notes on an integer grid; meter, tempo; transpose, cut, join, check",
-            "voices": "step-by-voice grids (chorales): pitch, onset, fermata; to and from notes",
-            "harmony": "chroma, chord labels, key, cadences",
-        },
-    ),
-    "2": Floor(
-        "in, out",
-        {
-            "midi": "read and write MIDI; bad files are refused with a reason",
-            "musicxml": "read and write MusicXML through music21",
-            "chorale_files": "a fast reader of the chorales' MusicXML",
-            "corpora": "Bach chorales, a folder of MIDI: read or download, check, cache, split",
-            "tunes": "folk tunes in ABC notation",
-        },
-    ),
-    "3": Floor(
-        "tokens",
-        {
-            "tokenizers.base": "the vocabulary, the contract, what is lost on the way there and back",
-            "tokenizers.voice_grid": "one token a voice and step: the chorale benchmark's alphabet",
-            "tokenizers.midi_like": "events in time order",
-            "tokenizers.remi": "bars and positions",
-            "tokenizers.compound": "one word of several fields per note",
-            "tokenizers": "the four by name",
-        },
-    ),
-    "4": Floor(
-        "batches",
-        {
-            "batches": "windows of tokens and of frames, padding, batches; augmentation by transposition",
-            "masking": "what a network may not see: cells, spans, bars, voices, whole notes, any subset",
-        },
-    ),
-    "5": Floor(
-        "network",
-        {
-            "network.attention": "positions, masks, attention and its heads, the KV cache",
-            "network.transformer": "the block, first weights, MusicTransformer",
-            "network.frames": "FrameTransformer: one position per step, the voices of a step in turn",
-            "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
-            "network": "the networks by name",
-        },
-    ),
-    "6": Floor(
-        "objectives",
-        {
-            "objectives.next_token": "the next token, the next frame",
-            "objectives.masked": "hidden cells",
-            "objectives.attributes": "pitch, rhythm and harmony of what comes",
-            "objectives.contrastive": "which view belongs to which",
-            "objectives.order": "which window comes first",
-            "objectives": "what a network is asked",
-        },
-    ),
-    "7": Floor(
-        "use",
-        {
-            "training.distributed": "several processes under torchrun",
-            "training.checkpoints": "safetensors and JSON, anything else is refused; the shipped models",
-            "training.resuming": "stopped at any moment, it goes on to the bit",
-            "training.loop": "one loop, schedules, averages, history",
-            "training": "train, and how",
-            "generation.sampling": "temperature, top-k, top-p; tokens and frames, one after another",
-            "generation.gibbs": "hidden cells of a score, block by block",
-            "generation.pieces": "continue a piece, harmonise a melody, fill gaps",
-            "generation": "all that draws music",
-        },
-    ),
-    "8": Floor(
-        "judgement",
-        {
-            "evaluation.likelihood": "nats per token, paired bootstrap",
-            "evaluation.infilling": "nats per hidden cell, any order",
-            "evaluation.counting": "baselines that count: uniform to counts that know music",
-            "evaluation.causality": "a black-box test that a model does not see the future",
-            "evaluation.voice_leading": "parallels, crossings, ranges",
-            "evaluation.probe_tasks": "questions that music answers by itself",
-            "evaluation.probing": "what frozen features hold",
-            "evaluation.fine_tuning": "what a network finds that learns on from few labels",
-            "evaluation": "all that judges",
-        },
-    ),
-    SIDE: Floor(
-        "rooms",
-        {
-            "audio": "sound from notes, in NumPy; MP3",
-            "plotting": "piano rolls and figures, each with its alternative text",
-            "notation": "scores as SVG",
-            "show": "player, picture and sentence as one object",
-            "results": "what the long experiments found",
-            "exercises": "the checkers of the book's exercises: they name the mistake",
-        },
-    ),
+SIDE = "side rooms"
+#: Floors with their modules, from the lowest to the highest, and what each holds.
+FLOORS: dict[str, dict[str, str]] = {
+    "0 ground": {
+        "checks": "what two modules refuse: what must hold, what was found, what to do",
+        "files": "write aside and rename, the cache, downloads by sha256",
+    },
+    "1 music": {
+        "music": "notes on an integer grid; meter, tempo; transpose, cut, join, check",
+        "voices": "step-by-voice grids (chorales): pitch, onset, fermata; to and from notes",
+        "harmony": "chroma, chord labels, key, cadences",
+    },
+    "2 in, out": {
+        "midi": "read and write MIDI; bad files are refused with a reason",
+        "musicxml": "read and write MusicXML through music21",
+        "chorale_files": "a fast reader of the chorales' MusicXML",
+        "corpora": "Bach chorales, a folder of MIDI: read or download, check, cache, split",
+        "tunes": "folk tunes in ABC notation",
+    },
+    "3 tokens": {
+        "tokenizers.base": "the vocabulary, the contract, what is lost on the way there and back",
+        "tokenizers.voice_grid": "one token a voice and step: the chorale benchmark's alphabet",
+        "tokenizers.midi_like": "events in time order",
+        "tokenizers.remi": "bars and positions",
+        "tokenizers.compound": "one word of several fields per note",
+        "tokenizers": "the four by name",
+    },
+    "4 batches": {
+        "batches": "windows of tokens and of frames, padding, batches; augmentation by transposition",
+        "masking": "what a network may not see: cells, spans, bars, voices, whole notes, any subset",
+    },
+    "5 network": {
+        "network.attention": "positions, masks, attention and its heads, the KV cache",
+        "network.transformer": "the block, first weights, MusicTransformer",
+        "network.frames": "FrameTransformer: one position per step, the voices of a step in turn",
+        "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
+        "network": "the networks by name",
+    },
+    "6 objectives": {
+        "objectives.next_token": "the next token, the next frame",
+        "objectives.masked": "hidden cells",
+        "objectives.attributes": "pitch, rhythm and harmony of what comes",
+        "objectives.contrastive": "which view belongs to which",
+        "objectives.order": "which window comes first",
+        "objectives": "what a network is asked",
+    },
+    "7 use": {
+        "training.distributed": "several processes under torchrun",
+        "training.checkpoints": "safetensors and JSON, anything else is refused; the shipped models",
+        "training.resuming": "stopped at any moment, it goes on to the bit",
+        "training.loop": "one loop, schedules, averages, history",
+        "training": "train, and how",
+        "generation.sampling": "temperature, top-k, top-p; tokens and frames, one after another",
+        "generation.gibbs": "hidden cells of a score, block by block",
+        "generation.pieces": "continue a piece, harmonise a melody, fill gaps",
+        "generation": "all that draws music",
+    },
+    "8 judgement": {
+        "evaluation.likelihood": "nats per token, paired bootstrap",
+        "evaluation.infilling": "nats per hidden cell, any order",
+        "evaluation.counting": "baselines that count: uniform to counts that know music",
+        "evaluation.causality": "a black-box test that a model does not see the future",
+        "evaluation.voice_leading": "parallels, crossings, ranges",
+        "evaluation.probe_tasks": "questions that music answers by itself",
+        "evaluation.probing": "what frozen features hold",
+        "evaluation.fine_tuning": "what a network finds that learns on from few labels",
+        "evaluation": "all that judges",
+    },
+    SIDE: {
+        "audio": "sound from notes, in NumPy; MP3",
+        "plotting": "piano rolls and figures, each with its alternative text",
+        "notation": "scores as SVG",
+        "show": "player, picture and sentence as one object",
+        "results": "what the long experiments found",
+        "exercises": "the checkers of the book's exercises: they name the mistake",
+    },
 }
 
 
 def order() -> dict[str, int]:
     """Return the rank of every module: it may import what has a lower one."""
-    rooms = [room for floor in FLOORS.values() for room in floor.rooms]
-    return {room: rank for rank, room in enumerate(rooms)}
-
-
-def floor_of(room: str) -> str:
-    """Return the key of the floor on which a module lies."""
-    return next(key for key, floor in FLOORS.items() if room in floor.rooms)
+    return {room: rank for rank, room in enumerate(room for rooms in FLOORS.values() for room in rooms)}
 
 
 def room_of(module: str) -> str | None:
@@ -154,8 +110,7 @@ def room_of(module: str) -> str | None:
 
 def lies_low(room: str) -> bool:
     """Return whether a module lies on a floor that a musician can use without PyTorch."""
-    keys = list(FLOORS)
-    return keys.index(floor_of(room)) <= keys.index(str(FLOORS_WITHOUT_TORCH))
+    return any(room in rooms for floor, rooms in FLOORS.items() if floor[0] <= str(FLOORS_WITHOUT_TORCH))
 
 
 def module_name(path: Path, package_folder: Path) -> str:
@@ -234,9 +189,9 @@ def table(root: Path = ROOT) -> str:
     """Return the table of README.md: every module that exists, floor by floor."""
     existing = existing_rooms(root)
     lines = ["| floor | | module | holds |", "|---|---|---|---|"]
-    for key, floor in FLOORS.items():
-        shown = [(existing[room], holds) for room, holds in floor.rooms.items() if room in existing]
+    for floor, rooms in FLOORS.items():
+        shown = [(existing[room], holds) for room, holds in rooms.items() if room in existing]
         for index, (file, holds) in enumerate(shown):
-            start = f"{key} | {floor.name}" if index == 0 else " | "
+            start = " | " if index else floor.replace(" ", " | ", 1)
             lines.append(f"| {start} | [`{file}`]({PACKAGE}/{file}) | {holds} |")
     return "\n".join(lines)

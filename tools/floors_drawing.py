@@ -3,6 +3,7 @@
 `make tables` writes assets/floors.svg anew, so that the drawing cannot differ from the table in floors.py.
 """
 
+from collections.abc import Iterable
 from html import escape
 
 import floors
@@ -30,23 +31,23 @@ def _box(x: float, y: float, width: float, height: float, style: str) -> str:
     return f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="4" class="{style}"/>'
 
 
-def room_names(floor: floors.Floor) -> list[str]:
+def room_names(rooms: Iterable[str]) -> list[str]:
     """Return what is written into the rooms of a floor: packages without their own faces, files by their last name."""
-    packages = {room.split(".")[0] for room in floor.rooms if "." in room}
-    return [room.split(".")[-1] for room in floor.rooms if room not in packages]
+    packages = {room.split(".")[0] for room in rooms if "." in room}
+    return [room.split(".")[-1] for room in rooms if room not in packages]
 
 
 def svg() -> str:
     """Return the drawing: one row per floor, the ground at the bottom, side rooms beside the house."""
-    rows = [(key, floor) for key, floor in floors.FLOORS.items() if key != floors.SIDE][::-1]
+    rows = [(*floor.split(" ", 1), rooms) for floor, rooms in floors.FLOORS.items() if floor != floors.SIDE][::-1]
     height = 2 * MARGIN + len(rows) * (FLOOR + GAP) + 14
     house = WIDTH - SIDE_WIDTH - 3 * MARGIN
     parts = []
-    for index, (key, floor) in enumerate(rows):
+    for index, (key, name, rooms) in enumerate(rows):
         y = MARGIN + index * (FLOOR + GAP)
         parts.append(_box(MARGIN, y, house, FLOOR, "floor"))
-        parts.append(_text(MARGIN + 10, y + FLOOR / 2 + 5, f"{key}  {floor.name}"))
-        names = room_names(floor)
+        parts.append(_text(MARGIN + 10, y + FLOOR / 2 + 5, f"{key}  {name}"))
+        names = room_names(rooms)
         spare = house - LABEL - 8 * len(names) - CHARACTER * sum(map(len, names))
         x = MARGIN + LABEL
         for name in names:
@@ -57,11 +58,10 @@ def svg() -> str:
         if key == str(floors.FLOORS_WITHOUT_TORCH):
             parts.append(f'<path d="M{MARGIN} {y - GAP / 2}H{MARGIN + house}" class="line"/>')
             parts.append(_text(MARGIN + house - 6, y - GAP / 2 + 13, "PyTorch only above this line", "small", "end"))
-    side = floors.FLOORS[floors.SIDE]
     left = WIDTH - SIDE_WIDTH - MARGIN
     parts.append(_box(left, MARGIN, SIDE_WIDTH, len(rows) * (FLOOR + GAP) - GAP, "side"))
     parts.append(_text(left + SIDE_WIDTH / 2, MARGIN + 20, "side rooms", anchor="middle"))
-    for index, name in enumerate(side.rooms):
+    for index, name in enumerate(floors.FLOORS[floors.SIDE]):
         y = MARGIN + 36 + index * 44
         parts.append(_box(left + 14, y, SIDE_WIDTH - 28, ROOM, "annex"))
         parts.append(_text(left + SIDE_WIDTH / 2, y + ROOM / 2 + 5, name, anchor="middle"))
@@ -70,5 +70,5 @@ def svg() -> str:
     )
     parts.append(_text(MARGIN, height - 10, words, "small"))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-    title = "The floors of mini_musessl: " + ", ".join(floor.name for _, floor in rows[::-1])
+    title = "The floors of mini_musessl: " + ", ".join(name for _, name, _ in rows[::-1])
     return f'{head} role="img"><title>{escape(title)}</title><style>{STYLE}</style>{"".join(parts)}</svg>\n'
