@@ -1,11 +1,11 @@
 """Attention, parts before the whole: positions, masks, the weighted mean, the KV cache, several heads side by side.
 
 Conventions:
-    may_attend: True where a query may look at a key, as in PyTorch's ``scaled_dot_product_attention``; by its mask,
-        ``nn.MultiheadAttention`` means the opposite. The last query stands at the last key: with a cache, the keys are
-        more than the queries.
-    distances: a vector for each "key minus query", from ``1 - n_keys`` up to 0 where nobody looks ahead, up to
-        ``n_queries - 1`` where both ways are allowed.
+    may_attend: True where a query may look at a key, as in PyTorch's ``scaled_dot_product_attention``;
+        ``nn.MultiheadAttention`` uses the opposite convention. The last query stands at the last key: with a cache
+        there are more keys than queries.
+    distances: an embedding vector for each distance "key minus query", from ``1 - n_keys`` up to 0 where no query looks
+        ahead, up to ``n_queries - 1`` where both ways are allowed.
 
 References: Vaswani et al., "Attention Is All You Need" (2017), equation 1 and sections 3.2 and 3.5; Shaw, Uszkoreit and
 Vaswani, "Self-Attention with Relative Position Representations" (2018), equation 5, without clipping; Huang et al.,
@@ -35,7 +35,7 @@ Device = torch.device | str
 
 
 def position_angles(first: int, n: int, width: int, device: Device = "cpu") -> Angles:
-    """Return an angle for each of n positions and each pair of features: from one radian per position down to 1/10,000.
+    """Return an angle for each of n positions and each pair of features: from one radian per position to 1/10,000.
 
     The ``first`` position is above 0 when a cache holds what came before.
     """
@@ -56,8 +56,8 @@ def sinusoidal(first: int, n: int, d_model: int, device: Device = "cpu") -> Floa
 def rotate(features: Float[Tensor, "*heads time d_head"], angles: Angles) -> Float[Tensor, "*heads time d_head"]:
     """Turn each pair of features, i and i + d_head / 2, by its angle.
 
-    The product of a turned query and a turned key depends on the distance of their positions alone, so attention learns
-    "four tokens back" once, not once for each position.
+    The product of a turned query and a turned key depends on their positions only through the distance, so attention
+    learns "four tokens back" once, not once for each position.
 
     >>> rotate(torch.tensor([[1.0, 0.0]]), torch.tensor([[torch.pi / 2]])).round().tolist()
     [[-0.0, 1.0]]

@@ -49,7 +49,7 @@ class EncoderConfig:
 
     @property
     def hidden_id(self) -> int:
-        """The id that stands where a cell is hidden."""
+        """The id that stands where a cell is hidden: BERT's [MASK]."""
         return self.vocabulary_size
 
 

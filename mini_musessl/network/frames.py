@@ -181,10 +181,10 @@ class FrameConfig:
 
 
 class VoiceHead(nn.Module):
-    """Scores for each voice of a step, from what the stack says, the voice's own past, and the voices above it.
+    """Scores for each voice of a step, one voice after another, as in NADE.
 
-    A sum of these passes one hidden layer. A table from a voice's latest symbol straight to the scores makes "the same
-    again" and "a step up" easy to learn.
+    ``logits = to_logits(gelu(stack + own latest + hold + voices above)) + shortcut(own latest)``: the table from a
+    voice's latest symbol straight to the logits makes "the same again" and "a second up" easy to learn.
     """
 
     def __init__(self, config: FrameConfig, dropout: nn.Module) -> None:

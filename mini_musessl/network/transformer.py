@@ -39,7 +39,7 @@ GPT_STD, TABLE_STD = 0.02, 0.05
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then a feed-forward network; each reads a normalised copy and adds its answer.
+    """A pre-norm block: attention, then a feed-forward network, each added to the residual stream.
 
     Equal to ``torch.nn.TransformerEncoderLayer(norm_first=True, activation="gelu", bias=False)`` without positions.
     ``dropout`` silences features while training, such as ``nn.Dropout(0.1)``; ``reach`` is that of attention.
@@ -78,14 +78,15 @@ class TransformerBlock(nn.Module):
 def init_weights(network: nn.Module, n_layers: int, seed: int, std: float | None = None) -> None:
     """Draw first weights in the order of a network's parameters, from ``seed`` alone; norms begin at 1, biases at 0.
 
-    Layers that write into the sum of features, two a block, begin smaller by the root of their number, so that the sum
-    keeps its size. Without ``std``, tables have 0.05 (with GPT-2's 0.02, networks over frames began to learn later) and
-    the other weights what keeps the size of that which passes through them.
+    Layers that write into the residual stream, two per block, begin smaller by the root of their number, so that the
+    stream keeps its size. Without ``std``, tables have 0.05 (with GPT-2's 0.02, networks over frames began to learn
+    later) and the other weights half of what would keep the size of their input.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, weight in network.named_parameters():
         if name.endswith("norm.weight"):
             nn.init.ones_(weight)
+        # By full names: the output layers of other heads do not begin at 0.
         elif weight.dim() < 2 or name in ("to_logits.weight", "head.shortcut_table.weight"):
             nn.init.zeros_(weight)
         else:
@@ -108,7 +109,7 @@ def check_network(config: object, *sizes: str) -> None:
 class Network(nn.Module):
     """A network of the book; ``train`` notes on it how many positions the longest window had, in ``trained_steps``.
 
-    What positions further apart mean to each other it never learned. The number is no weight; None means unknown.
+    It has never learned how positions further apart relate. The number is no weight; None means unknown.
     """
 
     trained_steps: int | None = None
@@ -228,7 +229,7 @@ class MusicTransformer(Network):
 
         Args:
             cache: what was read before, from ``start_cache``; it is extended by these tokens.
-            is_padding: True at filler, at which nobody shall look; with a cache, for all that was read so far. A
+            is_padding: True at padding, which no query may attend to; with a cache, for all that was read so far. A
                 causal network whose rows are padded at the end can do without.
         """
         seen = token_ids if cache is None else torch.cat((cache.token_ids, token_ids), dim=1)
@@ -267,7 +268,7 @@ class MusicTransformer(Network):
         return position_angles(first, seen.shape[1] - first, d_head, seen.device)
 
     def attention_maps(self, token_ids: Int[Tensor, "batch time"]) -> list[Float[Tensor, "batch head time time"]]:
-        """Return how much each position looks at each other, block by block: what a figure of attention shows."""
+        """Return how much each position looks at each other, block by block; in training mode dropout moves them."""
         self._check(token_ids)
         n_tokens, maps = token_ids.shape[1], []
         features, angles = self.embed(token_ids), self.angles(token_ids)
