@@ -67,7 +67,7 @@ def windows_with_history(n_steps: int, length: int, stride: int | None = None) -
 
 
 def best_window(starts: Int[np.ndarray, " n_windows"], length: int, n_steps: int) -> Int[np.ndarray, " n_steps"]:
-    """Say which window answers for each step when a network looks both ways: the first of those farthest from a cut.
+    """Return the window to take each step from when a network looks both ways: the first of those farthest from a cut.
 
     >>> best_window(np.array([0, 2, 4]), 4, 8).tolist()
     [0, 0, 0, 1, 1, 2, 2, 2]
@@ -198,6 +198,8 @@ def random_batches(
         )
     intervals = None if pitch_ids is None else [allowed_intervals(ids, pitch_ids, semitones) for ids in wholes]
 
+    # In a function of its own: a body with yield runs at the first next() only, and the checks above must run at the
+    # call.
     def draw() -> Iterator[Batch]:
         while True:
             drawn = cuts[generator.integers(len(cuts), size=n_windows)]
@@ -301,7 +303,7 @@ def random_frame_batches(
     arrays = check_pieces(pieces, n_voices=N_VOICES)
     lengths, intervals = np.array([len(ids) for ids in arrays]), np.array(sorted({0, *semitones}))
 
-    def draw() -> Iterator[FrameBatch]:
+    def draw() -> Iterator[FrameBatch]:  # apart, so that the checks above run at the call, as in random_batches
         while True:
             piece = generator.choice(len(arrays), size=n_windows, p=lengths / lengths.sum())
             # A window that would begin before the piece, or end after it, is pushed inside. Were each start that fits

@@ -171,7 +171,7 @@ def check_batch(batch: object, kind: type, objective: str, maker: str) -> None:
 
 
 def check_scores(scores: Any) -> None:
-    """Refuse what a diverged network says: NaN in an array or a tensor."""
+    """Refuse the scores of a diverged network: NaN in an array or a tensor."""
     if bool((scores != scores).any()):
         raise FloatingPointError(
             "The scores of a network must be finite numbers; found some that are not. Did training diverge? Train "
@@ -218,6 +218,6 @@ def check_trained_length(model: object, n_steps: int) -> None:
     if longest is not None and n_steps > longest:
         raise ValueError(
             f"The network should read at most {longest} steps at once, the longest window of its training; found "
-            f"{n_steps}. What steps further apart mean to each other it never learned: read shorter excerpts, or allow "
-            "it with model.trained_steps = None."
+            f"{n_steps}. It has never learned how steps further apart relate: read shorter excerpts, or allow it "
+            "with model.trained_steps = None."
         )

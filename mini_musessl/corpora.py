@@ -432,7 +432,7 @@ def load_midi_folder(
     moved is known again, and a file that was changed is read anew.
 
     Args:
-        print_every: say how far it is after so many files; 0 says nothing.
+        print_every: print the progress after so many files; 0 for never.
 
     Returns:
         The pieces in the order of their paths, each with its path inside the folder, less the ending, as its title;
@@ -454,7 +454,8 @@ def load_midi_folder(
                 n_from_cache += 1
             else:
                 known = [midi.read_midi(path, steps_per_quarter, reader)]
-                # A cache that cannot be written once is said once, and not tried for every file.
+                # write_arrays warns and returns False where it cannot write: the cache is then off for the files to
+                # come, with one warning in place of one per file.
                 cache = cache and files.write_arrays(kept, pack_pieces(known))
             pieces.append(replace(known[0], title=path.relative_to(folder).with_suffix("").as_posix()))
         except (ValueError, OSError) as error:

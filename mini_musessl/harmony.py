@@ -1,7 +1,7 @@
 """Harmony from notes: pitch-class profiles, a chord name for every beat, the key, and the cadences at fermatas.
 
 Everything here is counted from the notes alone, without training. A *pitch class* is a pitch without its octave:
-0 is C, 1 is C sharp, 11 is B. A *label* is what a rule says about the notes; how often the rules agree with music21
+0 is C, 1 is C sharp, 11 is B. A *label* is what a rule finds in the notes; how often the rules agree with music21
 and with human analysts stands in the docstring of each function.
 
 Conventions:
@@ -33,9 +33,12 @@ def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
         ('G#', 'Ab')
     """
     pitch_class = whole_number("A pitch class", pitch_class, 0, 11, "Take the pitch modulo 12.")
+    # The line of fifths ... Bb F C G D A E B F# ..., counted from C = 0: place p has the pitch class 7 * p modulo 12,
+    # so the pitch class c lies at 7 * c and every 12 places from there. A signature uses 12 places, from two below its
+    # major tonic.
     lowest = whole_number("fifths", fifths, -7, 7, "Sharps count up, flats down.") - 2
     place = lowest + (7 * pitch_class - lowest) % 12
-    sharps, letter = divmod(place + 1, 7)
+    sharps, letter = divmod(place + 1, 7)  # seven letters from F, at place -1; then they come again, sharpened
     return "FCGDAEB"[letter] + ("#" * sharps if sharps > 0 else "b" * -sharps)
 
 
@@ -279,7 +282,7 @@ class Key:
 
 
 def key_from_signature(fifths: int, mode: str) -> Key:
-    """Return the key that a signature and a mode name.
+    """Return the key with this signature and mode.
 
     Example:
         >>> str(key_from_signature(-3, "minor"))

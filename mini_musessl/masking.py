@@ -40,7 +40,7 @@ Weigher = Callable[[IsHidden, IsPadding], Weights]
 
 
 def smallest(keys: Float[np.ndarray, "n_windows n_keys"], n: Int[np.ndarray, " n_windows"]) -> np.ndarray:
-    """Say which are the ``n`` smallest keys of each row; with random keys, every subset of that size is as likely."""
+    """Mark the ``n`` smallest keys of each row; with random keys, every subset of that size is as likely."""
     last = np.sort(keys, axis=1)[np.arange(len(keys)), n - 1]
     return keys <= last[:, None]
 
@@ -185,8 +185,8 @@ def number_notes(frames: Frames, is_padding: IsPadding) -> tuple[Frames, Int[np.
 def mask_notes(frames: Frames, is_padding: IsPadding, generator: np.random.Generator, share: float = 0.25) -> IsHidden:
     """Hide whole sounding notes: all steps of a window at which a voice holds one symbol, or none of them.
 
-    A pitch that is struck again at once counts as held, since the ids do not tell; a rest is hidden like a note. Notes
-    are drawn in a random order until the share is reached as nearly as whole notes allow; at least one is hidden and at
+    A pitch re-articulated at once counts as held, since the ids do not tell; a rest is hidden like a note. Notes are
+    drawn in a random order until the share is reached as nearly as whole notes allow; at least one is hidden and at
     least one stays.
 
     What it promises: a visible cell next to a hidden one in its voice never holds the same symbol, so the note next
@@ -220,7 +220,7 @@ def mask_notes(frames: Frames, is_padding: IsPadding, generator: np.random.Gener
 def copy_next_door(frames: Frames, is_hidden: IsHidden, is_padding: IsPadding) -> Frames:
     """Guess each hidden cell from the nearest cell of its voice that can be seen, the earlier of two as near.
 
-    How often the guess is right says how much of a kind of masking can be solved by knowing that notes are held. Where
+    How often the guess is right tells how much of a kind of masking can be solved by knowing that notes are held. Where
     a whole voice is hidden the guess is 0.
     """
     guess = np.where(is_hidden, 0, frames)
@@ -284,12 +284,13 @@ def mask_mixed(
 
 def weigher_of(mask: Masker) -> Weigher:
     """Return the weights of a masker: its own for ``mask_orderless``, equal ones for all else, mixtures too."""
+    # partial(mask_orderless, ...) is a masker too: a partial keeps its function in .func, its settings in .keywords.
     return orderless_weights if getattr(mask, "func", mask) is mask_orderless else equal_weights
 
 
 def may_mask_all(mask: Masker) -> bool:
-    """Say whether a kind of masking leaves nothing of a window now and then: ``mask_orderless``, mixtures with it."""
-    kinds = getattr(mask, "keywords", {}).get("kinds", ())
+    """Return whether a masker hides a whole window now and then: ``mask_orderless``, and mixtures with it."""
+    kinds = getattr(mask, "keywords", {}).get("kinds", ())  # of partial(mask_mixed, kinds=...); none otherwise
     return weigher_of(mask) is orderless_weights or any(map(may_mask_all, kinds))
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 READERS = ("pretty_midi", "symusic")
 DRUM_CHANNEL = 9  # counted from 0; musicians call it channel 10
-DEFAULT_MICROSEC_PER_QUARTER = 500_000  # 120 quarters a minute: what a file without a tempo means
+DEFAULT_MICROSEC_PER_QUARTER = 500_000  # 120 quarters per minute: what a file without a tempo means
 #: A file larger than this many bytes for each permitted note is refused before it is parsed; a note takes 6 to 8.
 BYTES_PER_NOTE_LIMIT = 100
 #: Written files have the lowest multiple of the grid that reaches this, so that other programs find room between steps.
@@ -120,12 +120,13 @@ def _check_header(label: str, file_type: int, division: int) -> None:
         )
     if division & 0x8000:
         raise ValueError(
-            f"A MIDI file must count time in ticks a quarter; {label} counts it in film frames (SMPTE), which is not "
-            "supported, since frames have no bars. Export it with ticks a quarter (PPQ)."
+            f"A MIDI file must count time in ticks per quarter; {label} counts it in film frames (SMPTE), which is not "
+            "supported, since frames have no bars. Export it with ticks per quarter (PPQ)."
         )
     if division == 0:
         raise ValueError(
-            f"A MIDI file must have at least 1 tick a quarter; {label} says 0: its header is damaged. Export it again."
+            f"A MIDI file must have at least 1 tick per quarter; {label} says 0: its header is damaged. Export it "
+            "again."
         )
 
 
@@ -139,7 +140,7 @@ class _TickMusic:
     ticks_per_quarter: int
     notes: np.ndarray  # int64 (n_notes, 5): onset_tick, end_tick, pitch, velocity, part
     meters: list[tuple[int, int, int]]  # (tick, numerator, denominator)
-    tempos: list[tuple[int, int]]  # (tick, microseconds a quarter)
+    tempos: list[tuple[int, int]]  # (tick, microseconds per quarter)
     parts: list[Part]  # one for each value of the last column of notes
 
 
@@ -264,7 +265,7 @@ def _impossible_events(ticks: _TickMusic) -> Iterator[str]:
             yield f"time signature {numerator}/{denominator} at tick {tick}"
     for tick, microsec in ticks.tempos:
         if microsec < 1:
-            yield f"tempo of {microsec} microseconds a quarter at tick {tick}"
+            yield f"tempo of {microsec} microseconds per quarter at tick {tick}"
 
 
 def _length_sec(ticks: _TickMusic) -> float:
@@ -317,7 +318,7 @@ def _with_upbeat(meters: list[Meter], steps_per_quarter: int) -> tuple[Meter, ..
 
 
 def _quarters_per_minute(microsec_per_quarter: int) -> float:
-    """Return the shortest decimal number of quarters a minute that is written as these microseconds."""
+    """Return the shortest decimal number of quarters per minute that is written as these microseconds."""
     exact = 6e7 / microsec_per_quarter
     candidates = (round(exact, n_decimals) for n_decimals in range(10))
     return next((value for value in candidates if value and round(6e7 / value) == microsec_per_quarter), exact)
@@ -334,8 +335,8 @@ def read_midi(
     """Read a Standard MIDI File (type 0 or 1).
 
     A first bar that is shorter than the meter after it is an upbeat: one bar of 1/4 and then 4/4, at 24 steps a
-    quarter, gives ``Meter(-72, 4, 4)``. Tempos are stored in whole microseconds a quarter; the shortest decimal number
-    of quarters a minute that gives the same microseconds is returned (779,221 gives 77.0).
+    quarter, gives ``Meter(-72, 4, 4)``. Tempos are stored in whole microseconds per quarter; the shortest decimal
+    number of quarters per minute that gives the same microseconds is returned (779,221 gives 77.0).
 
     Args:
         source: path of the file, its bytes, or a file open for reading bytes.
@@ -380,7 +381,7 @@ def _check_can_be_written(piece: Piece) -> None:
     for tempo in piece.tempos:
         if not 1 <= round(6e7 / tempo.quarters_per_minute) <= 0xFFFFFF:
             raise ValueError(
-                "A MIDI tempo must lie between 3.58 and 60 million quarters a minute; "
+                "A MIDI tempo must lie between 3.58 and 60 million quarters per minute; "
                 f"found {tempo.quarters_per_minute}. Write the notes shorter or longer and change the tempo to match."
             )
 
@@ -459,7 +460,7 @@ def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
     * Where a note begins and ends inside a longer one of its pitch and part, the two exchange their ends: MIDI cannot
       say which of them a note-off means.
     * A part without notes, the title, and rest after the last note are lost.
-    * Tempos are rounded to whole microseconds a quarter.
+    * Tempos are rounded to whole microseconds per quarter.
     * A first bar that is complete, but shorter than the meter after it, comes back as an upbeat, and so does a meter
       that begins again before its first bar is full.
     """

@@ -70,7 +70,7 @@ class Tempo:
 
     def __post_init__(self) -> None:
         _store_whole_number(self, "step", "Are these seconds or bars?")
-        check_positive("A tempo, in quarters a minute,", self.quarters_per_minute, "120 is the MIDI default.")
+        check_positive("A tempo, in quarters per minute,", self.quarters_per_minute, "120 is the MIDI default.")
 
 
 def _store_whole_number(entry: Meter | Tempo, name: str, advice: str) -> None:
@@ -389,7 +389,7 @@ def _in_force(entries: tuple, start_step: int, stop_step: int) -> list:
 
 
 def join(pieces: Iterable[Piece]) -> Piece:
-    """Put pieces on one grid, with the same parts, one after another, under the title of the first.
+    """Concatenate pieces that share grid and parts, under the title of the first.
 
     Example:
         >>> piece = Piece(make_notes([0], [24], [60]))

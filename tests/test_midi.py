@@ -303,8 +303,8 @@ NOTE = bytes([0, 0x90, 60, 64, 24, 0x80, 60, 0])
         (b"", r"must hold something; the data is empty \(0 bytes\)\. Copy or export it again"),
         (b"C D E F G", "must begin with the letters MThd; the data begins with b'C D '"),
         (raw_file(b"", file_type=2), r"type 0 or 1; the data is of type 2\. .* export it as type 1"),
-        (raw_file(b"", division=0xE728), r"ticks a quarter; the data counts it in film frames \(SMPTE\)"),
-        (raw_file(b"", division=0), "at least 1 tick a quarter; the data says 0"),
+        (raw_file(b"", division=0xE728), r"ticks per quarter; the data counts it in film frames \(SMPTE\)"),
+        (raw_file(b"", division=0), "at least 1 tick per quarter; the data says 0"),
         (raw_file(NOTE[:7]), r"must follow the standard; the data breaks it \(.*\)\. The file is damaged"),
         (file_bytes([]), r"at least one note that starts and ends; the data holds none"),
         (file_bytes([(0, note_on(60))]), "at least one note that starts"),
@@ -422,7 +422,10 @@ def test_symusic_that_is_not_installed_is_named(monkeypatch):
     "piece, sentence",
     [
         (Piece(make_notes([], [], [])), r"needs at least one note.*; found a piece of 0 notes\. Write another"),
-        (Piece(TRIPLET.notes, tempos=(Tempo(0, 3.0),)), r"between 3\.58 and 60 million quarters a minute; found 3\.0"),
+        (
+            Piece(TRIPLET.notes, tempos=(Tempo(0, 3.0),)),
+            r"between 3\.58 and 60 million quarters per minute; found 3\.0",
+        ),
     ],
 )
 def test_what_midi_cannot_hold_is_not_written(tmp_path, piece, sentence):

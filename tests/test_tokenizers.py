@@ -472,7 +472,7 @@ REFUSED = [
     (lambda: WORDS.decode(ONE_WORD[0]), r"Words must have shape \(n_words, 5\), .* found \(5,\)"),
     (lambda: WORDS.decode(ONE_WORD[:, ::-1]), "Column 0 must hold ids of the field 'bar'; found 'velocity 64'"),
     (lambda: GRID.encode(voices.to_piece(CHORD)), r"a voices\.VoiceGrid; found Piece\. .* voices\.from_piece"),
-    (lambda: GRID.encode(MELODY), "holds 4 voices at 4 steps a quarter; the grid has 1 at 4"),
+    (lambda: GRID.encode(MELODY), "holds 4 voices at 4 steps per quarter; the grid has 1 at 4"),
     (lambda: GRID.encode(voices.from_pitches([[84, 67, 64, -1]])), r"must lie in 36\.\.81; found 64\.\.84. Transpose"),
     (lambda: GRID.decode(np.zeros((2, 3), int)), r"shape \(n_tokens,\) or \(n_steps, 4\); found \(2, 3\)"),
     (lambda: encode_chorales(CHORD), "Chorales come in a list; found one VoiceGrid"),

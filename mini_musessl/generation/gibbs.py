@@ -2,7 +2,7 @@
 
 The first sweep draws all hidden cells side by side, from what is given alone. Each later one draws a block of them anew
 with the others in view; the blocks shrink. A piece longer than the network's windows is covered by windows that overlap
-by half or more; each step is answered for by the window in which it stands farthest from a cut.
+by half or more; each step is taken from the window in which it stands farthest from a cut.
 
 References: Huang, Cooijmans, Roberts, Courville and Eck, "Counterpoint by Convolution" (2017), for blocked Gibbs
 sampling from a network that fills partial scores; the numbers of the schedule are those of its code (``YaoSchedule`` in

@@ -111,8 +111,8 @@ def infill_piece(
         is_hidden: bool (n_steps, n_voices), True where the model writes. What stands there is not looked at.
 
     Returns:
-        The piece with the hidden cells filled. Given notes are struck where they were, and where a filled cell makes
-        them begin anew.
+        The piece with the hidden cells filled. Given notes begin where they did, and anew after a filled cell of
+        another pitch.
 
     >>> from mini_musessl.network.encoder import EncoderConfig
     >>> model = MaskedTransformer(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24))
@@ -144,7 +144,7 @@ def harmonise_by_infilling(
 
 
 def rest_where_hidden(piece: VoiceGrid, is_hidden: np.ndarray) -> VoiceGrid:
-    """Put rests into the hidden cells of a piece; a given note that sounds on after them is struck there.
+    """Put rests into the hidden cells of a piece; a given note that sounds on after them begins anew there.
 
     >>> piece = voices.from_pitches([[60], [60], [60]], voice_names=("melody",))
     >>> given = rest_where_hidden(piece, np.array([[False], [True], [False]]))

@@ -1,7 +1,7 @@
 """Sampling: draw music, cell after cell, from a network that writes from left to right.
 
 A cell is one voice at one step: a token of a MusicTransformer, a voice of a frame of a FrameTransformer. A *decoder*
-is either network, asked for one cell after another, with a cache. Some cells may be given. Then several drafts, or
+wraps either network and scores one cell after another, with a cache. Some cells may be given. Then several drafts, or
 *particles*, can be written side by side, each weighed by how likely it made what was given, and drafts that weigh
 little are replaced: a particle filter.
 
@@ -89,7 +89,7 @@ class Sampling:
 
 
 class TokenDecoder:
-    """A MusicTransformer asked for one token after another."""
+    """A MusicTransformer that scores one token after another."""
 
     def __init__(self, model: MusicTransformer, prompt: Int[Tensor, "n_rows n_prompt"]) -> None:
         begin = torch.full((len(prompt), 1), model.config.begin_id)
@@ -109,13 +109,13 @@ class TokenDecoder:
         self._ids = torch.cat((self._ids, ids[:, None]), dim=1)
 
     def keep_rows(self, rows: Int[Tensor, " n_rows"]) -> None:
-        """Let row i go on as a copy of what row ``rows[i]`` was."""
+        """Row i continues from what row ``rows[i]`` had written."""
         self._ids = self._ids[rows]
         self._cache.keep_rows(rows.to(self._cache.token_ids.device))
 
 
 class FrameDecoder:
-    """A FrameTransformer asked for one voice after another; the stack runs once per step, the head per voice."""
+    """A FrameTransformer that scores one voice after another; the stack runs once per step, the head per voice."""
 
     def __init__(self, model: FrameTransformer, prompt: Int[Tensor, "n_rows n_prompt n_voices"], first_step: int):
         self._model, self._first_step = model, first_step
@@ -142,7 +142,7 @@ class FrameDecoder:
             self._voices, self._read = self._voices[:, :, :0], None
 
     def keep_rows(self, rows: Int[Tensor, " n_rows"]) -> None:
-        """Let row i go on as a copy of what row ``rows[i]`` was."""
+        """Row i continues from what row ``rows[i]`` had written."""
         rows, (features, past) = rows.to(self._frames.device), self._read
         self._frames, self._voices = self._frames[rows], self._voices[rows]
         self._cache.keep_rows(rows)
@@ -175,7 +175,9 @@ def effective_number(log_weights: Float[Tensor, "batch n_particles"]) -> Float[T
 
 
 def resample(log_weights: Float[Tensor, "batch n"], generator: Generator) -> Int[Tensor, "batch n"]:
-    """Say which particle each place goes on from, systematically: weight w fills n * w places, up or down.
+    """Return the particle that each place continues from.
+
+    Systematic resampling: a particle of weight w is copied n_particles * w times, rounded up or down.
 
     >>> resample(torch.tensor([[0.0, 0.0, -1e9, -1e9]]), Generator().manual_seed(0)).tolist()
     [[0, 0, 1, 1]]
@@ -208,6 +210,8 @@ def draw_cells(
             gained = log_probs.gather(-1, ids[:, None])[:, 0]
             log_weights += torch.where(is_given, gained, 0.0).view_as(log_weights)
             is_poor = effective_number(log_weights) < n_particles / 2
+            # Rows are copied after `ids` are drawn and before they are appended, yet `ids` stays: the particles of a
+            # poor piece share one given symbol here. A piece that was free here kept its weights and is not poor.
             if is_poor.any():
                 chosen = torch.where(is_poor[:, None], resample(log_weights, generator), torch.arange(n_particles))
                 rows = (chosen + first_rows[:, None]).flatten()
@@ -233,8 +237,8 @@ def sample_frames(
 ) -> Int[Tensor, "batch n_steps n_voices"]:
     """Continue frames, some of whose cells may be given; returns the new ones alone, on the CPU.
 
-    With one particle a given symbol is taken as it comes, without having looked ahead to it. With more, the frames come
-    the closer to the network's distribution given all that is given, the more there are. When the context is full, the
+    With one particle a given symbol is taken as it comes, without having looked ahead to it. The more particles, the
+    closer the result to the network's distribution given the clamped cells. When the context is full, the
     network goes on from its latest half or a little less, cut so that every cycle (voice, beat, bar) keeps its phase.
 
     Args:

@@ -26,7 +26,7 @@ class MidiLike(PieceTokenizer):
     before others begin. Shifts at the end say how long the piece is.
 
     ``decode`` makes music of any ids: a note ends at the next event of its pitch in its part, whether that ends the
-    note or strikes it again, or else at the end of the music; a note that would last no time is left out, and a note
+    note or begins a new one, or else at the end of the music; a note that would last no time is left out, and a note
     off without a sounding note says nothing. Before any velocity token the velocity is 64, before any part token the
     part is 0. So notes of one pitch and part that overlap come back cut. Meter and tempo are 4/4 and 120.
 

@@ -47,7 +47,7 @@ class Remi(BarTokenizer):
         'bar position 0 pitch 60 velocity 127 duration 4 position 4 pitch 64 velocity 127 duration 2'
     """
 
-    tempos: tuple[float, ...] = ()  # in quarters a minute; a token stands for the nearest of them
+    tempos: tuple[float, ...] = ()  # in quarters per minute; a token stands for the nearest of them
 
     def __post_init__(self) -> None:
         super().__post_init__()

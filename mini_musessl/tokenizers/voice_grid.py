@@ -23,9 +23,9 @@ from mini_musessl.tokenizers.base import RoundTrip, Vocabulary, check_pitches, c
 class VoiceGridTokens:
     """One token for each voice at each step, in the order soprano, alto, tenor, bass.
 
-    With the default there are 47 symbols: id 0 is the rest, ids 1..46 are the pitches 36..81. A held note and a note
-    struck again look the same, as in the JSB data. With ``has_hold`` a sounding cell that is not struck holds the
-    token "hold" (id 47) instead of its pitch, and repeated notes survive.
+    With the default there are 47 symbols: id 0 is the rest, ids 1..46 are the pitches 36..81. A held note and a
+    re-articulated one look the same, as in the JSB data. With ``has_hold`` a sounding cell in which no new note begins
+    gets the token "hold" (id 47) instead of its pitch, and repeated notes survive.
 
     ``decode`` makes music of any ids: a hold after a rest, or at the start, is a rest, since nothing sounds that could
     be held; an incomplete last step is left out.
@@ -67,7 +67,7 @@ class VoiceGridTokens:
         voices.check_is_grid(grid)
         if (grid.n_voices, grid.steps_per_quarter) != (self.n_voices, self.steps_per_quarter):
             raise ValueError(
-                f"This tokenizer holds {self.n_voices} voices at {self.steps_per_quarter} steps a quarter; the grid "
+                f"This tokenizer holds {self.n_voices} voices at {self.steps_per_quarter} steps per quarter; the grid "
                 f"has {grid.n_voices} at {grid.steps_per_quarter}. Pass its voice_names and steps_per_quarter to the "
                 "tokenizer, or make the grid anew with voices.from_piece."
             )
@@ -90,8 +90,8 @@ class VoiceGridTokens:
         fields = {"steps_per_quarter": self.steps_per_quarter, "voice_names": self.voice_names, **fields}
         if self.has_hold:
             is_hold = steps == self.vocabulary.id_of("hold")
-            struck = np.stack([last_before(~column) for column in is_hold.T], axis=1)
-            pitch = np.where(struck < 0, voices.REST, np.take_along_axis(pitch, struck.clip(min=0), axis=0))
+            latest = np.stack([last_before(~column) for column in is_hold.T], axis=1)
+            pitch = np.where(latest < 0, voices.REST, np.take_along_axis(pitch, latest.clip(min=0), axis=0))
             fields["is_onset"] = ~is_hold & (pitch != voices.REST)
         return voices.from_pitches(pitch, **fields)
 

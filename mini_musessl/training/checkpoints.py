@@ -154,7 +154,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         kind, config_kind = MODELS[name]
         sizes = {key: tuple(size) if isinstance(size, list) else size for key, size in about["config"].items()}
         card, config = dict(about["card"]), config_kind(**sizes)
-        # Far below what any network needs; but without a look before it is made, it could take all memory.
+        # A damaged or made-up header may ask for a network that takes all memory before load_state_dict can refuse it.
+        # So look before it is made: a network has weights for products of its sizes, far more than for their sum;
+        # context_length may need none, and positions is a name.
         asked = [np.sum(size) for key, size in sizes.items() if key not in ("context_length", "positions")]
         n_numbers = sum(weight.numel() for weight in weights.values())
         if sum(asked) > n_numbers:
@@ -190,7 +192,7 @@ def load(name: str) -> Checkpoint:
 
 
 def describe(name: str) -> str:
-    """Say what a model that comes with the library is: its card as a table, one fact per line."""
+    """Return the card of a model that comes with the library as a table, one fact per line."""
     model, card = load(name)
     size_kb = (FOLDER / f"{name}.safetensors").stat().st_size / 1000
     n_weights = sum(weight.numel() for weight in model.parameters())

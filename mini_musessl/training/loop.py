@@ -1,6 +1,6 @@
 """Training: one loop, its schedules, the average of the weights, and what happened.
 
-``train`` draws batches, hands each to an *objective* (what the network is asked to predict) and changes the weights.
+``train`` draws batches, hands each to an *objective* (what the network is to predict) and changes the weights.
 The same model, batches, config, machine and number of threads give the same weights, also after a kill: dropout is
 seeded by the number of the update, and ``resuming`` draws the batches again from the start and passes over them.
 
@@ -31,9 +31,9 @@ from mini_musessl.training.checkpoints import note_trained_steps
 from mini_musessl.training.distributed import join_processes
 from mini_musessl.training.resuming import RunFolder
 
-#: What a network is asked: ``(model, batch) -> (mean loss over the targets, number of targets)``.
+#: What a network is trained on: ``(model, batch) -> (mean loss over the targets, number of targets)``.
 Objective = Callable[[nn.Module, Any], tuple[Tensor, int]]
-#: What says how good a network is, ``model -> validation loss in nats``; None for nothing.
+#: What measures a network, ``model -> validation loss in nats``; None for nothing.
 Evaluate = Callable[[nn.Module], float] | None
 #: What receives each line of progress; None for silence.
 Report = Callable[[str], None] | None
@@ -44,16 +44,16 @@ class TrainingConfig:
     """How to train."""
 
     n_updates: int = 1000  # at most
-    learning_rate: float = 3e-3  # largest step size, reached after the warm-up
+    learning_rate: float = 3e-3  # peak learning rate, reached after the warm-up
     n_warmup_updates: int = 50  # updates over which the rate climbs from 0
     schedule: str = "linear"  # "linear" or "cosine" fall to 0; "trapezoid" stays level, then falls
     decay_share: float = 0.5  # part of all updates over which "trapezoid" falls
     weight_decay: float = 0.1  # of matrices and tables; vectors are left alone
-    clip_norm: float = 1.0  # longest gradient; a longer one is shortened to it
-    betas: tuple[float, float] = (0.9, 0.95)  # memory of AdamW's two averages
-    averaging: float = 0.0  # memory of the average of the weights, such as 0.999 for about 1000 updates; 0 for none
-    n_batches: int = 1  # batches per update, each counts as much as it has targets; torchrun divides them
-    patience: int | None = None  # reports in a row without a better validation loss after which to stop
+    clip_norm: float = 1.0  # the gradient norm is clipped to this
+    betas: tuple[float, float] = (0.9, 0.95)  # decay of AdamW's averages of the gradient and of its square
+    averaging: float = 0.0  # decay of the exponential moving average (EMA) of the weights, such as 0.999; 0 for none
+    n_batches: int = 1  # gradient accumulation: batches per update, weighted by their targets; torchrun divides them
+    patience: int | None = None  # early stopping: after so many reports in a row without a better validation loss
     keep_best: bool = False  # whether to end with the weights of the best report
     seed: int = 0  # of dropout; the order of the data is the iterator's affair, the first weights are the model's
     report_every: int = 100  # updates
@@ -91,7 +91,7 @@ class History:
 
     update: list[int] = field(default_factory=list)  # updates made
     train_nats: list[float] = field(default_factory=list)  # mean loss since the line before
-    valid_nats: list[float] = field(default_factory=list)  # what ``evaluate`` said; empty without it
+    valid_nats: list[float] = field(default_factory=list)  # what ``evaluate`` returned; empty without it
     learning_rate: list[float] = field(default_factory=list)  # of the latest update
     n_targets: list[int] = field(default_factory=list)  # learned from so far
     seconds: list[float] = field(default_factory=list, compare=False)  # evaluation included
@@ -169,7 +169,7 @@ def train(
     Args:
         model: changed in place; left on its device and in evaluation mode.
         batches: such as ``random_batches``; ``n_updates * n_batches`` are taken.
-        evaluate: asked before the first update and at each report, with the averaged weights where there are any.
+        evaluate: called before the first update and at each report, with the averaged weights where there are any.
         folder: where the state of the run is kept; a run of the same model, config and batches goes on from there.
         save_every: updates from one saved state to the next; at every report by default.
 
@@ -216,7 +216,7 @@ class Run:
         self.average = WeightAverage(model, config.averaging) if config.averaging else None
         self.history, self.update, self.n_targets = History(), 0, 0
         self.best: list[Tensor] = []  # weights of the best line so far
-        self.recent: list[Tensor] = []  # loss and length of the gradient of each update since the last line
+        self.recent: list[Tensor] = []  # loss and gradient norm of each update since the last line
         self.began_sec = time.perf_counter()  # when the run would have begun, had it never been interrupted
         self.advice = "Nothing was kept; to keep the state, give train a folder."
 
@@ -259,6 +259,8 @@ class Run:
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         mean, counts = torch.zeros((), device=self.device), []
+        # The mean over all targets weighs a batch by n_targets / n_all, but n_all is known only after the last batch.
+        # Until then the first batch weighs 1; the sum is rescaled below, and a single batch needs no rescaling at all.
         for index in self.processes.share(len(batches)):
             seed_dropout(self.config.seed, self.update, index, self.device)
             loss, n_targets = self._loss_of(batches[index])
@@ -276,7 +278,7 @@ class Run:
         return mean, n_all
 
     def _loss_of(self, batch: Any) -> tuple[Tensor, int]:
-        """Ask the objective, in the precision of the config."""
+        """Return the objective's loss and its number of targets, in the precision of the config."""
         is_full = self.precision == torch.float32
         with nullcontext() if is_full else torch.autocast(self.device.type, self.precision):
             loss, n_targets = self.objective(self.model, batch)

@@ -66,7 +66,8 @@ class RunFolder:
                 f"The state of a run must fit its model and config; {self.path} does not ({error}). Remove it to begin "
                 "anew, or choose another folder."
             ) from None
-        for run.update in range(n_updates):
+        for update in range(n_updates):
+            run.update = update  # named by the refusal of batches that end too soon
             drawn = run.draw(batches)
         run.update = n_updates
         if batch_digest(drawn[-1]) != about["latest_batch"]:
