@@ -24,7 +24,6 @@ DOORS: tuple[str, ...] = (
     "evaluation.infilling.evaluate_infilling",
     "evaluation.likelihood.compare",
     "evaluation.probing.fit_linear_probe",
-    "evaluation.probing.probe",
     "evaluation.voice_leading.parallels",
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",

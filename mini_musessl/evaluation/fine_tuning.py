@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from mini_musessl.batches import side_by_side
 from mini_musessl.checks import check_trained_length
 from mini_musessl.evaluation.probe_tasks import EXCERPTS, WHOLE_EXCERPT, Examples, Excerpt, ask, find_task
-from mini_musessl.evaluation.probing import PieceSplit, ProbeResult, check_not_told, examine, network_of
+from mini_musessl.evaluation.probing import (
+    PieceSplit,
+    ProbeResult,
+    check_not_told,
+    choose_examples,
+    network_of,
+    score_answers,
+)
 from mini_musessl.network.encoder import FrameEncoder, pool
 from mini_musessl.network.transformer import to_device_of
 from mini_musessl.training.loop import TrainingConfig, train
@@ -129,13 +136,12 @@ def fine_tune(
     check_trained_length(model, max(len(each.frames) for each in excerpts))
     examples = ask(task, grids, excerpts)
 
-    def answer(_: list[int], is_labelled: np.ndarray, is_test: np.ndarray) -> tuple[np.ndarray, None]:
-        classifier = Classifier(copy.deepcopy(encoder), len(examples.classes))
-        batches = labelled_batches(examples, excerpts, is_labelled, np.random.default_rng(config.seed))
-        train(classifier, batches, config, objective=classification_loss, report=None)
-        return _predict(classifier, examples, excerpts, is_test), None
-
-    return examine(examples, split, budget, generator, answer)
+    chosen = _, is_labelled, is_test = choose_examples(examples, split, budget, generator)
+    classifier = Classifier(copy.deepcopy(encoder), len(examples.classes))
+    batches = labelled_batches(examples, excerpts, is_labelled, np.random.default_rng(config.seed))
+    train(classifier, batches, config, objective=classification_loss, report=None)
+    predicted = _predict(classifier, examples, excerpts, is_test)
+    return score_answers(examples, chosen, predicted, budget, None, generator)
 
 
 @torch.no_grad()

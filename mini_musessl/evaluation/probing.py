@@ -22,13 +22,14 @@ Chapter: 1a (learning without labels).
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.random import Generator
 from torch import Tensor, nn
 
 from mini_musessl import corpora, voices
@@ -47,33 +48,29 @@ from mini_musessl.network.transformer import evaluation_mode, to_device_of
 from mini_musessl.tokenizers.voice_grid import TOKENS
 from mini_musessl.training.loop import choose_precision
 
+Grids = Sequence[voices.VoiceGrid]
+Tasks = Sequence[str] | None  # names of tasks; None for all
 Values = Float[np.ndarray, "n_examples d_features"]
 Labels = Int[np.ndarray, " n_examples"]
 Counts = Int[np.ndarray, "*rows n_classes"]
+Frames, Cells = Int[np.ndarray, "batch n_steps 4"], Bool[np.ndarray, "batch n_steps 4"]
+Described = Float[np.ndarray, "batch n_steps d_features"]
 
 # --- Features that a musician might count: what a network that learns must beat
 
-#: Steps of a beat.
 BEAT_STEP = 4
 #: The largest interval of each class of melodic steps, in semitones: second, third, fourth and fifth, sixth and more.
 _INTERVAL_EDGES = (1, 2, 4, 7, 127)
-#: Steps without an onset are counted up to this.
-_LONGEST_STEP = 8
 
 
-def count_features(
-    frames: Int[np.ndarray, "batch n_steps 4"], is_hidden: Bool[np.ndarray, "batch n_steps 4"]
-) -> Float[np.ndarray, "batch n_steps d_features"]:
+def count_features(frames: Frames, is_hidden: Cells) -> Described:
     """Describe each step by 93 numbers that can be counted around it; nothing is learned.
 
     For the beat that begins at the step: its chroma, that of the beat before and of the beat after; the bass's pitch
     class; the intervals between the voices at the step, octaves aside; the melodic intervals, by size and direction;
     new pitches by voice, and all together in the three beats; how many voices move at the step, and whether all that
-    sound do; how long no voice has moved, and for how long none will; the chroma of the step itself.
-
-    Args:
-        frames: symbol ids; 0 is a rest, the others are consecutive pitches.
-        is_hidden: True where a cell must not be seen; it counts as absent.
+    sound do; how long no voice has moved, and for how long none will; the chroma of the step itself. A hidden cell
+    counts as absent.
     """
     sounds, pitch = (frames > 0) & ~is_hidden, frames + TOKENS.lowest_pitch - 1
     chroma = (_one_hot(pitch % 12, 12) * sounds[..., None]).sum(axis=2)
@@ -120,19 +117,15 @@ def _shares(counts: np.ndarray) -> np.ndarray:
 
 
 def _since(is_event: np.ndarray) -> np.ndarray:
-    """Return how many steps ago the latest event was, at most a few; the first step counts as one."""
+    """Return how many steps ago the latest event was, at most eight; the first step counts as one."""
     step = np.arange(is_event.shape[1])
-    return np.minimum(step - np.maximum.accumulate(np.where(is_event, step, 0), axis=1), _LONGEST_STEP)
+    return np.minimum(step - np.maximum.accumulate(np.where(is_event, step, 0), axis=1), 8)
 
 
 # --- The linear probe: multinomial logistic regression on standardised features
 
 #: The penalties to choose from, the strongest first; and the one where there is a single labelled piece to choose by.
 PENALTIES, LONE_PENALTY = (10.0, 1.0, 0.1, 0.01, 0.001), 0.1
-#: Up to so many pieces, the penalty is chosen by leaving out each of ``_N_FOLDS`` parts once, beyond by one part.
-_FEW_PIECES, _N_FOLDS = 12, 4
-#: To choose a penalty, the optimum need not be met as closely as for the answer.
-_ROUGHLY = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,10 +149,8 @@ class LinearProbe:
         return self.seen[self.log_probs(values).argmax(axis=1)]
 
 
-def penalised_nats(
-    weights: Tensor, x: Tensor, wanted: Tensor, share: Tensor, l2: Tensor
-) -> tuple[Float[Tensor, ""], Float[Tensor, "d_features n_classes"]]:
-    """Return what a probe minimises, and its gradient.
+def penalised_nats(weights: Tensor, x: Tensor, wanted: Tensor, share: Tensor, l2: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what a probe minimises, and its gradient, which has the shape of the weights (d_features, n_classes).
 
     ``wanted`` is 1 at the right class, ``share`` (n_examples, 1) is what an example counts, ``l2`` (d_features, 1) the
     penalty of a feature. A feature that is always 1 has the bias as its weights.
@@ -179,12 +170,9 @@ def fit_linear_probe(
 
     $$\frac{1}{K} \sum_{k=1}^{K} \frac{1}{n_k} \sum_{i:\, y_i = k} -\log p(k \mid x_i) + \frac{\lambda}{2} \|W\|^2,$$
 
-    where $K$ classes occur, the k-th $n_k$ times. The problem is convex, so the answer depends on no chance.
-
-    Args:
-        l2: the penalty, above 0. A feature that is the same everywhere gets no weight.
-        start: a probe fitted to the same examples, from which to begin; changes nothing but speed.
-        tolerance: the largest entry of the gradient at which to stop.
+    where $K$ classes occur, the k-th $n_k$ times, and $\lambda$ is ``l2``. The problem is convex: the answer depends on
+    no chance, and to ``start`` at a probe of the same examples changes nothing but speed. ``tolerance`` is the largest
+    entry of the gradient at which to stop. A feature that is the same everywhere gets no weight.
     """
     check_some(len(values), "A probe is fitted to at least one labelled example", "Do the pieces have labels?")
     check_positive("The penalty l2", l2)
@@ -216,8 +204,8 @@ def _optimum(
     weights = torch.zeros(rows.shape[1], n_seen, dtype=torch.float64)
     if start is not None:
         weights += torch.from_numpy(np.concatenate([axes.T @ start.weight, start.bias[None]])) / units
-    options = {"max_iter": 300, "tolerance_grad": tolerance, "tolerance_change": 1e-9}
-    optimizer = torch.optim.LBFGS([weights], **options, line_search_fn="strong_wolfe")
+    limits = {"max_iter": 300, "tolerance_grad": tolerance, "tolerance_change": 1e-9}
+    optimizer = torch.optim.LBFGS([weights], **limits, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         nats, weights.grad = penalised_nats(weights, rows, wanted, weight_of, penalty)
@@ -229,17 +217,16 @@ def _optimum(
 
 
 def choose_l2(values: Values, label: Labels, piece: Labels) -> float:
-    """Choose the penalty by labelled pieces that are left out: all examples of a piece are on one side.
+    """Choose the penalty with the fewest nats on labelled pieces that are left out, each class weighing the same.
 
-    Up to twelve pieces, each of four parts is left out once; with more, a quarter is left out once. The penalty with
-    the fewest nats on what was left out wins, each class weighing the same; classes that the rest does not show do not
-    count.
+    All examples of a piece are on one side. Up to twelve pieces, each of four parts is left out once; with more, a
+    quarter is left out once. Classes that the rest does not show do not count.
     """
     pieces = np.unique(piece)
     if len(pieces) == 1 or len(np.unique(label)) == 1:
         return LONE_PENALTY
-    part = np.searchsorted(pieces, piece) % min(_N_FOLDS, len(pieces))
-    left_out = range(part.max() + 1) if len(pieces) <= _FEW_PIECES else range(1)
+    part = np.searchsorted(pieces, piece) % min(4, len(pieces))
+    left_out = range(part.max() + 1) if len(pieces) <= 12 else range(1)
     nats = np.nansum([_nats_by_penalty(values, label, part == number) for number in left_out], axis=0)
     return PENALTIES[int(nats.argmin())] if nats.any() else LONE_PENALTY
 
@@ -254,7 +241,7 @@ def _nats_by_penalty(values: np.ndarray, label: np.ndarray, is_left_out: np.ndar
     weight = 1 / np.bincount(target, minlength=len(known))[target]
     nats, fitted = [], None
     for l2 in PENALTIES:
-        fitted = fit_linear_probe(values[~is_left_out], label[~is_left_out], l2, fitted, _ROUGHLY)
+        fitted = fit_linear_probe(values[~is_left_out], label[~is_left_out], l2, fitted, 1e-4)  # near enough to choose
         chosen = fitted.log_probs(values[is_scored])[np.arange(len(target)), target]
         nats.append(-(weight * chosen).sum() / weight.sum())
         if nats[-1] > 1.1 * min(nats):  # weaker penalties overfit more
@@ -286,52 +273,36 @@ class PieceSplit:
 
 
 def join_parts(
-    parts: Mapping[str, Sequence[voices.VoiceGrid]],
-    labelled: str = "train",
-    test: str = "test",
-    keeps_melodies_apart: bool = False,
+    parts: Mapping[str, Grids], labelled: str = "train", test: str = "test", keeps_melodies_apart: bool = False
 ) -> tuple[list[voices.VoiceGrid], PieceSplit]:
     """Put two parts of a split into one list, the labelled one first, and return the list and the split.
 
-    Args:
-        parts: grids by part, such as ``corpora.rebuilt_split()`` or ``corpora.melody_disjoint_split()``.
-        keeps_melodies_apart: whether to refuse a split with the same hymn on both sides.
+    The parts are those of ``corpora.rebuilt_split()`` or ``corpora.melody_disjoint_split()``. No piece may be in both,
+    nor, with ``keeps_melodies_apart``, a hymn.
     """
     for name in (labelled, test):
         check_choice("A part of the split", name, parts)
     grids, n_labelled = [*parts[labelled], *parts[test]], len(parts[labelled])
     split = PieceSplit(tuple(range(n_labelled)), tuple(range(n_labelled, len(grids))))
-    numbers: dict[bytes, int] = {}
-    notes = [numbers.setdefault(grid.pitch.tobytes(), len(numbers)) for grid in grids]
-    _check_apart("notes", np.array(notes), n_labelled, grids)
+    keys = {"notes": [grid.pitch.tobytes() for grid in grids]}
     if keeps_melodies_apart:
-        _check_apart("melody", corpora.melody_groups(grids), n_labelled, grids)
+        keys["melody"] = corpora.melody_groups(grids).tolist()
+    for what, key in keys.items():
+        known = set(key[:n_labelled])
+        if shared := [grids[i] for i in split.test if key[i] in known]:
+            raise ValueError(
+                f"No test piece may have the {what} of a labelled piece; {len(shared)} of {len(split.test)} do, first "
+                f"{shared[0].name or 'one without a name'}. Was one part cut from the other? "
+                "corpora.melody_disjoint_split keeps melodies apart."
+            )
     return grids, split
 
 
-def _check_apart(what: str, group: np.ndarray, n_labelled: int, grids: Sequence[voices.VoiceGrid]) -> None:
-    """Refuse test pieces in a group in which a labelled piece is."""
-    is_shared = np.isin(group[n_labelled:], group[:n_labelled])
-    if is_shared.any():
-        first = grids[n_labelled + int(is_shared.argmax())]
-        raise ValueError(
-            f"No test piece may have the {what} of a labelled piece; {is_shared.sum()} of {len(is_shared)} do, first "
-            f"{first.name or 'one without a name'}. Was one part cut from the other? corpora.melody_disjoint_split "
-            "keeps melodies apart."
-        )
+def draw_labelled(split: PieceSplit, has_labels: Labels, budget: int | None, generator: Generator) -> list[int]:
+    """Draw ``budget`` pieces to label, or all, out of those that have labels for the task.
 
-
-def draw_labelled(
-    split: PieceSplit, has_labels: Int[np.ndarray, " n"], budget: int | None, generator: np.random.Generator
-) -> list[int]:
-    """Draw which pieces are labelled.
-
-    All pieces are put into one drawn order, and the first of them that have labels are taken: generators in the same
-    state give nested draws for all budgets, and the same draws for every encoder.
-
-    Args:
-        has_labels: indices of the pieces with labels for the task.
-        budget: how many; None for all.
+    All pieces are put into one drawn order, and the first that have labels are taken: generators in the same state give
+    nested draws for all budgets, and the same draws for every encoder.
     """
     check_generator(generator, "probe")
     order = np.array(split.labelled)[generator.permutation(len(split.labelled))]
@@ -347,11 +318,8 @@ def draw_labelled(
 
 # --- Features of the examples of every task: from a frozen encoder, from an autoregressive network, or counted by hand
 
-#: ``(frames, is_hidden, first_step) -> features``: int (batch, n_steps, 4), bool of that shape, int (batch,), and
-#: float (batch, n_steps, d_features).
-Describer = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-#: Excerpts that are described at once; changes nothing but speed.
-_N_AT_ONCE = 32
+#: From frames, what is hidden, and where in its piece each excerpt begins (batch,), to a description of each step.
+Describer = Callable[[Frames, Cells, np.ndarray], Described]
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,35 +339,30 @@ class Features:
 
 
 def encoder_features(
-    model: nn.Module, grids: Sequence[voices.VoiceGrid], tasks: Iterable[str] | None = None, precision: str = "auto"
+    model: nn.Module, grids: Grids, tasks: Tasks = None, precision: str = "auto"
 ) -> dict[str, Features]:
-    """Describe the examples of tasks, all for None, by a network that is not changed.
+    """Describe the examples of tasks by a network that is not changed: what ``describe_by`` takes.
 
     Where its training asked for the answers (a harmony head for "chord", settings of a hymn for "hymn"), mark the row.
-
-    Args:
-        model: a FrameEncoder, a network with one as ``.encoder``, or a FrameTransformer.
-        precision: "float32", "bfloat16", or "auto" as for ``TrainingConfig``.
     """
-    names = _task_names(tasks)
-    check_not_told(names, network_of(model, FrameEncoder, FrameTransformer))
-    return make_features(describe_by(model, precision), grids, names)
+    check_not_told(TASKS if tasks is None else tasks, network_of(model, FrameEncoder, FrameTransformer))
+    return make_features(describe_by(model, precision), grids, tasks)
 
 
-def handmade_features(grids: Sequence[voices.VoiceGrid], tasks: Iterable[str] | None = None) -> dict[str, Features]:
+def handmade_features(grids: Grids, tasks: Tasks = None) -> dict[str, Features]:
     """Describe the examples of tasks by what a musician might count, see ``count_features``."""
     return make_features(lambda frames, is_hidden, first_step: count_features(frames, is_hidden), grids, tasks)
 
 
-def make_features(
-    describe: Describer, grids: Sequence[voices.VoiceGrid], tasks: Iterable[str] | None = None
-) -> dict[str, Features]:
+def make_features(describe: Describer, grids: Grids, tasks: Tasks = None) -> dict[str, Features]:
     """Describe the examples of tasks by any describer; what several tasks show is described once."""
-    names, found = _task_names(tasks), {}
+    if isinstance(tasks, str):
+        raise TypeError(f"Tasks come in a list of names; found the text {tasks!r}. Write [{tasks!r}].")
+    names, found = list(TASKS if tasks is None else tasks), {}
     for shown in dict.fromkeys(find_task(name).shows for name in names):
         excerpts = EXCERPTS[shown](grids)
         examples = [ask(name, grids, excerpts) for name in names if TASKS[name].shows == shown]
-        described = describe_excerpts(describe, excerpts)
+        described = _describe_excerpts(describe, excerpts)
         for each in examples:
             places = zip(each.excerpt.tolist(), each.step.tolist(), strict=True)
             values = [described[i].mean(axis=0) if step == WHOLE_EXCERPT else described[i][step] for i, step in places]
@@ -408,25 +371,21 @@ def make_features(
     return {name: found[name] for name in names}
 
 
-def describe_excerpts(
-    describe: Describer, excerpts: Sequence[Excerpt]
-) -> list[Float[np.ndarray, "n_steps d_features"]]:
+def _describe_excerpts(describe: Describer, excerpts: Sequence[Excerpt], n_at_once: int = 32) -> list[np.ndarray]:
     """Describe every step of each excerpt; those of one length are read together, the longest first."""
     described = [np.empty((0, 0))] * len(excerpts)
     length = np.array([len(each.frames) for each in excerpts])
     for n_steps in np.unique(length)[::-1]:
-        places = np.flatnonzero(length == n_steps).tolist()
-        for start in range(0, len(places), _N_AT_ONCE):
-            chosen = places[start : start + _N_AT_ONCE]
-            frames, is_hidden = (np.stack([getattr(excerpts[i], s) for i in chosen]) for s in ("frames", "is_hidden"))
-            features = describe(frames, is_hidden, np.array([excerpts[i].start_step for i in chosen]))
-            for index, row in zip(chosen, features, strict=True):
+        places = np.flatnonzero(length == n_steps)
+        for chosen in np.split(places, range(n_at_once, len(places), n_at_once)):
+            rows = [(excerpts[i].frames, excerpts[i].is_hidden, excerpts[i].start_step) for i in chosen]
+            for index, row in zip(chosen, describe(*map(np.stack, zip(*rows, strict=True))), strict=True):
                 described[index] = row
     return described
 
 
 def describe_by(model: nn.Module, precision: str = "float32") -> Describer:
-    """Make a describer of a network, which reads in evaluation mode.
+    """Make a describer of a FrameEncoder, a network with one as ``.encoder``, or a FrameTransformer.
 
     A causal encoder describes a step from what came up to it. A FrameTransformer's description of a step is its state
     once it has read that step, before it predicts the next; hidden cells are shown to it as rests, since it has no
@@ -462,7 +421,7 @@ def network_of(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
     return network
 
 
-def check_not_told(tasks: Iterable[str], network: nn.Module) -> None:
+def check_not_told(tasks: Collection[str], network: nn.Module) -> None:
     """Refuse to probe a network for its own input."""
     if "beat" in tasks and network.config.cycle_length > 1:
         raise ValueError(
@@ -471,14 +430,11 @@ def check_not_told(tasks: Iterable[str], network: nn.Module) -> None:
         )
 
 
-def _task_names(tasks: Iterable[str] | None) -> list[str]:
-    """Return the names of tasks, all for None, or refuse a single name, which would be read letter by letter."""
-    if isinstance(tasks, str):
-        raise TypeError(f"Tasks come in a list of names; found the text {tasks!r}. Write [{tasks!r}].")
-    return list(TASKS) if tasks is None else list(tasks)
-
-
 # --- How often the answers are right, with a confidence interval over test pieces
+
+Asked = Features | Examples
+#: The labelled pieces in the order drawn, whether each example is of one of them, and whether it is tested.
+Chosen = tuple[list[int], np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -510,25 +466,16 @@ def count_answers(label: Labels, predicted: Labels, piece: Labels, n_classes: in
 
 
 def balanced_accuracy(right: Counts, total: Counts) -> Float[np.ndarray, "*rows"] | float:
-    """Return the mean over classes of the share answered right; classes that do not occur do not count.
-
-    Example:
-        >>> float(balanced_accuracy(np.array([9, 0, 0]), np.array([9, 3, 0])))
-        0.5
-    """
+    """Return the mean over the classes that occur of the share answered right: 0.5 for one answer to all, of two."""
     n_occurring = (total > 0).sum(axis=-1)
     return (right / np.maximum(total, 1)).sum(axis=-1) / np.maximum(n_occurring, 1)
 
 
-def bootstrap_interval(
-    right: Counts, total: Counts, generator: np.random.Generator, n_draws: int = 1000
-) -> tuple[float, float]:
+def bootstrap_interval(right: Counts, total: Counts, generator: Generator, n_draws: int = 1000) -> tuple[float, float]:
     """Return the 95 % bootstrap confidence interval of the balanced accuracy over test pieces.
 
-    Whole pieces are drawn with replacement, as many as there are: beats of one piece are not independent.
-
-    References:
-        Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), the percentile interval.
+    Whole pieces are drawn with replacement, as many as there are: beats of one piece are not independent. This is the
+    percentile interval of Efron and Tibshirani, "An Introduction to the Bootstrap" (1993).
     """
     n_pieces = len(total)
     times = generator.multinomial(n_pieces, np.full(n_pieces, 1 / n_pieces), size=n_draws)
@@ -536,47 +483,33 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def examine(
-    asked: Features | Examples,
-    split: PieceSplit,
-    budget: int | None,
-    generator: np.random.Generator,
-    answer: Callable[[list[int], np.ndarray, np.ndarray], tuple[np.ndarray, float | None]],
-) -> ProbeResult:
-    """Draw the labelled pieces, let a classifier learn from them and answer for the test pieces, and score it.
-
-    Args:
-        answer: (labelled pieces in the order drawn, whether each example is theirs, whether it is tested) -> (answers
-            to the tested ones, the penalty that was chosen).
-    """
+def choose_examples(asked: Asked, split: PieceSplit, budget: int | None, generator: Generator) -> Chosen:
+    """Draw the labelled pieces of a task, and find the examples to learn from and those to be tested."""
     if not asked.classes:
         raise ValueError(f"The task {asked.task!r} is retrieval and has no classes to learn. Use probing.retrieve.")
     _check_described((*split.labelled, *split.test), asked.n_pieces)
     labelled = draw_labelled(split, np.unique(asked.piece), budget, generator)
-    is_labelled, is_test = np.isin(asked.piece, labelled), np.isin(asked.piece, split.test)
+    is_test = np.isin(asked.piece, split.test)
     check_some(is_test.sum(), f"A probe needs test pieces with labels for {asked.task!r}", "Test other pieces.")
-    predicted, l2 = answer(labelled, is_labelled, is_test)
+    return labelled, np.isin(asked.piece, labelled), is_test
+
+
+def score_answers(
+    asked: Asked, chosen: Chosen, predicted: Labels, budget: int | None, l2: float | None, generator: Generator
+) -> ProbeResult:
+    """Compare the answers to the tested examples with the right ones."""
+    labelled, is_labelled, is_test = chosen
     label, fitted_to = asked.label[is_test], asked.label[is_labelled]
+    n_seen, n_occurring = len(np.unique(fitted_to)), len(np.unique(label))
     right, total = count_answers(label, predicted, asked.piece[is_test], len(asked.classes))
+    balanced = float(balanced_accuracy(right.sum(axis=0), total.sum(axis=0)))
     low, high = bootstrap_interval(right, total, generator)
-    return ProbeResult(
-        task=asked.task,
-        budget=budget,
-        labelled_pieces=tuple(labelled),
-        n_labelled_examples=len(fitted_to),
-        n_classes_seen=len(np.unique(fitted_to)),
-        n_test_examples=len(label),
-        l2=l2,
-        balanced_accuracy=float(balanced_accuracy(right.sum(axis=0), total.sum(axis=0))),
-        low=low,
-        high=high,
-        chance=1 / len(np.unique(label)),
-        accuracy=float(np.mean(label == predicted)),
-        majority_accuracy=float(np.mean(label == np.bincount(fitted_to).argmax())),
-    )
+    accuracy, majority = (float(np.mean(label == each)) for each in (predicted, np.bincount(fitted_to).argmax()))
+    scores = (balanced, low, high, 1 / n_occurring, accuracy, majority)
+    return ProbeResult(asked.task, budget, tuple(labelled), len(fitted_to), n_seen, len(label), l2, *scores)
 
 
-def _check_described(pieces: Iterable[int], n_pieces: int | None) -> None:
+def _check_described(pieces: Sequence[int], n_pieces: int | None) -> None:
     """Refuse to ask for a piece that was not described, where it is known how many were."""
     missing = [int(piece) for piece in pieces if n_pieces is not None and not 0 <= piece < n_pieces]
     if missing:
@@ -587,35 +520,25 @@ def _check_described(pieces: Iterable[int], n_pieces: int | None) -> None:
 
 
 def probe(
-    features: Mapping[str, Features],
-    task: str,
-    split: PieceSplit,
-    budget: int | None,
-    generator: np.random.Generator,
+    features: Mapping[str, Features], task: str, split: PieceSplit, budget: int | None, generator: Generator
 ) -> ProbeResult:
     """Measure how well a linear classifier solves a task from frozen features.
 
-    Everything is decided on the labelled pieces: means and deviations, the penalty (some of them are left out for
-    that), the weights. The test pieces are looked at once. Where the labelled pieces do not show a class, it is never
-    answered, and its examples in the test count as wrong; where they show a single one, that is always answered.
+    Everything is decided on the labelled pieces: means and deviations, the penalty, the weights. The test pieces are
+    looked at once. A class that the labelled pieces do not show is never answered, and counts as wrong in the test.
 
-    Args:
-        features: by task, from ``encoder_features``, ``handmade_features`` or ``make_features``.
-        budget: how many pieces are labelled; None for all. A piece without a label is passed over.
-        generator: draws the labelled pieces, then the interval. The same state gives the same for every encoder, and
-            nested draws for all budgets.
+    As in ``draw_labelled``, ``budget`` pieces are labelled, None for all, and drawn by ``generator``: the same ones for
+    every encoder. Then it draws the interval.
     """
     check_choice("The task", task, features, "Ask for it when the features are made.")
     asked = features[task]
-
-    def answer(labelled: list[int], is_labelled: np.ndarray, is_test: np.ndarray) -> tuple[np.ndarray, float]:
-        values, label = asked.values[is_labelled], asked.label[is_labelled]
-        # Pieces are left out in a drawn order, so that the parts do not depend on how the corpus is sorted.
-        place = np.argsort(np.argsort(labelled))[np.searchsorted(np.sort(labelled), asked.piece[is_labelled])]
-        l2 = choose_l2(values, label, place)
-        return fit_linear_probe(values, label, l2).predict(asked.values[is_test]), l2
-
-    return examine(asked, split, budget, generator, answer)
+    chosen = labelled, is_labelled, is_test = choose_examples(asked, split, budget, generator)
+    values, label = asked.values[is_labelled], asked.label[is_labelled]
+    # Pieces are left out in a drawn order, so that the parts do not depend on how the corpus is sorted.
+    place = np.argsort(np.argsort(labelled))[np.searchsorted(np.sort(labelled), asked.piece[is_labelled])]
+    l2 = choose_l2(values, label, place)
+    predicted = fit_linear_probe(values, label, l2).predict(asked.values[is_test])
+    return score_answers(asked, chosen, predicted, budget, l2, generator)
 
 
 # --- Retrieval of the same hymn: which pieces lie near each other?
@@ -623,10 +546,7 @@ def probe(
 
 @dataclass(frozen=True)
 class Retrieval:
-    """How near the first other setting of the same hymn stands, over all pieces that have one.
-
-    What a random order gives on average stands beside each number.
-    """
+    """How near the first other setting of the same hymn stands, and where a random order puts it on average."""
 
     n_queries: int  # pieces that have another setting of their hymn, each asked once
     n_candidates: int  # pieces among which it is looked for
@@ -639,42 +559,34 @@ class Retrieval:
 
 
 def retrieve(features: Features, queries: Sequence[int] | None = None) -> Retrieval:
-    """Look for other settings of the same hymn by the cosine of pooled features.
+    """Look for other settings of the same hymn by the cosine of pooled features: those of the task "hymn".
 
     A piece is the mean of its windows. No label is used: features are standardised over all pieces, since the mean that
-    all share would make every cosine about 1.
-
-    Args:
-        features: of the task "hymn", of all pieces that may be found.
-        queries: indices of the pieces that are asked for; None for all. Those without another setting are not asked.
+    all share would make every cosine about 1. ``queries`` are the pieces asked for, or all; those without another
+    setting are not asked.
     """
     if features.task != "hymn":
         raise ValueError(f"Retrieval needs the features of the task 'hymn'; found those of {features.task!r}.")
     _check_described(() if queries is None else queries, features.n_pieces)
-    vectors, hymn, pieces = _piece_vectors(features)
-    is_relevant = (hymn[:, None] == hymn) & ~np.eye(len(hymn), dtype=bool)
-    is_asked = is_relevant.any(axis=1) & (True if queries is None else np.isin(pieces, queries))
+    pieces, first, row = np.unique(features.piece, return_index=True, return_inverse=True)
+    sums = np.zeros((len(pieces), features.values.shape[1]))
+    np.add.at(sums, row, features.values)
+    means, hymn = sums / np.bincount(row)[:, None], features.label[first]
+    spread = means.std(axis=0)
+    vectors = (means - means.mean(axis=0)) / np.where(spread > 1e-8, spread, 1.0)
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    is_right = (hymn[:, None] == hymn) & ~np.eye(len(hymn), dtype=bool)
+    is_asked = is_right.any(axis=1) & (True if queries is None else np.isin(pieces, queries))
     check_some(is_asked.sum(), "Retrieval needs a piece with another setting of its hymn among the pieces")
     cosine = vectors @ vectors.T
     np.fill_diagonal(cosine, -np.inf)
-    rank = best_ranks(cosine[is_asked], is_relevant[is_asked])
+    cosine, is_right = cosine[is_asked], is_right[is_asked]
+    nearest = np.where(is_right, cosine, -np.inf).max(axis=1, keepdims=True)
+    rank = ((cosine >= nearest) & ~is_right).sum(axis=1) + 1  # a tie counts against it
     n_candidates = len(pieces) - 1
-    by_chance = [chance_of_retrieval(int(n), n_candidates) for n in is_relevant[is_asked].sum(axis=1)]
+    by_chance = [chance_of_retrieval(int(n), n_candidates) for n in is_right.sum(axis=1)]
     found = ((1 / rank).mean(), (rank <= 1).mean(), (rank <= 10).mean(), *np.mean(by_chance, axis=0))
     return Retrieval(len(rank), n_candidates, *map(float, found))
-
-
-def best_ranks(
-    likeness: Float[np.ndarray, "n_queries n_pieces"], is_relevant: Bool[np.ndarray, "n_queries n_pieces"]
-) -> Int[np.ndarray, " n_queries"]:
-    """Return the rank, from 1, of the nearest relevant piece of each query; a tie counts against it.
-
-    Example:
-        >>> best_ranks(np.array([[0.9, 0.5, 0.7]]), np.array([[False, True, True]])).tolist()
-        [2]
-    """
-    best = np.where(is_relevant, likeness, -np.inf).max(axis=1, keepdims=True)
-    return ((likeness >= best) & ~is_relevant).sum(axis=1) + 1
 
 
 def chance_of_retrieval(n_relevant: int, n_candidates: int) -> tuple[float, float, float]:
@@ -683,15 +595,3 @@ def chance_of_retrieval(n_relevant: int, n_candidates: int) -> tuple[float, floa
     ranks = range(1, n_candidates - n_relevant + 2)
     first_at = [math.comb(n_candidates - rank, n_relevant - 1) / orders for rank in ranks]
     return sum(share / rank for share, rank in zip(first_at, ranks, strict=True)), first_at[0], sum(first_at[:10])
-
-
-def _piece_vectors(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return one standardised vector of length 1, the hymn, and the index of each piece."""
-    pieces, first, row = np.unique(features.piece, return_index=True, return_inverse=True)
-    sums = np.zeros((len(pieces), features.values.shape[1]))
-    np.add.at(sums, row, features.values)
-    means = sums / np.bincount(row)[:, None]
-    spread = means.std(axis=0)
-    vectors = (means - means.mean(axis=0)) / np.where(spread > 1e-8, spread, 1.0)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(length, 1e-12), features.label[first], pieces
