@@ -224,7 +224,11 @@ class VoiceHead(nn.Module):
         hidden = said + self.own_table(latest)
         if self.hold_table is not None:
             hidden = hidden + self.hold_table(by_voice(history.held_step, LONGEST_HOLD_STEP + 1)[:, :, now])
-        above = [self._from_voices_above(history, frames[:, :, :voice]) for voice in voices]
+        # The first voice has none above it. To look up nothing in a table would cost time all the same.
+        above = [
+            self._from_voices_above(history, frames[:, :, :voice]) if voice else torch.zeros_like(hidden[:, :, 0])
+            for voice in voices
+        ]
         hidden = self.dropout(nn.functional.gelu(hidden + torch.stack(above, dim=2)))
         scores = [self.to_logits[voice](hidden[:, :, place]) for place, voice in enumerate(voices)]
         scores = torch.stack(scores, dim=2) + self.shortcut_table(latest)
@@ -235,7 +239,7 @@ class VoiceHead(nn.Module):
         voice, size = above.shape[2], self.vocabulary_size
         pair = torch.arange(voice, device=above.device) + voice * (voice - 1) // 2
         told = self.above_table(above + (size + 1) * pair)
-        if voice > 0 and self.motion_table is not None:
+        if self.motion_table is not None:
             motion = interval_ids(above, history.latest[:, :, :voice], size)
             meeting = interval_ids(above, history.latest[:, :, voice : voice + 1], size)
             told = told + self.motion_table(motion + 2 * size * pair)
@@ -282,10 +286,11 @@ class FrameTransformer(Network):
             self.cycle_table = nn.Embedding(c.cycle_length, c.d_model)
             self.dropout = PooledDropout(c.dropout)
             self.blocks = nn.ModuleList(
-                TransformerBlock(c.d_model, c.n_heads, c.d_feedforward, self.dropout) for _ in range(c.n_layers)
+                TransformerBlock(c.d_model, c.n_heads, c.d_feedforward, PooledDropout(c.dropout))
+                for _ in range(c.n_layers)
             )
             self.norm = nn.LayerNorm(c.d_model, bias=False)
-            self.head = VoiceHead(c, self.dropout)
+            self.head = VoiceHead(c, PooledDropout(c.dropout))
         # Output layers that begin at 0, as in MusicTransformer, would cost a hundred updates here: until they have
         # grown, no gradient reaches the layers below.
         init_weights(self, c.n_layers, seed)
