@@ -109,9 +109,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
 
 def read_cache(path: Path, unpack: Callable[[dict], list]) -> list | None:
     """Return what a cache file holds, or None if it is absent, damaged, or of another kind: edited, or older."""
-    arrays = read_arrays(path)
-    with contextlib.suppress(KeyError, ValueError, TypeError, IndexError):
-        return None if arrays is None else unpack(arrays)
+    if (arrays := read_arrays(path)) is not None:
+        with contextlib.suppress(KeyError, ValueError, TypeError, IndexError):
+            return unpack(arrays)
     return None
 
 

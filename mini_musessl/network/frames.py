@@ -284,6 +284,7 @@ class FrameTransformer(Network):
             self.symbol_table = nn.Embedding(c.n_voices * (c.vocabulary_size + 1), c.d_model)
             self.hold_table = nn.Embedding(c.n_voices * (LONGEST_HOLD_STEP + 1), c.d_model) if c.uses_holds else None
             self.cycle_table = nn.Embedding(c.cycle_length, c.d_model)
+            # Each layer has a pool of its own: with one for all, training spent more time on getting memory anew.
             self.dropout = PooledDropout(c.dropout)
             self.blocks = nn.ModuleList(
                 TransformerBlock(c.d_model, c.n_heads, c.d_feedforward, PooledDropout(c.dropout))
