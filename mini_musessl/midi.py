@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from mido import Message, MetaMessage, MidiFile, MidiTrack
 
-from mini_musessl.checks import check_choice, check_grid, whole_number
+from mini_musessl.checks import check_choice, check_grid, shown, whole_number
 from mini_musessl.files import check_file, empty_file, write_aside
 from mini_musessl.music import NOTE_DTYPE, Meter, Part, Piece, Tempo, check_is_piece
 
@@ -63,7 +63,7 @@ def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> 
         label, n_bytes = path.name, path.stat().st_size
     else:
         data = source.read() if hasattr(source, "read") else bytes(source)
-        label, n_bytes = "the data", len(data)
+        label, n_bytes = shown(getattr(source, "name", "the data")), len(data)
         if isinstance(data, str):
             raise TypeError('A MIDI file is bytes; the open file gave str. Open it for bytes, with mode "rb".')
     if n_bytes == 0:
