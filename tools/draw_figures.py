@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, network
+from drawings import attention, data, network, objectives, positions
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
@@ -19,6 +19,12 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "attention_heads": attention.heads,
     "network_block": network.block,
     "network_architecture": network.architecture,
+    "objectives_hide": objectives.what_is_hidden,
+    "frames_stack_and_head": network.frames,
+    "positions_skewing": positions.skewing,
+    "positions_rotary": positions.rotary,
+    "tokens_from_table": data.tokens,
+    "code_intervals": data.code,
 }
 
 
