@@ -217,32 +217,26 @@ def load_jsb() -> dict[str, list[voices.VoiceGrid]]:
     Returns:
         "train" (229 pieces), "valid" (76) and "test" (77), named like "jsb-valid-56".
     """
-    if named := os.environ.get("MUSESSL_JSB"):
-        data = _read_named_jsb(named)
-    else:
-        data = files.download(JSB_URL, JSB_SHA256, "Jsb16thSeparated.json")
-    pieces = json.loads(data)
-    return {
-        part: [voices.from_pitches(pitch, name=f"jsb-{part}-{index}") for index, pitch in enumerate(pieces[part])]
-        for part in ("train", "valid", "test")
-    }
-
-
-def _read_named_jsb(named: str) -> bytes:
-    """Return the bytes of the file that ``MUSESSL_JSB`` names, if it is the published one."""
+    named = os.environ.get("MUSESSL_JSB")
     try:
-        data = files.read_file(files.as_path(named, has_home=True), "load_jsb", files.LARGEST_DOWNLOAD)
+        path = files.as_path(named or "", has_home=True)
+        data = files.read_file(path, "load_jsb", files.LARGEST_DOWNLOAD) if named else b""
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"MUSESSL_JSB must name the file Jsb16thSeparated.json; {shown(named)} cannot be read ({error}) "
             "Correct the path, or unset the variable and the file is downloaded."
         ) from None
+    data = data or files.download(JSB_URL, JSB_SHA256, "Jsb16thSeparated.json")
     if (found := hashlib.sha256(data).hexdigest()) != JSB_SHA256:
         raise ValueError(
             f"The JSB file must have sha256 {JSB_SHA256[:12]}...; {shown(named)} has {found[:12]}... It was altered or "
             f"is another edition, and results on it would compare with nothing published. Fetch it from {JSB_URL}."
         )
-    return data
+    pieces = json.loads(data)
+    return {
+        part: [voices.from_pitches(pitch, name=f"jsb-{part}-{index}") for index, pitch in enumerate(pieces[part])]
+        for part in ("train", "valid", "test")
+    }
 
 
 # Which chorales harmonise the same hymn, and which are the same music.
