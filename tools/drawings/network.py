@@ -18,8 +18,8 @@ def block() -> Drawing:
         f"""From left to right the residual stream, {CONFIG.d_model} features for each position. First branch: layer
         norm, multi-head self-attention, dropout, added back to the stream. Second branch: layer norm, a linear layer
         from {CONFIG.d_model} to {CONFIG.d_feedforward}, GELU, a linear layer back to {CONFIG.d_model}, dropout, added
-        back. Below: attention moves information from earlier positions to later ones; the feed-forward network works on
-        each position by itself.""",
+        back. Below: attention moves information from earlier positions to later ones; the feed-forward network works
+        on each position by itself.""",
         442,
     )
     y, c = 196, CONFIG
@@ -91,11 +91,11 @@ def architecture() -> Drawing:
     pen = Drawing(
         "MusicTransformer from tokens to probabilities",
         f"""From bottom to top. Token ids, batch by time. The sum of a token table of {c.vocabulary_size + 1} rows and
-        of tables for the index modulo {", ".join(map(str, c.cycle_lengths))} makes features of width {c.d_model}. They
-        pass {c.n_layers} blocks; in each, layer norm, causal multi-head self-attention with rotary positions and a
-        residual connection, then layer norm, a feed-forward network {c.d_model} to {c.d_feedforward} to {c.d_model} and
-        a residual connection. A last layer norm and a linear layer to {c.vocabulary_size} logits, whose softmax is the
-        probability of the next token. {total:,} weights in all.""",
+        of tables for the index modulo {", ".join(map(str, c.cycle_lengths))} makes features of width {c.d_model}.
+        They pass {c.n_layers} blocks; in each, layer norm, causal multi-head self-attention with rotary positions and
+        a residual connection, then layer norm, a feed-forward network {c.d_model} to {c.d_feedforward} to {c.d_model}
+        and a residual connection. A last layer norm and a linear layer to {c.vocabulary_size} logits, whose softmax
+        is the probability of the next token. {total:,} weights in all.""",
         806,
     )
     x, wide, right = 190, 230, 452
@@ -187,9 +187,9 @@ def frames() -> Drawing:
     pen = Drawing(
         "A stack over steps and a head over voices",
         """Below, the frames of three earlier steps, each of four voices. Each frame enters one position of the stack,
-        whose causal self-attention lets later positions see earlier ones. From the position of step t the head predicts
-        the four voices of frame t in turn: the soprano from the past alone, the alto from the stack and the soprano,
-        the tenor from stack, soprano and alto, the bass from the stack and all three above it.""",
+        whose causal self-attention lets later positions see earlier ones. From the position of step t the head
+        predicts the four voices of frame t in turn: the soprano from the past alone, the alto from the stack and the
+        soprano, the tenor from stack, soprano and alto, the bass from the stack and all three above it.""",
         452,
     )
     left, gap, cell, tall = 40, 92, 40, 24
