@@ -8,6 +8,7 @@ Chapter: 3a.
 
 import math
 import operator
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -17,6 +18,26 @@ from numpy.typing import ArrayLike
 
 ENCODE = "Encode the music with a tokenizer first."
 SECONDS = "Are these seconds or quarters? Multiply by the steps in each and round."
+
+#: What XML forbids, what moves a terminal's cursor, and halves of characters: file names that are not UTF-8 have some.
+UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufffe\uffff]")
+
+
+def printable(text: object) -> str:
+    """Return text that a page, a picture and a terminal can hold: U+FFFD stands for each character that none can."""
+    return UNPRINTABLE.sub("\ufffd", str(text))
+
+
+def shown(text: object, longest: int = 200) -> str:
+    """Return text for a sentence: printable, and a long one without its middle."""
+    text = printable(text)
+    return text if len(text) <= longest else f"{text[: longest // 2]}...{text[-(longest // 2) :]}"
+
+
+def check_text(name: str, text: object, advice: str = "") -> None:
+    """Refuse bytes, a number or anything else in place of text."""
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be text; found {type(text).__name__}. {advice}".rstrip())
 
 
 def whole_number(name: str, value: object, lowest: int, highest: int | None = None, advice: str = "") -> int:

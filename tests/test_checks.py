@@ -69,6 +69,7 @@ TORCH = "a torch.Generator on the CPU, .*"
         ("check_some", (0,), ValueError, "at least one target; found none. Is the batch empty"),
         ("check_list", ("Chorales", "a", str, ""), TypeError, "Chorales come in a list; found one str"),
         ("check_list", ("Chorales", [], str, "Load some."), ValueError, "at least one; found none. Load"),
+        ("check_text", ("A tune", b"X:1", "Decode it."), TypeError, "A tune must be text; found bytes. Decode it."),
         ("check_batch", (3, dict, "masked", "masked_batches"), TypeError, "masked needs a dict, .*found int"),
         ("check_pieces", ([],), ValueError, "At least one piece is needed; found none. Is the corpus"),
         ("check_pieces", ([[1], []],), ValueError, r"\(n_tokens,\), at least one; piece 1 has shape \(0,\)"),
@@ -84,6 +85,12 @@ TORCH = "a torch.Generator on the CPU, .*"
 def test_what_must_not_be_is_refused(check, arguments, error, sentence):
     with pytest.raises(error, match=sentence):
         getattr(checks, check)(*arguments)
+
+
+def test_text_from_outside_can_be_printed_and_said():
+    assert checks.printable("Gr\u00f6\u00dfe \u30bd\u200c") == "Gr\u00f6\u00dfe \u30bd\u200c"
+    assert checks.printable("L\udcfcbeck\0\n\x1b[2J\ufffe") == "L\ufffdbeck\ufffd\ufffd\ufffd[2J\ufffd"
+    assert checks.shown("a" * 200) == "a" * 200 and checks.shown("a" * 9 + "b" * 9, 4) == "aa...bb"
 
 
 def test_generators_pass():

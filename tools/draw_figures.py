@@ -1,0 +1,40 @@
+"""Write the book's drawings, book/figures/*.svg, from the functions that compute them.
+
+python tools/draw_figures.py writes all of them; python tools/draw_figures.py NAME those whose names begin so.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from drawings import attention, data, network, objectives, positions
+from drawings.pen import Drawing
+
+FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
+#: The file of each drawing, without its ending, and the function that makes it.
+DRAWINGS: dict[str, Callable[[], Drawing]] = {
+    "attention_look_up": attention.look_up,
+    "attention_masks": attention.masks,
+    "attention_projections": attention.projections,
+    "attention_heads": attention.heads,
+    "network_block": network.block,
+    "network_architecture": network.architecture,
+    "objectives_hide": objectives.what_is_hidden,
+    "frames_stack_and_head": network.frames,
+    "positions_skewing": positions.skewing,
+    "positions_rotary": positions.rotary,
+    "tokens_from_table": data.tokens,
+    "code_intervals": data.code,
+}
+
+
+def main(names: list[str]) -> None:
+    """Write the drawings whose names begin with one of these, or all."""
+    for name, make in DRAWINGS.items():
+        if not names or name.startswith(tuple(names)):
+            (FOLDER / f"{name}.svg").write_text(make().svg(), "utf-8")
+            print(f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
