@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mini_musessl.checks import check_grid, whole_number
+from mini_musessl.checks import check_grid, shown, whole_number
 from mini_musessl.files import check_file, write_aside
 from mini_musessl.midi import DRUM_CHANNEL, channels_of
 from mini_musessl.music import (
@@ -127,7 +127,7 @@ class _Transposition(NamedTuple):
 def _decimal(text: str) -> Fraction:
     """Return a number of the kind that MusicXML has: a few digits, perhaps a sign and a point."""
     if not re.fullmatch(r"\s*[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})\s*", text, re.ASCII):
-        raise ValueError(f"{_printable(text[:20])!r} is no number")
+        raise ValueError(f"{shown(text, 40)!r} is no number")
     return Fraction(text)
 
 
@@ -179,7 +179,7 @@ class _PartReader:
     def _duration(self, element: ET.Element) -> int:
         duration = _to_ticks(element.findtext("duration", ""), self.divisions)
         if duration < 0:
-            raise ValueError(f"a <{element.tag}> lasts {element.findtext('duration')}")
+            raise ValueError(f"a <{element.tag}> lasts {shown(element.findtext('duration'), 40)}")
         return duration
 
     def _read_note(self, element: ET.Element) -> None:
@@ -237,7 +237,7 @@ def _pitch(element: ET.Element) -> int:
     """Return a written pitch as a MIDI number; a quarter tone goes up."""
     step = element.findtext("step", "").strip()
     if step not in SEMITONES:
-        raise ValueError(f"a pitch has the step {_printable(step[:20])!r}")
+        raise ValueError(f"a pitch has the step {shown(step, 40)!r}")
     alter = _decimal(element.findtext("alter", "0").strip() or "0")
     return math.floor(SEMITONES[step] + 12 * (_number(element, "octave") + 1) + alter + Fraction(1, 2))
 
@@ -441,17 +441,17 @@ def _read_part(listed: ET.Element, instrument: str | None) -> Part:
 
 def _read_parts(path: Path) -> tuple[list[_PartReader], _Measures, ET.Element]:
     """Return what is written in each part of a file, its measures, and its XML."""
-    data = path.read_bytes()
+    data, label = path.read_bytes(), shown(path.name)
     try:
         root = _parse(_unpack(data))
     except Exception as error:  # zipfile, zlib and expat let a dozen classes rise from bad bytes
         raise ValueError(
-            f"A score must be MusicXML, plain or compressed; {path.name} cannot be parsed ({_printable(str(error))}). "
+            f"A score must be MusicXML, plain or compressed; {label} cannot be parsed ({shown(error)}). "
             "It is another kind of file, damaged or too large; export it again."
         ) from None
     if root.tag not in ("score-partwise", "score-timewise"):
         raise ValueError(
-            f"A MusicXML score must begin with <score-partwise>; {path.name} begins with <{root.tag[:40]}>. "
+            f"A MusicXML score must begin with <score-partwise>; {label} begins with <{shown(root.tag, 40)}>. "
             "Export it as MusicXML, part by part."
         )
     readers: dict[object, _PartReader] = {}
@@ -464,7 +464,7 @@ def _read_parts(path: Path) -> tuple[list[_PartReader], _Measures, ET.Element]:
             measures.add(readers[key])
     except ValueError as error:
         raise ValueError(
-            f"The elements of a score must follow MusicXML; {path.name} breaks it in part {len(readers)}, measure "
+            f"The elements of a score must follow MusicXML; {label} breaks it in part {len(readers)}, measure "
             f"{index + 1} ({error}). The file is damaged; export it again."
         ) from None
     return list(readers.values()), measures, root
@@ -496,7 +496,9 @@ def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> 
                 notes.append((to_step(onset), max(to_step(end) - to_step(onset), 1), *rest, len(parts)))
             parts.append(_read_part(listed.get(reader.part_id, ET.Element("none")), reader.instrument))
     if not notes:
-        raise ValueError(f"A score must hold at least one pitched note; {path.name} holds none. Choose another file.")
+        raise ValueError(
+            f"A score must hold at least one pitched note; {shown(path.name)} holds none. Choose another file."
+        )
     end_step = max(onset + duration for onset, duration, *_ in notes)
     whole_number("The end of the last note, in steps,", end_step, 0, LARGEST_STEP - 1, "Choose a coarser grid.")
     for pitch in sorted(note[2] for note in notes)[:: max(len(notes) - 1, 1)]:  # the lowest and the highest
