@@ -18,6 +18,7 @@ import os
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -50,6 +51,8 @@ MAX_BYTES = 50_000_000  # of a file, and of what it unpacks to
 MAX_MARKS = 4_000_000  # "<" and "=", since each tag or attribute takes up to 170 bytes when it is parsed
 TICKS = 2**10 * 3**3 * 5 * 7 * 11  # in a quarter: a multiple of the divisions that programs write
 ROUNDING = TICKS // 24  # what a measure may miss its bar line by: less than any note value
+MEASURES_AT_ONCE = 64  # of those that music21 writes
+LONGEST_QUARTERS = Fraction(32)  # a maxima
 UNBARRED = Meter(0, 1, 2**30)  # music without a meter: every measure is longer than this and has its own
 FIRST_BAR_LINE = "quarters of the first bar before its first measure"  # for write_musicxml to tell read_musicxml
 
@@ -559,6 +562,8 @@ def _note_values(length_quarter: Fraction) -> list[Fraction]:
     """Return the lengths of the note values that make up a length: one, or whole quarters and then the rest."""
     from music21.duration import Duration
 
+    if length_quarter > LONGEST_QUARTERS:
+        return [LONGEST_QUARTERS, *_note_values(length_quarter - LONGEST_QUARTERS)]
     components = Duration(length_quarter).components
     if len(components) == 1:
         return [length_quarter]
@@ -592,8 +597,10 @@ def _make_voice(
     """Build one voice of a measure, gaps filled with rests."""
     import music21
 
-    def rest(n_steps: int) -> music21.note.Rest:
-        return music21.note.Rest(quarterLength=Fraction(n_steps, steps_per_quarter))
+    def rest(n_steps: int) -> list[music21.note.Rest]:
+        n_longest, rest_quarter = divmod(Fraction(n_steps, steps_per_quarter), LONGEST_QUARTERS)
+        lengths = [LONGEST_QUARTERS] * n_longest + [rest_quarter] * (rest_quarter > 0)
+        return [music21.note.Rest(quarterLength=length) for length in lengths]
 
     voice, at_step = music21.stream.Voice(id=name), start_step
     for chord in chords:
@@ -607,13 +614,13 @@ def _make_voice(
 
 
 def _make_measure(piece: Piece, number: int, start_step: int, stop_step: int) -> "music21.stream.Measure":
-    """Build a measure without notes: its meter where that changes, and how short it is."""
+    """Build a measure without notes: its meter, and how short it is."""
     import music21
 
     is_upbeat = piece.meters[0].step % piece.meters[0].bar_length_step(piece.steps_per_quarter) != 0
     measure = music21.stream.Measure(number=number + (not is_upbeat))
-    meter = [meter for meter in piece.meters if meter.step <= start_step][-1]
-    if start_step == 0 or meter.step == start_step:
+    meter = piece.meters[bisect_right(piece.meters, start_step, key=lambda meter: meter.step) - 1]
+    if start_step == 0 or meter.step == start_step or number % MEASURES_AT_ONCE == 0:
         measure.timeSignature = music21.meter.TimeSignature(f"{meter.numerator}/{meter.denominator}")
     missing_step = meter.bar_length_step(piece.steps_per_quarter) - (stop_step - start_step)
     # music21 fills a short measure with rests unless it is told that it is short.
@@ -622,8 +629,10 @@ def _make_measure(piece: Piece, number: int, start_step: int, stop_step: int) ->
     return measure
 
 
-def _make_part(index: int, piece: Piece, lines: list[int]) -> "music21.stream.Part":
-    """Build one part: its instrument, and its measures with voices; the first part has the tempos."""
+def _make_part(
+    index: int, piece: Piece, lines: list[int], stretches: list[list[_Stretch]], numbers: range
+) -> "music21.stream.Part":
+    """Build some measures of one part, and its instrument; the first part has the tempos."""
     import music21
 
     part = music21.stream.Part(id=f"P{index + 1}")
@@ -633,17 +642,49 @@ def _make_part(index: int, piece: Piece, lines: list[int]) -> "music21.stream.Pa
     instrument.instrumentName = part.partName or f"Part {index + 1}"
     instrument.midiProgram, instrument.midiChannel = piece.parts[index].program, index % 16
     part.insert(0, instrument)
-    stretches = _split_at_bar_lines(piece.notes[piece.notes["part"] == index], lines)
-    for number, (start_step, stop_step) in enumerate(zip(lines[:-1], lines[1:], strict=True)):
+    for number in numbers:
+        start_step, stop_step = lines[number], lines[number + 1]
         measure = _make_measure(piece, number, start_step, stop_step)
-        for tempo in piece.tempos if index == 0 else ():
-            if start_step <= tempo.step < stop_step:
-                mark = music21.tempo.MetronomeMark(number=tempo.quarters_per_minute)
-                measure.insert(Fraction(tempo.step - start_step, piece.steps_per_quarter), mark)
+        first, stop = (
+            bisect_left(piece.tempos, step, key=lambda tempo: tempo.step) for step in (start_step, stop_step)
+        )
+        for tempo in piece.tempos[first:stop] if index == 0 else ():
+            mark = music21.tempo.MetronomeMark(number=tempo.quarters_per_minute)
+            measure.insert(Fraction(tempo.step - start_step, piece.steps_per_quarter), mark)
         for voice, chords in enumerate(_share_among_voices(stretches[number]), start=1):
             measure.insert(0, _make_voice(str(voice), chords, start_step, stop_step, piece.steps_per_quarter))
-        part.insert(Fraction(start_step, piece.steps_per_quarter), measure)
+        part.insert(Fraction(start_step - lines[numbers[0]], piece.steps_per_quarter), measure)
     return part
+
+
+def _export(piece: Piece, lines: list[int]) -> bytes:
+    """Return music21's MusicXML of a piece, put together from pages: its time grows with the square of the measures."""
+    n_parts, meter_steps = len(piece.parts), {meter.step for meter in piece.meters}
+    stretches = [_split_at_bar_lines(piece.notes[piece.notes["part"] == index], lines) for index in range(n_parts)]
+    first_page, later = b"", [b""] * n_parts  # of each part, its measures on all pages but the first
+    for first in range(0, len(lines) - 1, MEASURES_AT_ONCE):
+        page = _export_page(piece, lines, stretches, range(first, min(first + MEASURES_AT_ONCE, len(lines) - 1)))
+        if first == 0:
+            first_page = page
+            continue
+        measures = re.findall(rb"<part id=[^>]*>(.*?)\s*</part>", page, re.DOTALL)
+        if lines[first] not in meter_steps:  # music21 needs the meter on each page, the score only where it changes
+            measures = [re.sub(rb"\s*<time>.*?</time>", b"", each, count=1, flags=re.DOTALL) for each in measures]
+        later = [before + each for before, each in zip(later, measures, strict=True)]
+    following = iter(later)
+    return re.sub(rb"\s*</part>", lambda end: next(following) + end[0], first_page)
+
+
+def _export_page(piece: Piece, lines: list[int], stretches: list[list[list[_Stretch]]], numbers: range) -> bytes:
+    """Return music21's MusicXML of some measures."""
+    import music21
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    score = music21.stream.Score()
+    score.metadata = music21.metadata.Metadata(title=_printable(piece.title) or " ")
+    for index in range(len(piece.parts)):
+        score.insert(0, _make_part(index, piece, lines, stretches[index], numbers))
+    return GeneralObjectExporter(score).parse()
 
 
 def _measure_lines(piece: Piece) -> list[int]:
@@ -688,16 +729,13 @@ def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
     check_is_piece(piece)
     if len(piece.notes) == 0:
         raise ValueError("A score needs at least one note; found a piece of 0 notes. Write another.")
-    import music21
-    from music21.musicxml.m21ToXml import GeneralObjectExporter
-
+    for meter in piece.meters:
+        whole_number("The beats in a bar of a score", meter.numerator, 1, 128, "Longer bars can be written as MIDI.")
     lines = _measure_lines(piece)
-    score = music21.stream.Score()
-    score.metadata = music21.metadata.Metadata(title=_printable(piece.title) or " ")
+    import music21
+
     try:
-        for index in range(len(piece.parts)):
-            score.insert(0, _make_part(index, piece, lines))
-        data = GeneralObjectExporter(score).parse()
+        data = _export(piece, lines)
     except (music21.exceptions21.Music21Exception, ZeroDivisionError) as error:
         raise ValueError(
             f"A score needs note values that can be written; music21 finds none for some note ({error}). "
