@@ -88,9 +88,9 @@ def rotary() -> Drawing:
     pen = Drawing(
         "Rotary positions as clock hands",
         """Six dials in two rows, each with the hand of a query and of a key that were alike before they were turned.
-        Query at 9 and key at 5, and query at 104 and key at 100, are both 4 apart: the hands stand elsewhere, the angle
-        between them is the same, and so is the product. With the key at 6 the angle is smaller and the product is
-        another. The second row shows a slower pair of features.""",
+        Query at 9 and key at 5, and query at 104 and key at 100, are both 4 apart: the hands stand elsewhere, the
+        angle between them is the same, and so is the product. With the key at 6 the angle is smaller and the product
+        is another. The second row shows a slower pair of features.""",
         474,
     )
     for column, (query_at, key_at) in enumerate(places):
