@@ -194,7 +194,7 @@ def _damaged_file(label: str, found: str) -> ValueError:
 
 
 def _number(label: str, data: bytes, position: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, and the position behind it."""
+    """Return a number in groups of seven bits, and the position behind it."""
     value = 0
     for place in range(position, position + 4):
         value = value << 7 | data[place] & 0x7F
@@ -408,13 +408,8 @@ def _most_ticks(track: bytes) -> int:
 
 def _read_with_symusic(label: str, tracks: list[bytes], max_notes: int) -> _TickMusic:
     """Read plain tracks with symusic, whose tracks are parts already and whose notes are paired."""
-    try:
-        import symusic
-    except ImportError:
-        raise ImportError(
-            'reader="symusic" needs the package symusic, which is not installed. '
-            'Install it with "pip install symusic", or use reader="python".'
-        ) from None
+    import symusic
+
     if not _are_plain(tracks, max_notes):
         return _read_tracks(label, tracks, max_notes)
     header = struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), 480)  # ticks stay as they are, whatever a quarter has
@@ -622,7 +617,7 @@ def _with_short_bar(piece: Piece) -> list[Meter]:
 
 
 def _number_bytes(number: int) -> bytes:
-    """Return a number as seven bits a byte."""
+    """Return a number in groups of seven bits, one in each byte."""
     found = [number & 0x7F]
     while number := number >> 7:
         found.append(0x80 | number & 0x7F)

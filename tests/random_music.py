@@ -101,7 +101,7 @@ def any_ids(vocabulary, max_size=60):
 
 
 def midi_number(number, n_bytes=1):
-    """Return a number as seven bits a byte, in so many bytes or more."""
+    """Return a number in groups of seven bits, in so many bytes or more."""
     found = [number & 0x7F]
     while (number := number >> 7) or len(found) < n_bytes:
         found.append(0x80 | number & 0x7F)

@@ -2,7 +2,6 @@
 
 import io
 import struct
-import sys
 from collections import defaultdict
 
 import fuzzing
@@ -466,12 +465,6 @@ def test_a_grid_too_fine_for_the_length_is_refused(reader):
     far = midi.to_bytes(Piece(make_notes([0, 2**20], 24, 60)))
     with pytest.raises(ValueError, match=r"The end of the last note, in steps, must lie in .*; found 4369166"):
         midi.read_midi(far, 10**6, reader, max_hours=1000)
-
-
-def test_symusic_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "symusic", None)
-    with pytest.raises(ImportError, match=r"needs the package symusic, which is not installed\. .*pip install symusic"):
-        midi.read_midi(midi.to_bytes(TRIPLET), reader="symusic")
 
 
 @pytest.mark.parametrize(
