@@ -52,7 +52,7 @@ test-slow: $(INSTALLED)  ## the tests marked slow, such as reading every chorale
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 	@echo "JupyterLab runs until you press Ctrl-C; notebooks are in notebooks/"
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks
 
 notebooks: $(INSTALLED)  ## execute the notebooks whose text in notebooks/src has changed
 	@$(ONE_THREAD) $(BIN)/python tools/build_notebooks.py

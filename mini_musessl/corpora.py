@@ -82,12 +82,7 @@ def chorale_metadata() -> dict[str, str | int]:
 
 def music21_files(folder: str, *endings: str) -> list[Path]:
     """Return the files with these endings in a folder of music21's corpus, found without importing music21."""
-    spec = importlib.util.find_spec("music21")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "The chorales and tunes are read from an installed music21; none was found. Run: pip install music21"
-        )
-    path = Path(spec.submodule_search_locations[0]) / "corpus" / folder
+    path = Path(importlib.util.find_spec("music21").submodule_search_locations[0]) / "corpus" / folder
     found = sorted(file for file in path.glob("*") if file.suffix in endings)
     if not found:
         raise FileNotFoundError(

@@ -73,12 +73,8 @@ def to_kern(grid: VoiceGrid) -> str:
 
 def to_svg(music: VoiceGrid | str) -> str:
     """Engrave a grid, or ``**kern`` text, as an SVG picture, the same on every run."""
-    try:
-        import verovio
-    except ImportError as error:
-        raise ImportError(
-            "A score needs the package verovio, which is not installed. Run: pip install verovio"
-        ) from error
+    import verovio
+
     kern = music if isinstance(music, str) else to_kern(music)
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()

@@ -1,6 +1,7 @@
 """The builder of notebooks: same bytes twice, nothing lost when a cell fails, library code copied word for word."""
 
 import ast
+import importlib.util
 import subprocess
 import textwrap
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import build_notebooks
 import nbformat
 import pytest
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelspec import get_kernel_dict
 from library_source import PACKAGE, ROOT, bare_source, bare_tree, definitions, find_in_library
 
 ADDRESS = "https://github.com/someone/somewhere"
@@ -32,6 +35,9 @@ print(double(21))
 ```
 """
 LAST_CELL = "print(double(21))"
+#: What JupyterLab writes when it saves a notebook.
+KERNELSPEC = {"name": "python3", **{key: get_kernel_dict()[key] for key in ("display_name", "language")}}
+LAB_METADATA = {"kernelspec": KERNELSPEC, "language_info": IPythonKernel.language_info}
 
 
 @pytest.fixture
@@ -56,8 +62,39 @@ def test_a_plan_has_ids_by_position_and_the_colab_cells_after_the_title(folder: 
     assert plan.cells[1].source == (
         "[Open this notebook in Colab](https://colab.research.google.com/github/someone/somewhere/blob/main/notebooks/00_x.ipynb)"
     )
-    assert "git+https://github.com/someone/somewhere" in plan.cells[2].source
     assert plan.cells[3].metadata.tags == ["wide"] and plan.cells[4].metadata.tags == ["only-here"]
+
+
+def install(monkeypatch, is_found: bool, returncode: int = 0) -> list[str]:
+    """Run the cell that installs the library; return what it gave to pip."""
+    asked = []
+
+    def run(command, capture_output):
+        asked.append(command[-1])
+        return subprocess.CompletedProcess(command, returncode)
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if is_found else None)
+    monkeypatch.setattr(subprocess, "run", run)
+    exec(build_notebooks.colab_cells("00_x", ADDRESS)[1].source, {})
+    return asked
+
+
+def test_the_install_cell_does_nothing_where_the_library_is_and_elsewhere_installs_its_tag(monkeypatch, capsys):
+    assert install(monkeypatch, is_found=True) == [] and capsys.readouterr().out == ""
+    version = build_notebooks.__version__
+    assert install(monkeypatch, is_found=False) == [f"mini_musessl[notation] @ git+{ADDRESS}@v{version}"]
+    assert capsys.readouterr().out.count("\n") == 1
+    sentence = f"could not be installed. Does {ADDRESS} open in a browser?.* run this notebook in a copy of the book"
+    with pytest.raises(ModuleNotFoundError, match=sentence):
+        install(monkeypatch, is_found=False, returncode=1)
+
+
+def test_a_new_version_or_address_of_the_install_cell_keeps_the_outputs(folder: Path, monkeypatch):
+    build_notebooks.build("00_x", folder, ADDRESS)
+    monkeypatch.setattr(build_notebooks, "__version__", "99.0")
+    assert build_notebooks.build("00_x", folder, ADDRESS + "s") == "00_x: new text, outputs kept"
+    assert f"{ADDRESS}s@v99.0" in (folder / "00_x.ipynb").read_text("utf-8").replace("{address}", ADDRESS + "s")
+    assert last_outputs(folder) == ["42\n"]
 
 
 def test_a_twin_without_a_title_is_refused():
@@ -74,7 +111,7 @@ def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(fol
     assert build_notebooks.is_executed(notebook)
     assert last_outputs(folder) == ["42\n"]
     assert notebook.cells[2].outputs == [], "the Colab cell must do nothing here"
-    assert notebook.metadata == build_notebooks.METADATA
+    assert notebook.metadata == LAB_METADATA
     assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: unchanged"
     assert "executed in" in build_notebooks.build("00_x", folder, ADDRESS, always=True)
     assert target.read_bytes() == first

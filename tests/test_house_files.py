@@ -1,20 +1,25 @@
 """What stands in several files agrees: packages, commands, tables, address; nothing is there that must not be."""
 
 import doctest
-import importlib
+import importlib.metadata
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import chapters
 import check_book
+import check_python
+import floors
 import floors_drawing
 import pytest
 import repository
 import tables
 import write_tables
 import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_FILE_BYTES = 1_000_000
@@ -80,6 +85,35 @@ def test_the_library_needs_nothing_that_the_list_of_packages_lacks():
     assert not [line for line in project["dependencies"] if "==" in line or "<" in line], "Colab's versions must do"
 
 
+def test_every_package_that_the_library_imports_is_declared_and_every_one_declared_is_used():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
+    declared = {normal(line) for line in [*project["dependencies"], *extras["notation"], *extras["scale"]]}
+    sources = [path.read_text("utf-8") for path in (ROOT / "mini_musessl").rglob("*.py")]
+    imported = {name.split(".")[0] for source in sources for _, name in floors.imported_modules(source, "mini_musessl")}
+    others = {normal(name) for name in imported - sys.stdlib_module_names - {"mini_musessl"}}
+    # matplotlib brings PIL and pooch requests; IPython is there where a notebook runs; readers make the widgets so far.
+    assert others - {"pil", "requests", "ipython"} == declared - {"ipywidgets"}
+
+
+def test_the_packages_without_pytorch_are_those_that_the_parts_without_it_import():
+    line = re.search(r"^pip install (numpy .*)$", read("book/setting_up.md"), flags=re.MULTILINE)
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    needed = {normal(each) for each in [*project["dependencies"], *project["optional-dependencies"]["notation"]]}
+    # safetensors holds networks.
+    assert line and {normal(name) for name in line.group(1).split()} == needed - {"torch", "safetensors", "ipywidgets"}
+
+
+def test_every_pinned_version_can_be_installed_on_the_oldest_python():
+    oldest = ".".join(map(str, check_python.NEEDED)) + ".0"
+    pins = {normal(pin): pin.split("==")[1] for pin in requirement_lines(read("constraints.txt"))}
+    found = {normal(each.name): each for each in importlib.metadata.distributions()}
+    present = {name: each for name, each in found.items() if Version(each.version).public == pins.get(name)}
+    asked = {name: each.metadata["Requires-Python"] or "" for name, each in present.items()}
+    assert {name: asks for name, asks in asked.items() if oldest not in SpecifierSet(asks)} == {}
+    assert len(present) > len(pins) - 10, "some are for other systems; the others are here after `make install`"
+
+
 def makefile_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):.*##", read("Makefile"), flags=re.MULTILINE))
 
@@ -135,8 +169,7 @@ def test_a_page_has_exactly_one_block_for_a_table():
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "tools").glob("*.py")))
 def test_the_examples_of_the_tools_are_true(name: str):
-    if name != "check_python":  # runs when it is imported
-        assert doctest.testmod(importlib.import_module(name)).failed == 0
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_every_file_that_copies_the_repositorys_address_has_the_same():
@@ -150,6 +183,14 @@ def test_every_file_that_copies_the_repositorys_address_has_the_same():
     for path in repository.tracked_files():
         if path.suffix in {".md", ".ipynb", ".yml", ".cff"}:
             assert set(colab.findall(path.read_text("utf-8"))) <= {(owner, name)}, path
+
+
+def test_the_pages_on_getting_started_say_whether_the_address_answers(monkeypatch):
+    clone = f"`git clone {repository.read_address()}`"
+    for is_published in (False, True):
+        monkeypatch.setattr(repository, "IS_PUBLISHED", is_published)
+        for page in (write_tables.readme(), write_tables.result_page("setting_up")):
+            assert ("Not published yet" in page) != is_published and (clone in page) == is_published
 
 
 def test_moving_to_another_address_changes_every_form_of_it(tmp_path: Path):

@@ -41,6 +41,8 @@ NOT_BELOW = "which does not lie below it"
         ("helpers", "import numpy", "helpers stands on no floor"),
         ("music", "from mini_musessl import no_such_room", f"imports no_such_room, {NOT_BELOW}"),
         ("", "from mini_musessl import music", "it must import nothing"),
+        ("", "import numpy", "it must import nothing"),
+        ("", "import sys", ""),
         ("voices", "from mini_musessl import music", ""),
         (
             "tokenizers.remi",
@@ -93,6 +95,68 @@ def test_floors_one_to_three_load_no_heavy_package():
     loaded = loaded_after("\n".join(f"import mini_musessl.{room}" for room in low))
     assert "mini_musessl.music" in loaded
     assert not loaded & set(floors.HEAVY)
+
+
+#: Hides a package as if it were not installed, then does something and prints what it says.
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name == {package!r} else super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
+try:
+    {statement}
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def said_without(package: str, statement: str) -> str:
+    program = WITHOUT.format(package=package, statement=statement.replace("\n", "\n    "))
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+MUSIC = "from mini_musessl import audio, corpora, files, midi, musicxml, notation, plotting, voices\n"
+GRID = MUSIC + "grid = voices.from_pitches([[60, 57, 53, 48]] * 4)\n"
+#: For each package, something that needs it, and the module that says so.
+NEEDS = [
+    ("numpy", "import mini_musessl.music", "music"),
+    ("jaxtyping", "import mini_musessl.music", "checks"),
+    ("torch", "from mini_musessl.network import MusicTransformer", "network.encoder"),
+    ("torch", "from mini_musessl import training", "training.loop"),
+    ("torch", "from mini_musessl.evaluation import likelihood", "evaluation.likelihood"),
+    ("safetensors", "from mini_musessl.training import checkpoints", "training.checkpoints"),
+    ("mido", "import mini_musessl.midi", "midi"),
+    ("pretty_midi", GRID + "midi.to_pretty_midi(voices.to_piece(grid))", "midi"),
+    ("music21", GRID + "musicxml.write_musicxml(voices.to_piece(grid), 'x.musicxml')", "musicxml"),
+    ("music21", MUSIC + "corpora.load_chorales()", "corpora"),
+    ("verovio", GRID + "notation.to_svg(grid)", "notation"),
+    ("soundfile", MUSIC + "import numpy\naudio.to_mp3(numpy.zeros(100))", "audio"),
+    ("matplotlib", MUSIC + "with plotting.figure('A line that rises', 't', 'x', 'y'): pass", "plotting"),
+    ("pooch", MUSIC + "files.cache_folder()", "files"),
+]
+
+
+@pytest.mark.parametrize("package, statement, module", NEEDS)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(package: str, statement: str, module: str):
+    said = f"mini_musessl.{module} needs the package {package}, which is not installed. Run: pip install {package}"
+    assert said_without(package, statement) == f"ModuleNotFoundError {said}"
+
+
+@pytest.mark.parametrize(
+    "statement, answer",
+    [
+        ("import importlib.util, mini_musessl\nprint(importlib.util.find_spec('torch'))", "None"),
+        ("import mini_musessl.music\nimport torch", "ModuleNotFoundError No module named 'torch'"),
+        ("import mini_musessl.musik", "ModuleNotFoundError No module named 'mini_musessl.musik'"),
+    ],
+)
+def test_what_others_look_for_is_left_to_python(statement: str, answer: str):
+    assert said_without("torch", statement) == answer
 
 
 def test_the_heavy_packages_would_be_seen():

@@ -1,6 +1,7 @@
 """Notebooks equal their text twins, were run, and keep the promises that the book makes to readers."""
 
 import base64
+import re
 from pathlib import Path
 
 import build_notebooks
@@ -10,6 +11,7 @@ import nbformat
 import notebook_rules as rules
 import pytest
 import repository
+from ipykernel.ipkernel import IPythonKernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +46,19 @@ def test_every_notebook_keeps_every_rule():
 def test_every_notebook_has_a_twin_and_every_twin_a_notebook():
     executed = [path.stem for path in chapters.notebooks()]
     assert executed == build_notebooks.names_of_twins(FOLDER), "run `make notebooks`"
+
+
+def test_every_notebook_installs_the_librarys_own_version_and_saving_it_unchanged_in_lab_changes_nothing():
+    of_kernel = {**IPythonKernel.language_info, "version": "of the Python that executed it"}
+    for path in chapters.notebooks():
+        notebook = nbformat.read(path, as_version=4)
+        assert notebook.metadata.kernelspec == build_notebooks.KERNELSPEC, path.name
+        assert {**notebook.metadata.language_info, "version": of_kernel["version"]} == of_kernel, path.name
+        assert re.fullmatch(r"3\.\d+\.\d+", notebook.metadata.language_info.version), path.name
+        text = nbformat.writes(notebook, version=4, indent=1, sort_keys=True) + "\n"
+        assert text == path.read_text("utf-8"), f"{path.name} is not written as nbformat writes it"
+        installs = [cell.source for cell in notebook.cells if "remove-cell" in build_notebooks.tags(cell)]
+        assert [f"@v{build_notebooks.__version__}" in source for source in installs] == [True], path.name
 
 
 def test_no_measured_number_is_typed_into_a_page():

@@ -1,7 +1,6 @@
 """Scores: note values and spelling by hand, and a reader that is not ours."""
 
 import re
-import sys
 from fractions import Fraction
 
 import numpy as np
@@ -211,14 +210,6 @@ def test_the_bass_comes_first_and_every_column_is_as_long(excerpt):
 def test_what_cannot_be_written_is_refused(call, error, sentence):
     with pytest.raises(error, match=sentence):
         call()
-
-
-def test_a_missing_verovio_is_named_with_the_command(excerpt, monkeypatch):
-    monkeypatch.setitem(sys.modules, "verovio", None)
-    with pytest.raises(
-        ImportError, match="needs the package verovio, which is not installed. Run: pip install verovio"
-    ):
-        notation.to_svg(excerpt)
 
 
 def test_a_name_stays_in_its_column():

@@ -7,7 +7,7 @@
 
 People edit ``notebooks/src/NAME.md`` (MyST Markdown). This tool writes ``notebooks/NAME.ipynb``, which is committed:
 Colab, nbval and the rendered book read it. Two runs write the same bytes. After the first text cell the tool inserts a
-link that opens the notebook on Colab, and a cell that installs there what Colab lacks and does nothing anywhere else.
+link that opens the notebook on Colab, and a cell that installs the library where it is missing.
 """
 
 import argparse
@@ -26,14 +26,29 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from mini_musessl import __version__
 from mini_musessl.files import write_aside
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_SEC = 300
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
-}
+#: As JupyterLab writes it. With the kernel's ``language_info``, saving a notebook that was only read changes no byte.
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+#: A tag, not a branch: a notebook that somebody kept must not meet a library of another year. pip's own words are not
+#: shown, a dozen lines that end in advice for authors of packages.
+INSTALL_CELL = """\
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("mini_musessl") is None:  # as on Colab and Kaggle; otherwise nothing happens
+    address = "{address}"
+    print("Installing mini_musessl: seconds on Colab, minutes where PyTorch is missing.", flush=True)
+    library = f"mini_musessl[notation] @ git+{{address}}@v{version}"
+    if subprocess.run([sys.executable, "-m", "pip", "install", "-q", library], capture_output=True).returncode != 0:
+        raise ModuleNotFoundError(
+            f"mini_musessl could not be installed. Does {{address}} open in a browser? Then try once more (on Kaggle, "
+            "switch on Settings, Internet first). If not, run this notebook in a copy of the book's folder."
+        )"""
 #: A code cell of a twin that is tagged as library code: its head, its tags in brackets, its code.
 SAME_AS_CELL = re.compile(
     r"(^```\{code-cell\}[^\n]*\n:tags: \[([^\n]*same-as:[^\n]*)\]\n\n)(.*?)(?=\n```$)", re.MULTILINE | re.DOTALL
@@ -46,14 +61,9 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 def colab_cells(name: str, address: str) -> list[NotebookNode]:
-    """Return the two cells that every notebook has after its first text cell: a link, and what Colab lacks."""
+    """Return the two cells that every notebook has after its first text cell: a link, and what installs the library."""
     link = repository.colab_address(address, f"notebooks/{name}.ipynb")
-    install = (
-        "import sys\n\n"
-        'if "google.colab" in sys.modules:  # elsewhere this cell does nothing\n'
-        f'    %pip install -q "mini_musessl[notation] @ git+{address}"'
-    )
-    code = new_code_cell(install)
+    code = new_code_cell(INSTALL_CELL.format(address=address, version=__version__))
     # The rendered page has no use for the cell; a reader who opens the notebook sees it.
     code.metadata["tags"] = ["remove-cell"]
     return [new_markdown_cell(f"[Open this notebook in Colab]({link})"), code]
@@ -63,7 +73,7 @@ def planned(twin: NotebookNode, name: str, address: str) -> NotebookNode:
     """Return the notebook that a twin describes, not executed: plain metadata, cell ids by position, Colab cells."""
     if not twin.cells or twin.cells[0].cell_type != "markdown" or not twin.cells[0].source.startswith("# "):
         raise ValueError(f"{name} must begin with a text cell whose first line is its title, '# ...'.")
-    notebook = new_notebook(metadata=METADATA)
+    notebook = new_notebook(metadata={"kernelspec": KERNELSPEC})
     for cell in [twin.cells[0], *colab_cells(name, address), *twin.cells[1:]]:
         made = new_code_cell(cell.source) if cell.cell_type == "code" else new_markdown_cell(cell.source)
         if tags(cell):
@@ -94,13 +104,13 @@ def is_up_to_date(target: Path, plan: NotebookNode) -> bool:
     if not target.is_file():
         return False
     present = nbformat.read(target, as_version=4)
-    kernel_agrees = present.metadata.get("kernelspec") == METADATA["kernelspec"]
+    kernel_agrees = present.metadata.get("kernelspec") == KERNELSPEC
     return kernel_agrees and outline(present) == outline(plan) and is_executed(present)
 
 
 def code_of(notebook: NotebookNode) -> list[tuple]:
-    """Return source and tags of every code cell."""
-    return [(cell.source, tuple(tags(cell))) for cell in notebook.cells if cell.cell_type == "code"]
+    """Return source and tags of every code cell but the first, which installs the library and has no output."""
+    return [(cell.source, tuple(tags(cell))) for cell in notebook.cells if cell.cell_type == "code"][1:]
 
 
 def with_kept_outputs(target: Path, plan: NotebookNode) -> NotebookNode | None:
@@ -114,7 +124,7 @@ def with_kept_outputs(target: Path, plan: NotebookNode) -> NotebookNode | None:
     for made, old in zip((cell for cell in plan.cells if cell.cell_type == "code"), ran, strict=True):
         made.outputs, made.execution_count = old.outputs, old.execution_count
     plan.metadata = present.metadata
-    plan.metadata["kernelspec"] = METADATA["kernelspec"]
+    plan.metadata["kernelspec"] = KERNELSPEC
     return plan
 
 
@@ -132,10 +142,6 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
-    widgets = notebook.metadata.get("widgets")
-    notebook.metadata = nbformat.from_dict(METADATA)  # the kernel adds its version, which differs between machines
-    if widgets:
-        notebook.metadata["widgets"] = widgets
     return notebook
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, network
+from drawings import attention, data, network, objectives, positions, roads
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
@@ -19,6 +19,21 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "attention_heads": attention.heads,
     "network_block": network.block,
     "network_architecture": network.architecture,
+    "objectives_hide": objectives.what_is_hidden,
+    "frames_stack_and_head": network.frames,
+    "positions_skewing": positions.skewing,
+    "positions_rotary": positions.rotary,
+    "tokens_from_table": data.tokens,
+    "code_intervals": data.code,
+    "split_leak": data.leak,
+    "viewpoints": data.viewpoints,
+    "objective_four_decisions": objectives.hide_show_predict_score,
+    "probe": objectives.probe,
+    "contrast_views": objectives.two_views,
+    "missing_alto": objectives.missing_alto,
+    "road_map": roads.needs,
+    "road_six_steps": roads.six_steps,
+    "road_training_loop": roads.training_loop,
 }
 
 

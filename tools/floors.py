@@ -6,6 +6,7 @@ import statement and compares; README.md prints the table of what exists.
 """
 
 import ast
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,7 +148,8 @@ def file_problems(source: str, module: str, is_package: bool = False) -> list[st
     """
     imports = imported_modules(source, f"{PACKAGE}.{module}" if module else PACKAGE, is_package)
     if not module:
-        return [f"line {line}: the package imports {name}; it must import nothing" for line, name in imports]
+        taken = [(line, name) for line, name in imports if name not in sys.builtin_module_names]
+        return [f"line {line}: the package imports {name}; it must import nothing" for line, name in taken]
     room, ranks = room_of(module), order()
     if room is None:
         return [f"{module} stands on no floor: add it to FLOORS in tools/floors.py"]

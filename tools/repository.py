@@ -13,6 +13,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+#: Whether the address answers. Until it does, README.md and the page on setting up say so: see ``notice``.
+IS_PUBLISHED = False
+
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9_.-]+")
 
@@ -38,6 +41,17 @@ def pages_address(address: str) -> str:
     """Return where GitHub Pages serves the rendered book."""
     owner, name = owner_and_name(address)
     return f"https://{owner}.github.io/{name}/"
+
+
+def notice(root: Path = ROOT) -> str:
+    """Return what the pages on getting started say of the address."""
+    if IS_PUBLISHED:
+        return f"To get a copy of the book: `git clone {read_address(root)}`."
+    return (
+        "**Not published yet.** Nothing answers so far at the address that the book names: its links to Colab, to the\n"
+        "repository and to issues lead nowhere, and a notebook alone cannot install the library. Run the book from a\n"
+        "copy of its folder."
+    )
 
 
 def forms(address: str) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import repository
+
 from mini_musessl.results import FOLDER, load_result, probe_accuracies, rows_by_encoder
 
 Row = dict[str, Any]
@@ -367,4 +369,5 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "scoreboard": {"scoreboard": scoreboard, "objectives": study_scoreboard, "known tunes": known_tunes},
     "reproducibility": {"provenance": provenance},
+    "setting_up": {"address": repository.notice},
 }

@@ -1,4 +1,4 @@
-"""Write what is made from the files that exist: _toc.yml, README.md's tables and drawing, and the tables of results.
+"""Write what is made from the files that exist: _toc.yml, README.md's tables and drawing, and the blocks of pages.
 
 python tools/write_tables.py
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import chapters
 import floors
 import floors_drawing
+import repository
 import tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,7 @@ def fill(text: str, name: str, table: str) -> str:
 def readme(root: Path = ROOT) -> str:
     """Return README.md as it must be."""
     text = fill((root / "README.md").read_text("utf-8"), "chapters", chapters.table(root))
+    text = fill(text, "address", f"\n{repository.notice(root)}\n")
     return fill(text, "floors", floors.table(root))
 
 

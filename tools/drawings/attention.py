@@ -153,8 +153,8 @@ def projections() -> Drawing:
     out = mixed @ w_o
     pen = Drawing(
         "Self-attention with learned projections, in numbers",
-        """Features X of three notes, 3 rows of 4 numbers, are multiplied by three learned 4 by 4 matrices: queries
-        X W_Q, keys X W_K, values X W_V. Queries times keys, divided by the root of 4, give scores 3 by 3, of which the
+        """Features X of three notes, 3 rows of 4 numbers, are multiplied by three learned 4 by 4 matrices: queries X
+        W_Q, keys X W_K, values X W_V. Queries times keys, divided by the root of 4, give scores 3 by 3, of which the
         causal mask hides those above the diagonal. The softmax makes weights, each row summing to 1. Weights times
         values give the mixtures, and a fourth learned matrix W_O leads back to features of width 4.""",
         590,

@@ -18,8 +18,8 @@ def block() -> Drawing:
         f"""From left to right the residual stream, {CONFIG.d_model} features for each position. First branch: layer
         norm, multi-head self-attention, dropout, added back to the stream. Second branch: layer norm, a linear layer
         from {CONFIG.d_model} to {CONFIG.d_feedforward}, GELU, a linear layer back to {CONFIG.d_model}, dropout, added
-        back. Below: attention moves information from earlier positions to later ones; the feed-forward network works on
-        each position by itself.""",
+        back. Below: attention moves information from earlier positions to later ones; the feed-forward network works
+        on each position by itself.""",
         442,
     )
     y, c = 196, CONFIG
@@ -91,11 +91,11 @@ def architecture() -> Drawing:
     pen = Drawing(
         "MusicTransformer from tokens to probabilities",
         f"""From bottom to top. Token ids, batch by time. The sum of a token table of {c.vocabulary_size + 1} rows and
-        of tables for the index modulo {", ".join(map(str, c.cycle_lengths))} makes features of width {c.d_model}. They
-        pass {c.n_layers} blocks; in each, layer norm, causal multi-head self-attention with rotary positions and a
-        residual connection, then layer norm, a feed-forward network {c.d_model} to {c.d_feedforward} to {c.d_model} and
-        a residual connection. A last layer norm and a linear layer to {c.vocabulary_size} logits, whose softmax is the
-        probability of the next token. {total:,} weights in all.""",
+        of tables for the index modulo {", ".join(map(str, c.cycle_lengths))} makes features of width {c.d_model}.
+        They pass {c.n_layers} blocks; in each, layer norm, causal multi-head self-attention with rotary positions and
+        a residual connection, then layer norm, a feed-forward network {c.d_model} to {c.d_feedforward} to {c.d_model}
+        and a residual connection. A last layer norm and a linear layer to {c.vocabulary_size} logits, whose softmax
+        is the probability of the next token. {total:,} weights in all.""",
         806,
     )
     x, wide, right = 190, 230, 452
@@ -180,3 +180,62 @@ def _block(pen: Drawing, x: float, y: float, wide: float, c: TransformerConfig) 
     pen.label(x + wide + 32, y + 252, 124, 26, "rotary positions", 13, kind="frame")
     pen.arrow((x + wide + 32, y + 210), (x + wide + 1, y + 230))
     pen.arrow((x + wide + 32, y + 264), (x + wide + 1, y + 248))
+
+
+def frames() -> Drawing:
+    """One position a step: a causal stack over steps, and a head over the voices of one step."""
+    pen = Drawing(
+        "A stack over steps and a head over voices",
+        """Below, the frames of three earlier steps, each of four voices. Each frame enters one position of the stack,
+        whose causal self-attention lets later positions see earlier ones. From the position of step t the head
+        predicts the four voices of frame t in turn: the soprano from the past alone, the alto from the stack and the
+        soprano, the tenor from stack, soprano and alto, the bass from the stack and all three above it.""",
+        452,
+    )
+    left, gap, cell, tall = 40, 92, 40, 24
+    pen.box(16, 120, 318, 120, kind="panel", corner=8)
+    factors = ("p(frame t) =  p(S | past)", "× p(A | past, S)", "× p(T | past, S, A)", "× p(B | past, S, A, T)")
+    for row, factor in enumerate(factors):
+        pen.note(28 if row == 0 else 109, 34 + 21 * row, factor)
+    pen.note(28, 142, "stack of blocks: causal self-attention over")
+    pen.note(28, 159, "steps; step t has read frames up to t − 1")
+    for place, step in enumerate(("t − 3", "t − 2", "t − 1")):
+        x = left + gap * place + 16
+        pen.text(x + cell / 2, 428, f"frame {step}", 13)
+        for voice, colour in enumerate(VOICES):
+            pen.label(x, 310 + voice * (tall + 2), cell, tall, "SATB"[voice], 13, colour=colour, strength=0.35)
+        pen.arrow((x + cell / 2, 307), (x + cell / 2, 276))
+        pen.plus(x + cell / 2, 264)
+        pen.arrow((x + cell / 2, 253), (x + cell / 2, 231))
+        pen.dot(x + cell / 2, 218, 11)
+        for before in range(place):
+            start = left + gap * before + 16 + cell / 2
+            rise = 16 + 14 * (place - before)
+            middle = (start + x + cell / 2) / 2
+            d = f"M{start + 6:.4g} 208Q{middle:.4g} {208 - rise:.4g} {x + cell / 2 - 7:.4g} 209"
+            pen.path(d, kind="stream", head=True)
+    pen.note(22, 290, "add")
+    at = left + 2 * gap + 16 + cell / 2
+    pen.arrow((at + 12, 218), (442, 218), kind="stream", width=2)
+    pen.lines(379, 238, ("what the", "stack says", "of step t"), 12, kind="soft")
+    _head(pen, 438, 34)
+    return pen
+
+
+def _head(pen: Drawing, x: float, y: float) -> None:
+    """Draw the head: four voices of one step, each told of those above it."""
+    pen.box(x - 14, y - 18, 222, 400, kind="panel", corner=8)
+    pen.note(x, y + 4, "head: over the voices of")
+    pen.note(x, y + 21, "frame t, from the top down")
+    centre = [y + 74 + 82 * voice for voice in range(4)]
+    pen.line((x + 6, centre[0]), (x + 6, centre[-1]), kind="stream", width=2)
+    for voice, colour in enumerate(VOICES):
+        pen.arrow((x + 6, centre[voice]), (x + 34, centre[voice]), kind="stream", width=2)
+        name = ("soprano", "alto", "tenor", "bass")[voice]
+        pen.label(x + 38, centre[voice] - 20, 92, 40, name, colour=colour, strength=0.35)
+        for below in range(voice + 1, 4):
+            reach = 26 * (below - voice) + 12
+            start, end = centre[voice] + 6 * (below - voice), centre[below] - 12 + 6 * voice
+            d = f"M{x + 131} {start}C{x + 131 + reach} {start} {x + 131 + reach} {end} {x + 133} {end}"
+            pen.path(d, colour=colour, head=True, width=1.8)
+    pen.note(x, y + 374, "each hears the voices above it")
