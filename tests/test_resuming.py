@@ -285,11 +285,11 @@ def of_tensors(start, change):
     "sentence, change",
     [
         # The fused AdamW looks at no shape and would write beyond the end of its moments.
-        (r"exp_avg/.* is F32 of the shape \(1,", of_tensors("exp_avg/", lambda tensor: tensor[:1])),
-        (r"exp_avg_sq/.* is F64 of", of_tensors("exp_avg_sq/", lambda tensor: tensor.double())),
-        ("step/.* is missing", of_tensors("step/", lambda tensor: None)),
-        (r"step/.* is F32 of the shape \(1,\)", of_tensors("step/", lambda tensor: tensor[None])),
-        ("exp_avg_sq/.* must not be negative", of_tensors("exp_avg_sq/", torch.neg)),
+        (r"exp_avg/.* is F32 of the shape \(1,", of_tensors("moments/exp_avg/", lambda tensor: tensor[:1])),
+        (r"exp_avg_sq/.* is F64 of", of_tensors("moments/exp_avg_sq/", lambda tensor: tensor.double())),
+        ("step/.* is missing", of_tensors("moments/step/", lambda tensor: None)),
+        (r"step/.* is F32 of the shape \(1,\)", of_tensors("moments/step/", lambda tensor: tensor[None])),
+        ("exp_avg_sq/.* must not be negative", of_tensors("moments/exp_avg_sq/", torch.neg)),
         ("average/.* is missing", of_tensors("average/", lambda tensor: None)),
         ("wings is one tensor too many", lambda about, tensors: (about, tensors | {"wings": torch.ones(2)})),
         ("recent is F32 of the shape", of_tensors("recent", lambda tensor: tensor[:0])),

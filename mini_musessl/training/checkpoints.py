@@ -9,6 +9,7 @@ Chapter: 6a (the loop), 8b (the shipped models).
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load as load_bytes
+from safetensors.torch import save as save_bytes
 from torch import Tensor, nn
 
 from mini_musessl.checks import check_choice, shown, whole_number
@@ -38,13 +40,11 @@ FOLDER = Path(__file__).resolve().parent.parent / "pretrained_files"  # of the m
 #: The facts of a card that are shown first.
 CARD_FIELDS = ("about", "data", "licence", "seed", "seeds", "command", "commit", "device", "cost", "seconds", "scores")
 #: The fields of configurations that say how many tables there are.
-PARTS = ("n_previous", "cycle_lengths")
+PARTS = ("n_previous", "cycle_lengths", "n_voices")
 #: Shape of each tensor of a file, by its name, and the types that it may have, as safetensors writes them.
 Table = dict[str, tuple[tuple[int, ...], tuple[str, ...]]]
-FLOATS = ("F64", "F32", "F16", "BF16")
-TYPES = dict(zip((torch.float64, torch.float32, torch.float16, torch.bfloat16), FLOATS, strict=True)) | {
-    torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"
-}  # fmt: skip
+FLOATS = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+TYPES = FLOATS | {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
 HEADER_BYTES = 1 << 20  # most of a file's names and facts: a longer text may take long to read, and much memory
 _KEY = "mini_musessl"  # one for everything: safetensors writes several in an order that changes from run to run
 _RETRAIN = "Save the model again with save_checkpoint, or train it again."
@@ -68,7 +68,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: dict[str, An
             "A card must hold only what JSON can hold (texts, finite numbers, lists, dictionaries): "
             f"{shown(error)}. Convert or leave out the rest."
         ) from None
-    data = save(plain, metadata={_KEY: text})
+    data = save_bytes(plain, metadata={_KEY: text})
     if (n_bytes := int.from_bytes(data[:8], "little")) > HEADER_BYTES:
         raise ValueError(f"Names and card must take at most {HEADER_BYTES} bytes; found {n_bytes}. Shorten the card.")
     write_aside(path, data)
@@ -91,25 +91,28 @@ class TensorFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = check_file(path, "A reader of checkpoints")
         self.name = shown(self.path.name)
-        self._check_kind()
+        text = self._read_header()
         try:
-            self._file = safe_open(self.path, framework="pt")
-            self.about = json.loads((self._file.metadata() or {})[_KEY])
+            header = json.loads(text)
+            facts = header.pop("__metadata__", {})
+            self.table = {name: (tuple(entry["shape"]), entry["dtype"]) for name, entry in header.items()}
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            raise self._damaged() from None
+        try:
+            self.about = json.loads(facts[_KEY])
             self._text = _dump({key: fact for key, fact in self.about.items() if key != "digest"})
-            slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
-            self.table = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
-        except SafetensorError as error:
-            raise self._damaged(f" ({shown(error)})") from None
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise ValueError(
                 f"A checkpoint must hold facts about its numbers that this library wrote; {self.name} does not. "
                 f"{_RETRAIN}"
             ) from None
 
-    def _check_kind(self) -> None:
-        """Refuse a pickle, and a header that would take long to read."""
+    def _read_header(self) -> bytes:
+        """Return the text that names the tensors, unless the file is a pickle or the text is too long."""
         with self.path.open("rb") as file:
             first = file.read(9)
+            n_bytes = int.from_bytes(first[:8], "little")
+            header = first[8:] + file.read(max(0, min(n_bytes, HEADER_BYTES) - 1))
         # torch.save writes a zip archive; pickle.dump begins with 0x80 and its protocol. A safetensors file begins with
         # the length of its header, which may look like that too, but its ninth byte is always a brace.
         if first[:4] == b"PK\x03\x04" or (first[:1] == b"\x80" and first[8:] != b"{"):
@@ -117,8 +120,8 @@ class TensorFile:
                 f"A checkpoint must be a safetensors file; {self.name} looks like a pickle (torch.save), which can run "
                 f"code when it is opened, so it is not opened. {_RETRAIN}"
             )
-        if int.from_bytes(first[:8], "little") > HEADER_BYTES:
-            raise self._damaged()
+        self._n_header = 8 + n_bytes
+        return header[:n_bytes]
 
     def _damaged(self, why: str = "") -> ValueError:
         return ValueError(
@@ -147,9 +150,15 @@ class TensorFile:
 
     def read(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """Return the tensors, which are those that were written, in another type if one is asked for."""
-        tensors = {
-            name: self._file.get_tensor(name).clone() for name in self.table
-        }  # no view of a file that may change
+        sizes = {kind: each.itemsize for each, kind in TYPES.items()}
+        n_bytes = self._n_header + sum(sizes[kind] * math.prod(shape) for shape, kind in self.table.values())
+        try:
+            if n_bytes != self.path.stat().st_size:
+                raise SafetensorError(f"{n_bytes} bytes are needed")
+            with torch.device("cpu"):  # whatever a caller has set as default
+                tensors = load_bytes(self.path.read_bytes())
+        except SafetensorError as error:
+            raise self._damaged(f" ({shown(error)})") from None
         if self.about.get("digest") != weights_digest(tensors, self._text):
             raise ValueError(
                 f"A checkpoint must hold the numbers that were written; those of {self.name} have changed since. Copy "
@@ -196,6 +205,7 @@ def save_checkpoint(
         raise ValueError(f'A checkpoint\'s name must end in ".safetensors"; found {path.name!r}. Rename it.')
     if name not in MODELS:
         raise ValueError(f"A checkpoint holds a model of this library, one of {', '.join(MODELS)}; found {name}.")
+    check_choice("dtype", dtype, (None, *FLOATS))
     about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": dict(card or {})}
     if model.trained_steps is not None:
         about["trained_steps"] = model.trained_steps
@@ -238,7 +248,9 @@ def _prepare(file: TensorFile) -> tuple[nn.Module, dict[str, Any]]:
         raise ValueError(f"it asks for a larger network than its {len(file.table)} tensors fill")
     with torch.device("meta"):
         model = kind(config)
-    file.check_table({name: (tuple(weight.shape), FLOATS) for name, weight in model.state_dict().items()})
+    file.check_table(
+        {name: (tuple(weight.shape), tuple(FLOATS.values())) for name, weight in model.state_dict().items()}
+    )
     if (n_steps := file.about.get("trained_steps")) is not None:
         note_trained_steps(model, whole_number("trained_steps", n_steps, lowest=1))
     return model, dict(file.about["card"])

@@ -247,7 +247,7 @@ def _tensors_of(run: Any) -> dict[str, Tensor]:
 def _places(run: Any) -> dict[str, Tensor]:
     """Return those of a run's numbers that have their places from the beginning."""
     weights = dict(run.model.named_parameters())
-    groups = {kind: [run.optimizer.state[weight][kind] for weight in weights.values()] for kind in MOMENTS}
+    groups = {f"moments/{kind}": [run.optimizer.state[each][kind] for each in weights.values()] for kind in MOMENTS}
     groups |= {"best": run.best, "average": [] if run.average is None else run.average.weights}
     found = {f"weights/{name}": weight for name, weight in run.model.state_dict().items()}
     for kind, places in groups.items():
@@ -269,7 +269,7 @@ def _check_numbers(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> Non
     if not torch.equal(tensors["history/update"], wanted["history/update"]):
         raise ValueError("its history has lines of other updates")
     for name, tensor in tensors.items():
-        if name.startswith(("step/", "exp_avg_sq/")) and (tensor < 0).any():
+        if name.startswith(("moments/step/", "moments/exp_avg_sq/")) and (tensor < 0).any():
             raise ValueError(f"{name} must not be negative")
 
 
