@@ -473,7 +473,7 @@ def load_midi_folder(
     folder: str | os.PathLike[str],
     *,
     steps_per_quarter: int = music.DEFAULT_STEPS_PER_QUARTER,
-    reader: str = "pretty_midi",
+    reader: str = "python",
     cache: bool = True,
     print_every: int = 100,
 ) -> tuple[list[music.Piece], FolderReport]:

@@ -533,7 +533,7 @@ def test_a_cache_folder_that_cannot_be_written_is_said_once(folder, tmp_path, mo
         ("absent", {}, NotADirectoryError, r"A folder of MIDI files must exist; there is none at .*absent"),
         ("b.mid", {}, NotADirectoryError, "Use midi.read_midi for a single file"),
         ("empty", {}, ValueError, r"must hold at least one \.mid or \.midi file"),
-        ("", {"reader": "fast"}, ValueError, "reader must be one of pretty_midi, symusic; found 'fast'"),
+        ("", {"reader": "fast"}, ValueError, "reader must be one of python, symusic; found 'fast'"),
         ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must be at least 1; found 0"),
     ],
 )
