@@ -110,8 +110,8 @@ def _read_fraction(tune: _Tune, what: str, written: str) -> Fraction:
 
 def _read_count(tune: _Tune, digits: str, otherwise: int) -> int:
     """Return how many units or parts of one a note lasts."""
-    if len(digits) > 5:
-        raise ValueError(f"A length must have at most 5 digits; {tune.name} has {shown(digits, 30)}.")
+    if digits and not re.fullmatch("0*[1-9][0-9]{0,4}", digits):
+        raise ValueError(f"A length must lie in 1..99999; {tune.name} has {shown(digits, 30)}.")
     return int(digits or otherwise)
 
 
@@ -119,11 +119,11 @@ def _read_key(value: str, name: str) -> dict[str, int]:
     """Return the alteration of each letter under a key such as "Em", "A Dorian" or "Hp" (the bagpipe's)."""
     if value[:2] in ("Hp", "HP"):
         value = "D"
+    value = re.sub(r"\b(clef|middle|stafflines)=\S*", "", value)  # what changes no pitch
     written = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
     mode = written[3][:3].lower() if written else ""
     mode = "maj" if written and written[3] == "M" else mode
-    alters_letters = re.search(r"(?<![a-z])[\^_=][A-Ga-g](?![a-z])", value)  # as in D ^c, but not clef=bass
-    if written is None or mode not in _MODE_FIFTHS or alters_letters:
+    if written is None or mode not in _MODE_FIFTHS:
         raise ValueError(
             f"A key must be a letter and a mode, such as G, Em or A Dorian; {name} has {shown(value, 30)!r}."
         )
@@ -131,7 +131,9 @@ def _read_key(value: str, name: str) -> dict[str, int]:
     if not -7 <= fifths <= 7:
         raise ValueError(f"A key must have at most 7 sharps or flats; {name} has {shown(value, 30)!r}.")
     sharps, flats = "FCGDAEB"[: max(fifths, 0)], "BEADGCF"[: max(-fifths, 0)]
-    return {**dict.fromkeys(sharps, 1), **dict.fromkeys(flats, -1)}
+    own = re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])", value[written.end() :])  # as in "D Phr ^f"
+    own_key = {letter.upper(): _ACCIDENTAL[sign] for sign, letter in own}
+    return {**dict.fromkeys(sharps, 1), **dict.fromkeys(flats, -1), **own_key}
 
 
 def _read_token(tune: _Tune, token: re.Match) -> None:
@@ -155,7 +157,9 @@ def _read_token(tune: _Tune, token: re.Match) -> None:
     elif token["field"]:
         _read_field(tune, token["field"], token["value"].strip())
         if token["field"] == "M":
-            tune.meters = [entry for entry in tune.meters if entry[0] < tune.now] + [(tune.now, tune.meter)]
+            while tune.meters and tune.meters[-1][0] >= tune.now:
+                tune.meters.pop()
+            tune.meters.append((tune.now, tune.meter))
 
 
 def _read_note(tune: _Tune, token: re.Match) -> None:
@@ -186,7 +190,7 @@ def _duration(tune: _Tune, token: re.Match) -> Fraction:
     divisor = _read_count(tune, token["divisor"], 2 ** min(len(slashes), _HALVINGS)) if slashes else 1
     if token["letter"] == "Z":
         unit = Fraction(*tune.meter) * 4
-    duration = unit * _read_count(tune, token["number"], 1) / (divisor or 1) * tune.next_factor
+    duration = unit * _read_count(tune, token["number"], 1) / divisor * tune.next_factor
     tune.next_factor = Fraction(1)
     n_left, factor = tune.tuplet
     if n_left:
@@ -221,6 +225,7 @@ def _to_piece(tune: _Tune) -> music.Piece:
         bar = Fraction(numerator * 4, denominator)
         is_upbeat = int(start * grid) == 0 and tune.first_bar is not None and tune.first_bar < bar
         meters.append(music.Meter(int((tune.first_bar - bar if is_upbeat else start) * grid), numerator, denominator))
+        meters[-1].bar_length_step(grid)  # which refuses what is none
     return music.Piece(
         music.make_notes(*([int(value) for value in column] for column in zip(*rows, strict=True))),
         meters=tuple(meters),
