@@ -81,13 +81,12 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
     if name == "T":
         tune.title = tune.title or printable(value)
     elif name == "L":
-        tune.unit = _read_fraction(tune, "A unit of length", value if "/" in value else f"{value}/1") * 4
+        tune.unit = 4 * Fraction(*_read_pair(tune, "A unit of length", value if "/" in value else f"{value}/1"))
     elif name == "M":
         known = {"C": "4/4", "C|": "2/2", "none": "4/4", "": "4/4"}
-        _read_fraction(tune, "A meter", value := known.get(value, value))
-        tune.meter = tuple(map(int, value.split("/")))
+        tune.meter = _read_pair(tune, "A meter", known.get(value, value))
     elif name == "Q" and (tempo := re.search(r"(?<!\d)(\d{1,5}/\d{1,5})\s*=\s*(\d{1,5})(?!\d)", value)):
-        tune.quarters_per_minute = float(_read_fraction(tune, "A tempo", tempo[1]) * 4 * int(tempo[2]))
+        tune.quarters_per_minute = float(Fraction(*_read_pair(tune, "A tempo", tempo[1])) * 4 * int(tempo[2]))
         if not 0 < tune.quarters_per_minute <= FASTEST_TEMPO:
             raise ValueError(
                 f"A tempo must lie above 0 and up to {FASTEST_TEMPO} quarters a minute; {tune.name} has {tempo[0]}."
@@ -98,21 +97,23 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
         raise ValueError(f"A tune must have one voice; {tune.name} has several.")
 
 
-def _read_fraction(tune: _Tune, what: str, written: str) -> Fraction:
-    """Return a fraction such as 6/8."""
-    if not re.fullmatch(r"[1-9][0-9]{0,4}/[1-9][0-9]{0,4}", written):
+def _read_pair(tune: _Tune, what: str, written: str) -> tuple[int, int]:
+    """Return the two numbers of a fraction such as 6/8."""
+    pair = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", written)
+    if pair is None:
         raise ValueError(
             f"{what} must be a fraction of numbers of at most 5 digits, such as 3/4; {tune.name} has "
             f"{shown(written, 30)!r}."
         )
-    return Fraction(written)
+    return int(pair[1]), int(pair[2])
 
 
-def _read_count(tune: _Tune, digits: str, otherwise: int) -> int:
+def _read_count(tune: _Tune, digits: str) -> int:
     """Return how many units or parts of one a note lasts."""
-    if digits and not re.fullmatch("0*[1-9][0-9]{0,4}", digits):
+    count = int(digits[:6])
+    if not 0 < count < 100_000:
         raise ValueError(f"A length must lie in 1..99999; {tune.name} has {shown(digits, 30)}.")
-    return int(digits or otherwise)
+    return count
 
 
 def _read_key(value: str, name: str) -> dict[str, int]:
@@ -164,7 +165,7 @@ def _read_token(tune: _Tune, token: re.Match) -> None:
 
 def _read_note(tune: _Tune, token: re.Match) -> None:
     """Take in a note or a rest."""
-    if (tune.now * music.DEFAULT_STEPS_PER_QUARTER).denominator != 1:  # looked at early: sums of odd fractions get slow
+    if music.DEFAULT_STEPS_PER_QUARTER % tune.now.denominator:  # looked at early: sums of odd fractions get slow
         raise _off_grid(tune)
     duration = _duration(tune, token)
     letter, is_note = token["letter"], token["letter"] not in "zxZ"
@@ -187,11 +188,15 @@ def _duration(tune: _Tune, token: re.Match) -> Fraction:
     """Return the length of a note in quarters, with tuplet and broken rhythm; a bare slash halves."""
     unit = tune.unit or Fraction(1, 4 if Fraction(*tune.meter) < Fraction(3, 4) else 2)
     slashes = token["slashes"]
-    divisor = _read_count(tune, token["divisor"], 2 ** min(len(slashes), _HALVINGS)) if slashes else 1
+    divisor = 2 ** min(len(slashes), _HALVINGS)
+    if slashes and token["divisor"]:
+        divisor = _read_count(tune, token["divisor"])
     if token["letter"] == "Z":
         unit = Fraction(*tune.meter) * 4
-    duration = unit * _read_count(tune, token["number"], 1) / divisor * tune.next_factor
-    tune.next_factor = Fraction(1)
+    number = _read_count(tune, token["number"]) if token["number"] else 1
+    duration = unit if number == divisor else unit * number / divisor  # most notes; arithmetic of fractions is slow
+    if tune.next_factor != 1:
+        duration, tune.next_factor = duration * tune.next_factor, Fraction(1)
     n_left, factor = tune.tuplet
     if n_left:
         duration *= factor
@@ -299,7 +304,7 @@ TUNE_COLLECTIONS = {
     "Davies; the files state no licence: use them from music21, do not redistribute them.",
 }
 #: Raise this when the reader changes what it returns, so that old cache files are not used.
-READER_VERSION = 2
+READER_VERSION = 3
 
 
 def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:
