@@ -420,7 +420,7 @@ def test_a_cache_folder_that_cannot_be_written_is_said_once(folder, tmp_path, mo
         ("b.mid", {}, NotADirectoryError, "Use midi.read_midi for a single file"),
         ("empty", {}, ValueError, r"must hold at least one \.mid or \.midi file"),
         ("", {"reader": "fast"}, ValueError, "reader must be one of pretty_midi, symusic; found 'fast'"),
-        ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must be at least 1; found 0"),
+        ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must lie in 1..32767; found 0"),
     ],
 )
 def test_what_is_no_folder_of_midi_files_is_refused_once(folder, place, asked, error, sentence):
