@@ -25,8 +25,9 @@ UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufffe\ufff
 
 def printable(text: object) -> str:
     """Return text on one line that a page, a picture and a terminal can hold: U+FFFD stands for what none can."""
-    words = str(text).replace("\0", " ").split()  # some programs end every name with a zero byte
-    return UNPRINTABLE.sub("\ufffd", " ".join(words))
+    one_line = re.sub(r"[\t-\r\x85\u2028\u2029]+", " ", str(text))
+    # Some programs end every name with a zero byte.
+    return UNPRINTABLE.sub("\ufffd", one_line.replace("\0", ""))
 
 
 def shown(text: object, longest: int = 200) -> str:
