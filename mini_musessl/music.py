@@ -158,8 +158,14 @@ def ends_step(notes: np.ndarray) -> np.ndarray:
 
 def sort_notes(notes: np.ndarray) -> np.ndarray:
     """Return the notes ordered by onset, then part, pitch, duration and velocity, as a new array."""
-    last_to_first = ("velocity", "duration_step", "pitch", "part", "onset_step")
-    return notes.take(np.lexsort([notes[name] for name in last_to_first]))
+    columns = [notes[name] for name in ("onset_step", "part", "pitch", "duration_step", "velocity")]
+    try:  # one number for each note: it sorts ten times as fast as five columns
+        order = np.ravel_multi_index(columns, [int(column.max(initial=0)) + 1 for column in columns]).argsort(
+            kind="stable"
+        )
+    except ValueError:  # it needs more than 64 bits
+        order = np.lexsort(columns[::-1])
+    return notes.take(order)
 
 
 # --- One work: its notes, its parts, and what is needed to count its bars and to play it
