@@ -61,8 +61,8 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
 def count_parallels(grid: VoiceGrid, within_lines: bool = False) -> int:
     """Count parallel fifths and octaves, those of a passage that is repeated note for note once.
 
-    Two are one if the same voices make them and all voices sing the same from a half note before to a half note after.
-    So Bach's chorales count the same with their repeats written out as without.
+    Two are one if the same voices make them and all voices sing the same from a half note before to the arrival. So
+    Bach's chorales count the same with their repeats written out as without.
 
     Args:
         within_lines: leave out those from a fermata to the note after it, where a new line begins and textbooks do not
@@ -80,9 +80,9 @@ def count_parallels(grid: VoiceGrid, within_lines: bool = False) -> int:
     for interval in (FIFTH, OCTAVE):
         for step, upper, lower in parallels(grid, interval).tolist():
             is_new_line = grid.is_fermata[step - 1] and not grid.is_fermata[step]
-            around = grid.pitch[max(0, step - half_note) : step + half_note]
+            lead = grid.pitch[max(0, step - half_note) : step + 1]
             if not (within_lines and is_new_line):
-                distinct.add((upper, lower, around.tobytes()))
+                distinct.add((upper, lower, lead.tobytes()))
     return len(distinct)
 
 
