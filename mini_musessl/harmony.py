@@ -28,8 +28,6 @@ def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
     """Spell a pitch class as is usual under a key signature: by the scale of its major key, the lowered seventh degree,
     and the sharpened ones that its relative minor and its secondary dominants use.
 
-    So are 99.9 % of the notes of music21's 408 chorales spelled.
-
     Example:
         >>> pitch_class_name(8), pitch_class_name(8, fifths=-3)
         ('G#', 'Ab')
@@ -37,7 +35,7 @@ def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
     pitch_class = whole_number("A pitch class", pitch_class, 0, 11, "Take the pitch modulo 12.")
     # The line of fifths ... Bb F C G D A E B F# ..., counted from C = 0: place p has the pitch class 7 * p modulo 12,
     # so the pitch class c lies at 7 * c and every 12 places from there. A signature uses 12 places, from two below its
-    # major tonic.
+    # major tonic: so 99.9 % of the notes of music21's 408 chorales are spelled.
     lowest = whole_number("fifths", fifths, -7, 7, "Sharps count up, flats down.") - 2
     return place_name(lowest + (7 * pitch_class - lowest) % 12)
 
