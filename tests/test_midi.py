@@ -3,6 +3,7 @@
 import io
 import struct
 from collections import defaultdict
+from functools import partial
 
 import fuzzing
 import mido
@@ -662,8 +663,9 @@ LARGE = {
 
 
 @pytest.mark.slow
-def test_large_files_are_read_or_refused_in_a_gigabyte_and_twenty_seconds():
-    outcomes = fuzzing.run(read_by_both, (make() for make in LARGE.values()))
+@READERS
+def test_large_files_are_read_or_refused_in_a_gigabyte_and_twenty_seconds(reader):
+    outcomes = fuzzing.run(partial(midi.read_midi, reader=reader), (make() for make in LARGE.values()))
     assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)
 
 
