@@ -80,7 +80,7 @@ def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> 
             'mode "rb".'
         )
     else:
-        data = source.read(limit + 1)
+        data, label = source.read(limit + 1), shown(getattr(source, "name", label))
     if len(data) == 0:
         raise empty_file(label)
     if len(data) > limit:  # its events alone would take minutes to parse

@@ -109,8 +109,13 @@ def test_reading_what_was_written_gives_the_same_piece(piece, reader):
 
 @given(pieces(), st.sampled_from([1, 4, 5, 12, 24]))
 def test_both_readers_give_the_same_piece_on_any_grid(piece, steps_per_quarter):
-    data = midi.to_bytes(piece)
-    assert midi.read_midi(data, steps_per_quarter) == midi.read_midi(data, steps_per_quarter, "symusic")
+    def outcome(reader):
+        try:
+            return midi.read_midi(midi.to_bytes(piece), steps_per_quarter, reader)
+        except ValueError as error:  # bars that do not fit the grid
+            return str(error)
+
+    assert outcome("python") == outcome("symusic")
 
 
 def expected_music(told, division):
@@ -677,7 +682,7 @@ def test_a_thousand_damaged_files_are_pieces_or_refused_in_our_words():
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        ({"steps_per_quarter": 0}, "steps_per_quarter must be at least 1; found 0"),
+        ({"steps_per_quarter": 0}, "steps_per_quarter must lie in 1..32767; found 0"),
         ({"reader": "mido"}, "reader must be one of python, symusic; found 'mido'"),
         ({"max_notes": 0}, "max_notes must be at least 1; found 0"),
         ({"max_hours": 0}, "max_hours must be a finite number above 0; found 0"),
@@ -690,9 +695,9 @@ def test_wrong_arguments_are_refused(arguments, sentence):
 
 @READERS
 def test_a_grid_too_fine_for_the_length_is_refused(reader):
-    far = midi.to_bytes(Piece(make_notes([0, 2**20], 24, 60)))
-    with pytest.raises(ValueError, match=r"The end of the last note, in steps, must lie in .*; found 4369166"):
-        midi.read_midi(far, 10**6, reader, max_hours=1000)
+    far = midi.to_bytes(Piece(make_notes([0, 2**21], 24, 60)))
+    with pytest.raises(ValueError, match=r"The end of the last note, in steps, must lie in .*; found 28632"):
+        midi.read_midi(far, 32767, reader, max_hours=1000)
 
 
 @pytest.mark.parametrize(
