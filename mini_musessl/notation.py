@@ -8,14 +8,23 @@ Reference: David Huron, The Humdrum Toolkit: Reference Manual, 1994, "kern".
 Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
+import locale
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
+import numpy as np
+
+from mini_musessl.checks import UNPRINTABLE, shown
 from mini_musessl.voices import REST, VoiceGrid
 
 _CLEFS = {"soprano": "*clefG2", "alto": "*clefG2", "tenor": "*clefGv2", "bass": "*clefF4"}
 _LETTERS = "FCGDAEB"  # the line of fifths; seven further on is the same letter, one sharp higher
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SCORE_WIDTH = 1200
+_LONGEST_KERN = (
+    60_000  # characters: some 500 bars of a chorale, which verovio engraves in as many hundredths of a second
+)
 _VEROVIO_OPTIONS = {
     "inputFrom": "humdrum",
     "header": "none",
@@ -76,14 +85,34 @@ def to_svg(music: VoiceGrid | str) -> str:
     import verovio
 
     kern = music if isinstance(music, str) else to_kern(music)
+    if len(kern) > _LONGEST_KERN:
+        raise ValueError(
+            f"A score must fit one tall page, {_LONGEST_KERN} characters of **kern; this one has {len(kern)}. Engrave "
+            "a cut of it: see voices.cut."
+        )
+    kern = UNPRINTABLE.sub(lambda found: found[0] if found[0] in "\t\r\n" else "\ufffd", kern)
     verovio.enableLog(verovio.LOG_OFF)
-    toolkit = verovio.toolkit()
-    toolkit.setOptions(_VEROVIO_OPTIONS)
-    if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
-        raise ValueError(f"verovio reads **kern text; it cannot read {kern[:40]!r}. Use notation.to_kern to write it.")
-    if toolkit.getPageCount() > 1:
-        raise ValueError("A score must fit one tall page; this one takes more. Engrave a cut of it: see voices.cut.")
-    return toolkit.renderToSVG(1)
+    with _decimal_points():
+        toolkit = verovio.toolkit()
+        toolkit.setOptions(_VEROVIO_OPTIONS)
+        if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
+            raise ValueError(
+                f"verovio reads **kern text; it cannot read {kern[:40]!r}. Use notation.to_kern to write it."
+            )
+        if toolkit.getPageCount() > 1:
+            raise ValueError("A score must fit one tall page; this one takes more. Engrave a cut: see voices.cut.")
+        return toolkit.renderToSVG(1)
+
+
+@contextmanager
+def _decimal_points() -> Iterator[None]:
+    """Let C libraries write 0.5, also where the program has chosen a language that writes 0,5."""
+    chosen = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, chosen)
 
 
 def note_values(start_step: int, stop_step: int, meter: tuple[int, int], steps_per_quarter: int) -> list[int]:
@@ -149,8 +178,8 @@ def _value(length: int, steps_per_quarter: int) -> str | None:
 
 def _head(grid: VoiceGrid, voice: int) -> list[str]:
     """Return the lines at the top of one column: name, clef, key signature, key, meter."""
-    name = " ".join(grid.voice_names[voice].split())  # a tab or a new line would begin another column or record
-    head = ["**kern", f'*I"{name}', _clef(grid, voice)]
+    # On one line, since a tab or a new line would begin another column or record.
+    head = ["**kern", f'*I"{shown(grid.voice_names[voice], 60)}', _clef(grid, voice)]
     if grid.fifths is not None:
         sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
         head.append(f"*k[{''.join(_letter(position).lower() for position in (*sharps, *flats))}]")
@@ -188,7 +217,8 @@ def _pitch_token(pitch: int, fifths: int) -> str:
 
 def _spine(grid: VoiceGrid, voice: int) -> dict[int, str]:
     """Return the tokens of one voice by the step at which they stand."""
-    pitch, fermata_ends = grid.pitch[:, voice], _fermata_ends(grid)
+    pitch = grid.pitch[:, voice]
+    is_fermata_end = grid.is_fermata & ~np.append(grid.is_fermata[1:], False)
     starts = [0] + [
         s for s in range(1, grid.n_steps) if grid.is_onset[s, voice] or (pitch[s] == REST) != (pitch[s - 1] == REST)
     ]
@@ -202,7 +232,7 @@ def _spine(grid: VoiceGrid, voice: int) -> dict[int, str]:
                 continue
             opens, closes = len(pieces) > 1 and index == 0, len(pieces) > 1 and index == len(pieces) - 1
             goes_on = "_" if 0 < index < len(pieces) - 1 else "]" if closes else ""
-            fermata = ";" if any(at <= end < at + length for end in fermata_ends) else ""
+            fermata = ";" if is_fermata_end[at : at + length].any() else ""
             name = _pitch_token(int(pitch[start]), grid.fifths or 0)
             spine[at] = f"{'[' if opens else ''}{value}{name}{goes_on}{fermata}"
     return spine
@@ -218,12 +248,6 @@ def _pieces(grid: VoiceGrid, start: int, stop: int) -> list[tuple[int, int]]:
             pieces.append((at, length))
             at += length
     return pieces
-
-
-def _fermata_ends(grid: VoiceGrid) -> list[int]:
-    """Return the last step of each stretch under a fermata."""
-    is_next = [*grid.is_fermata[1:], False]
-    return [step for step in range(grid.n_steps) if grid.is_fermata[step] and not is_next[step]]
 
 
 def _across(grid: VoiceGrid, token: str) -> str:
