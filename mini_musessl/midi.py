@@ -351,7 +351,7 @@ def _run_of(channels: Iterable[int]) -> bytes:
 
 def _plain(groups: list[Iterable[int]]) -> re.Pattern[bytes]:
     """Return the pattern of a run of one group of channels, of a program, or of the head of an event with a length."""
-    program, head = rb"%b([\xc0-\xcf])%b" % (_TIME, _LOW), rb"%b(?:\xff([\0-\x2e\x30-\x7f])|\xf0)(%b)" % (_TIME, _LOW)
+    program, head = rb"%b([\xc0-\xcf]%b)" % (_TIME, _LOW), rb"%b(?:\xff([\0-\x2e\x30-\x7f])|\xf0)(%b)" % (_TIME, _LOW)
     return re.compile(b"|".join([*map(_run_of, groups), program, head]))
 
 
@@ -359,20 +359,23 @@ _OF_ONE_CHANNEL, _OF_ALL_CHANNELS = _plain([[channel] for channel in range(16)])
 _END = re.compile(rb"%b\xff\x2f\0" % _TIME)
 
 
-def _plain_channels(track: bytes, pattern: re.Pattern[bytes]) -> tuple[set[int], set[int]] | None:
-    """Return the channels that a track plays and those whose program it sets, or None if it holds what is not plain."""
-    played, changed, position, n_groups = set(), set(), 0, pattern.groups - 3
+def _plain_channels(track: bytes, pattern: re.Pattern[bytes]) -> tuple[set[int], dict[int, set]] | None:
+    """Return the channels that a track plays and the programs it gives each, or None if it holds what is not plain."""
+    played, programs, position, n_groups = set(), defaultdict(set), 0, pattern.groups - 3
     while match := pattern.match(track, position):
-        group, position = match.lastindex, match.end()
+        group, start, position = match.lastindex, position, match.end()
         if group <= n_groups:
-            played.add(group - 1)
+            if track.find(0x8F + group, start, position) >= 0:
+                played.add(group - 1)
         elif group == n_groups + 1:
-            changed.add(match[group][0] & 0x0F)
+            status, program = match[group]
+            channel = status & 0x0F
+            programs[channel].add("late" if channel in played else program)
         else:
             start, position = position, position + match[group][0]
             if not _is_plain_event(match[group - 1], track[start:position]):
                 return None
-    return (played, changed) if _END.fullmatch(track, position) else None
+    return (played, programs) if _END.fullmatch(track, position) else None
 
 
 def _is_plain_event(kind: bytes | None, data: bytes) -> bool:
@@ -387,17 +390,23 @@ def _are_plain(tracks: list[bytes], max_notes: int) -> bool:
     # Three bytes an event: what is so small can't hold too many. symusic counts ticks in 32 bits.
     if sum(map(len, tracks)) > 3 * _most_events(max_notes) or len(tracks) > 0x7FFF:
         return False
-    players, changers = defaultdict(set), defaultdict(set)
+    players, givers, programs = defaultdict(set), defaultdict(set), defaultdict(set)
     for index, track in enumerate(sorted(tracks, key=len), start=1):
-        is_only_one = index == len(tracks) and not players and not changers
-        channels = _plain_channels(track, _OF_ALL_CHANNELS if is_only_one else _OF_ONE_CHANNEL)
-        if channels is None or _most_ticks(track) >= 2**31:
+        is_only_one = index == len(tracks) and not players and not givers
+        found = _plain_channels(track, _OF_ALL_CHANNELS if is_only_one else _OF_ONE_CHANNEL)
+        if found is None or _most_ticks(track) >= 2**31:
             return False
-        for where, those in zip((players, changers), channels, strict=True):
-            for channel in those:
-                where[channel].add(index)
-    # A program that another track sets escapes symusic.
-    return all(len(players[channel] | changers[channel]) == 1 for channel in players.keys() & changers.keys())
+        for channel in found[0]:
+            players[channel].add(index)
+        for channel, given in found[1].items():
+            givers[channel].add(index)
+            programs[channel] |= given
+    # A program that another track gives escapes symusic; where all give the same before they play, that is no matter.
+    return all(
+        len(players[channel] | givers[channel]) == 1
+        or (players[channel] <= givers[channel] and len(programs[channel]) == 1 and "late" not in programs[channel])
+        for channel in players.keys() & givers.keys()
+    )
 
 
 def _most_ticks(track: bytes) -> int:
