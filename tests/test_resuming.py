@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,24 +202,24 @@ def test_other_first_weights_on_another_processor_are_explained(begun, monkeypat
         run(with_another_weight(), folder=begun)
 
 
-@pytest.mark.parametrize("change", ["threads", "objective", "evaluate", "processor"])
-def test_a_run_that_goes_on_otherwise_says_so(begun, monkeypatch, change):
-    def other(model, batch):
+@pytest.mark.parametrize(
+    "what", ["objective", "evaluate", "processes", "threads", "device", "precision", "torch", "processor"]
+)
+def test_a_run_that_goes_on_otherwise_says_so(begun, what):
+    alter(begun / FILE_NAME, lambda about, tensors: (about | {"around": about["around"] | {what: "x"}}, tensors))
+    sentence = f"was begun with {what}=x, and now it is {what}=[^,]*. It goes on all the same, and may end with other"
+    with pytest.warns(UserWarning, match=sentence):
+        run(make_model(), folder=begun)
+    run(make_model(), folder=begun)  # it has ended, and only gives its weights
+
+
+def test_an_objective_is_known_by_its_name_and_numbers(begun):
+    def smooth_loss(model, batch, smoothing, teachers):
         return next_token_loss(model, batch)
 
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 5 if change == "threads" else 1)
-    if change == "processor":
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NO VECTORS")
-    asked = {
-        "objective": other if change == "objective" else next_token_loss,
-        "evaluate": (lambda model: 1.0) if change == "evaluate" else training_runs.evaluate,
-    }
-    found = {"threads": "5", "objective": ".*other", "evaluate": ".*lambda>", "processor": "NO VECTORS"}[change]
-    sentence = f"was begun with {change}=.*, and now it is {change}={found}. It goes on all the same"
-    with pytest.warns(UserWarning, match=sentence):
-        training.train(make_model(), make_batches(), CONFIG, **asked, report=None, folder=begun)
-    with warnings.catch_warnings(action="error"):  # a run that has ended only gives its weights
-        training.train(make_model(), make_batches(), CONFIG, training_runs.evaluate, report=None, folder=begun)
+    objective = functools.partial(smooth_loss, smoothing=0.1, teachers=[1])
+    with pytest.warns(UserWarning, match=r"=next_token_loss, and now .*smooth_loss {'smoothing': 0\.1}"):
+        run(make_model(), objective=objective, folder=begun)
 
 
 def test_a_folder_belongs_to_one_run_at_a_time_and_is_free_when_it_stops(tmp_path):
@@ -240,6 +239,13 @@ def test_what_is_no_folder_is_refused(tmp_path, monkeypatch, folder):
     Path("file").write_text("no folder")
     with pytest.raises((OSError, ValueError), match=r"A run needs a folder that is there|A path must be text"):
         run(make_model(), folder=folder)
+
+
+def test_a_folder_may_have_any_name(tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"caf\xe9\n\x1b[31m")
+    for _ in range(2):
+        run(make_model(), folder=folder, report=print)
+    assert "going on from" in capsys.readouterr().out and (folder / FILE_NAME).is_file()
 
 
 @pytest.mark.parametrize("n_bytes", [0, 6, 3000, -1])
