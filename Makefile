@@ -52,7 +52,8 @@ test-slow: $(INSTALLED)  ## the tests marked slow, such as reading every chorale
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 	@echo "JupyterLab runs until you press Ctrl-C; notebooks are in notebooks/"
-	@$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks
+	@# Its root is this folder, so that notebooks find the drawings in book/figures.
+	@$(BIN)/jupyter lab $(LAB_OPTIONS) --LabApp.default_url=/lab/tree/notebooks
 
 notebooks: $(INSTALLED)  ## execute the notebooks whose text in notebooks/src has changed
 	@$(ONE_THREAD) $(BIN)/python tools/build_notebooks.py

@@ -57,7 +57,8 @@ def show(
     whole, own = describe(music), _sentence(says)
     description = " ".join(filter(None, [own, whole, cut]))
     facts = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{_seconds(clip):.3f}"'
-    inside = _pictures(clip, description, score, title or "") + _player(_sound(clip, is_cut))
+    inside = _pictures(clip, description, score, title or "")
+    inside += _player(_sound(clip, is_cut), title or own or whole)
     return Shown(_figure(inside, " ".join(filter(None, [own or whole, cut])), facts), description)
 
 
@@ -79,7 +80,7 @@ def show_audio(
             f"Sound on a page lasts at most 60 s; this lasts {len(samples) / sample_rate:.0f} s. Choose a part of it."
         )
     sound = normalize(samples, sample_rate) if is_normalized else samples
-    return Shown(_figure(_player(sound, sample_rate), says, ""), says.strip())
+    return Shown(_figure(_player(sound, says, sample_rate), says, ""), says.strip())
 
 
 def describe(music: Piece | VoiceGrid) -> str:
@@ -191,11 +192,12 @@ def _sentence(says: str | None) -> str:
     return says if not says or says[-1] in ".?!:" else f"{says}."
 
 
-def _player(sound: np.ndarray, sample_rate: int = SAMPLE_RATE) -> str:
-    """Return a player that carries its sound."""
+def _player(sound: np.ndarray, name: str, sample_rate: int = SAMPLE_RATE) -> str:
+    """Return a player that carries its sound, named for those who hear the page instead of seeing it."""
     data = base64.b64encode(to_mp3(sound, sample_rate)).decode()
     return (
-        f'<audio controls preload="metadata" src="data:audio/mpeg;base64,{data}" '
+        f'<audio controls aria-label="Player: {escape(name.strip())}" '
+        f'preload="metadata" src="data:audio/mpeg;base64,{data}" '
         'style="width:100%;max-width:600px;display:block;margin:4px 0"></audio>'
     )
 

@@ -240,19 +240,36 @@ def test_a_large_file_and_a_machines_folder_are_found(name: str, data: bytes, n_
     assert len(file_problems(name, data)) == n_problems
 
 
-PAGE = '<link rel="stylesheet" href="a.css"><script src="b.js"></script><img alt="" src="data:image/png;base64,AA==">'
+PAGE = (
+    '<link rel="stylesheet" href="a.css"><link rel="icon" href="a.svg"><script src="b.js"></script>'
+    '<body id="top"><img alt="" src="data:image/png;base64,AA==">'
+)
 
 
 @pytest.mark.parametrize(
-    "more, files, problems",
+    "html, problems",
     [
-        ('<a href="https://example.org">x</a><link rel="canonical" href="https://example.org">', "a.css b.js", []),
-        ('<script src="https://x.org/x.js">', "a.css b.js", ["is loaded from another host: https://x.org/x.js"]),
-        ('<link rel="stylesheet" href="//x.org/x.css">', "a.css b.js", ["is loaded from another host: //x.org/x.css"]),
-        ("", "a.css", ["is not in the book: b.js"]),
+        (PAGE + '<a href="https://example.org">x</a><link rel="canonical" href="https://example.org">', []),
+        (PAGE + '<script src="https://x.org/x.js">', ["is loaded from another host: https://x.org/x.js"]),
+        (PAGE + '<link rel="stylesheet" href="//x.org/x.css">', ["is loaded from another host: //x.org/x.css"]),
+        (PAGE + '<script src="c.js"></script>', ["is not in the book: c.js"]),
+        (PAGE + '<a href="#top">x</a><a href="p%20q.html#caf%C3%A9">x</a><a href="/a.css">x</a>', []),
+        (PAGE + '<a href="#bottom">x</a>', ["a link leads nowhere: #bottom"]),
+        (PAGE + '<a href="../p.html">x</a>', ["a link leads nowhere: ../p.html"]),
+        (PAGE + '<a href="p%20q.html#tea">x</a>', ["a link leads nowhere: p%20q.html#tea"]),
+        (PAGE + '<audio aria-label="Player: x"></audio>', []),
+        (PAGE + "<audio></audio>", ["a player has no name: give it an aria-label"]),
+        (PAGE + '<script src="mathjax/x.js"></script>', ["MathJax, 1.2 MB, and no formula"]),
+        (PAGE + '<span class="math notranslate">x</span>', ["a formula and no MathJax"]),
+        (PAGE + '<script src="mathjax/x.js"></script><div class="amsmath math">x</div>', []),
+        ("<body>", ["no icon is named: browsers would ask for /favicon.ico, which is not there"]),
+        ('<meta http-equiv="Refresh" content="0; url=book/index.html" />', []),
     ],
 )
-def test_a_page_that_loads_what_is_not_in_the_book_is_found(tmp_path: Path, more: str, files: str, problems: list[str]):
-    for name in files.split():
+def test_each_problem_of_a_built_page_is_found(tmp_path: Path, html: str, problems: list[str]):
+    (tmp_path / "mathjax").mkdir()
+    for name in ("a.css", "a.svg", "b.js", "mathjax/x.js"):
         (tmp_path / name).write_text("", "utf-8")
-    assert check_book.page_problems(PAGE + more, tmp_path, tmp_path) == problems
+    (tmp_path / "p q.html").write_text('<p id="café">', "utf-8")
+    (tmp_path / "page.html").write_text(html, "utf-8")
+    assert list(check_book.page_problems(tmp_path / "page.html", tmp_path)) == problems

@@ -199,9 +199,22 @@ def test_raw_sound_is_shown_with_its_words():
     shown = show_audio(sine, says="A sine of 440 Hz.")
     assert [tag for tag, _ in Elements(shown.html).found] == ["figure", "audio", "figcaption"]
     assert repr(shown) == Elements(shown.html).text == "A sine of 440 Hz."
+    assert Elements(shown.html).all("audio")[0]["aria-label"] == "Player: A sine of 440 Hz."
     samples, rate = sound_of(shown.html)
     assert np.argmax(np.abs(np.fft.rfft(samples[:rate]))) == pytest.approx(440, abs=1)
     assert np.abs(samples).max() < 0.3
+
+
+@pytest.mark.parametrize(
+    "asked, name",
+    [
+        ({"title": 'As "written"', "says": "Bach."}, 'As "written"'),
+        ({"says": " Bach & sons "}, "Bach & sons."),
+        ({}, "Four chords: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
+    ],
+)
+def test_a_player_is_named_by_title_sentence_or_description(asked: dict, name: str):
+    assert Elements(show(phrase(), **asked).html).all("audio")[0]["aria-label"] == f"Player: {name}"
 
 
 def test_raw_sound_can_keep_its_level():

@@ -1,9 +1,11 @@
-"""Check the built pages: nothing is loaded from another host, and every local script, style and picture exists.
+"""Check the built pages: nothing comes from another host, what they load and link to exists, players have names.
 
 python tools/check_book.py _build/html
 """
 
 import sys
+from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,58 +25,99 @@ FETCHES = {
 #: Relations of <link> that only describe the page.
 DESCRIBES = {"canonical", "author", "next", "prev", "index", "search", "license"}
 
+Elements = list[tuple[str, dict[str, str]]]
 
-class Fetches(HTMLParser):
-    """Collect the addresses that a page makes a browser fetch."""
+
+class Reader(HTMLParser):
+    """Collect the elements of a page, each with its attributes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.addresses: list[str] = []
+        self.found: Elements = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what one tag fetches."""
-        found = dict(attrs)
-        if tag == "link" and set((found.get("rel") or "").split()) & DESCRIBES:
-            return
-        self.addresses += [found[name] for name in FETCHES.get(tag, ()) if found.get(name)]
+        """Note one element."""
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
 
 
-def page_problems(html: str, folder: Path, root: Path) -> list[str]:
-    """Return a sentence for each fetch of a page that leaves the book or leads nowhere.
+@cache
+def elements(page: Path) -> Elements:
+    """Return the elements of a page."""
+    reader = Reader()
+    reader.feed(page.read_text("utf-8"))
+    return reader.found
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Return the places of a page that a link can lead to."""
+    return {found[key] for _, found in elements(page) for key in ("id", "name") if key in found}
+
+
+def fetched(page: Path) -> list[str]:
+    """Return the addresses that a page makes a browser fetch, those inside the page itself apart."""
+    addresses = [
+        found.get(name, "")
+        for tag, found in elements(page)
+        if not (tag == "link" and DESCRIBES & set(found.get("rel", "").split()))
+        for name in FETCHES.get(tag, ())
+    ]
+    return [address for address in addresses if address and urlsplit(address).scheme != "data"]
+
+
+def target(address: str, page: Path, root: Path) -> Path:
+    """Return the file that an address inside the book means."""
+    path = unquote(urlsplit(address).path)
+    if not path:
+        return page
+    return root / path.lstrip("/") if path.startswith("/") else page.parent / path
+
+
+def is_elsewhere(address: str) -> bool:
+    """Say whether an address names another host, or another way than the web, such as mail."""
+    return bool(urlsplit(address).scheme or urlsplit(address).netloc)
+
+
+def page_problems(page: Path, root: Path) -> Iterator[str]:
+    """Return a sentence for each thing that is wrong with a page.
 
     Args:
-        folder: where the page lies: relative addresses begin there.
         root: the folder of the built book.
     """
-    parser = Fetches()
-    parser.feed(html)
-    problems = []
-    for address in parser.addresses:
-        parts = urlsplit(address)
-        if parts.scheme == "data":
-            continue
-        if parts.scheme or parts.netloc:
-            problems.append(f"is loaded from another host: {address[:120]}")
-            continue
-        target = root / parts.path.lstrip("/") if parts.path.startswith("/") else folder / parts.path
-        if not Path(unquote(str(target))).is_file():
-            problems.append(f"is not in the book: {address[:120]}")
-    return problems
+    for address in fetched(page):
+        if is_elsewhere(address):
+            yield f"is loaded from another host: {address[:120]}"
+        elif not target(address, page, root).is_file():
+            yield f"is not in the book: {address[:120]}"
+    for address in [found["href"] for tag, found in elements(page) if tag == "a" and "href" in found]:
+        file, place = target(address, page, root).resolve(), unquote(urlsplit(address).fragment)
+        if not is_elsewhere(address) and not (file.is_file() and (not place or place in anchors(file))):
+            yield f"a link leads nowhere: {address[:120]}"
+    if any(tag == "audio" and not found.get("aria-label") for tag, found in elements(page)):
+        yield "a player has no name: give it an aria-label"
+    if any(tag == "body" for tag, _ in elements(page)):  # the page that only leads on has none
+        yield from head_problems(page)
+
+
+def head_problems(page: Path) -> Iterator[str]:
+    """Return a sentence where the head of a page loads too little or too much."""
+    if not any("icon" in found.get("rel", "").split() for tag, found in elements(page) if tag == "link"):
+        yield "no icon is named: browsers would ask for /favicon.ico, which is not there"
+    has_formula = any("math" in found.get("class", "").split() for _, found in elements(page))
+    loads_mathjax = any("mathjax" in address for address in fetched(page))
+    if has_formula != loads_mathjax:
+        yield "a formula and no MathJax" if has_formula else "MathJax, 1.2 MB, and no formula"
 
 
 def main() -> None:
     """Check the book named on the command line and say what was found."""
-    root = Path(sys.argv[1])
+    root = Path(sys.argv[1]).resolve()
     pages = [page for page in sorted(root.rglob("*.html")) if "_static" not in page.relative_to(root).parts]
     if not pages:
         sys.exit(f"There must be a built book in {root}; found no page. Run `make book`.")
-    problems = [
-        f"{page.relative_to(root)}: {problem}"
-        for page in pages
-        for problem in page_problems(page.read_text("utf-8"), page.parent, root)
-    ]
+    problems = [f"{page.relative_to(root)}: {problem}" for page in pages for problem in page_problems(page, root)]
     if problems:
-        sys.exit("\n".join([*problems, f"{len(problems)} things would not load when the book is read offline."]))
+        sys.exit("\n".join([*problems, f"{len(problems)} things are wrong with the built book."]))
     print(f"Built {len(pages)} pages, none of which loads anything from another host. Open {root / 'index.html'}")
 
 

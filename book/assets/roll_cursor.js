@@ -1,4 +1,5 @@
-// Move a line over the piano roll while its music plays. Without this file the player works all the same.
+// Move a line over the piano roll while its music plays, and let one player sound at a time. Without this file the
+// players work all the same.
 //
 // A figure says where time lies in its picture: data-roll-left and data-roll-right are fractions of the picture's width
 // (where the first step begins and the last one ends), data-seconds is how long the music between them lasts.
@@ -34,7 +35,7 @@
       cursor.style.left = picture.offsetLeft + x * picture.offsetWidth + "px";
       cursor.style.top = picture.offsetTop + "px";
       cursor.style.height = picture.offsetHeight + "px";
-      cursor.hidden = player.currentTime === 0;
+      cursor.hidden = player.ended || player.currentTime === 0; // a last frame is drawn after the end
     }
 
     function step() {
@@ -46,13 +47,20 @@
 
     player.addEventListener("play", step);
     player.addEventListener("seeked", place);
-    player.addEventListener("ended", function () {
-      cursor.hidden = true;
-    });
+    player.addEventListener("ended", place);
     window.addEventListener("resize", place);
   }
 
+  function silenceOthers(event) {
+    document.querySelectorAll("audio").forEach(function (player) {
+      if (player !== event.target) {
+        player.pause();
+      }
+    });
+  }
+
   function start() {
+    document.addEventListener("play", silenceOthers, true); // on its way down: "play" does not bubble
     document.querySelectorAll("figure.musessl-music").forEach(follow);
   }
 

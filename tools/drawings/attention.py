@@ -212,7 +212,7 @@ def heads() -> Drawing:
         split into {n_heads} heads of width {d_model // n_heads}. Each head has a table of weights of its own, {n} by
         {n}, below the diagonal, and makes a mixture {n} by {d_model // n_heads}. The mixtures are put side by side
         again, {n} by {d_model}, and the projection W_O makes the output of them.""",
-        500,
+        504,
     )
     colours, d_head, causal = (ORANGE, SKY, SOPRANO), d_model // n_heads, causal_mask(n, n)
     top = 100
@@ -259,5 +259,6 @@ def heads() -> Drawing:
     pen.note(512, 362, "output")
     pen.matrix(512, 370, output[0].detach(), (8, 12), BLUE, digits=-1)
     pen.text(512, 448, "5 × 12 again", 12, anchor="start", kind="soft")
-    pen.note(16, 486, "Three heads cost as much as one: each is a third as wide. Stripes: hidden by the causal mask.")
+    pen.note(16, 474, "Splitting is free, each head being a third as wide; only the tables of weights are three.")
+    pen.note(16, 492, "Striped: hidden by the causal mask.")
     return pen

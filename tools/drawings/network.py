@@ -1,8 +1,6 @@
 """The network: its block, the whole of it with shapes, frames, and the road of training (notebooks 5c, 5d, 00)."""
 
-import math
-
-from drawings.pen import ORANGE, SKY, TENOR, VOICES, Drawing, number
+from drawings.pen import ORANGE, SKY, TENOR, VOICES, Drawing
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 
 #: The network that notebook 5c builds.
@@ -23,12 +21,13 @@ def block() -> Drawing:
         442,
     )
     y, c = 196, CONFIG
-    pen.arrow((16, y), (648, y), kind="stream", width=4)
+    pen.line((16, y), (632, y), kind="stream", width=4)
+    pen.arrow((630, y), (654, y), kind="stream", width=2)
     stream = f"residual stream, (time, {c.d_model}): each part reads a normalised copy and adds to it; none replaces it"
     pen.note(16, y + 26, stream, kind="soft")
     _branch(pen, 40, y, 276, (("layer\nnorm", 64), ("multi-head\nself-attention", 122)), SKY)
     up, down = f"linear\n{c.d_model} → {c.d_feedforward}", f"linear\n{c.d_feedforward} → {c.d_model}"
-    _branch(pen, 300, y, 636, (("layer\nnorm", 54), (up, 84), ("GELU", 50), (down, 84)), ORANGE)
+    _branch(pen, 300, y, 626, (("layer\nnorm", 54), (up, 84), ("GELU", 50), (down, 84)), ORANGE)
     pen.text(158, 34, "attention", kind="strong", size=15)
     pen.text(468, 34, "feed-forward network", kind="strong", size=15)
     _movement(pen, 40, 268)
@@ -87,7 +86,6 @@ def architecture() -> Drawing:
     model, c = MusicTransformer(CONFIG), CONFIG
     n = {name: sum(w.numel() for w in part.parameters()) for name, part in model.named_children()}
     total = sum(n.values())
-    one, first = n["blocks"] // c.n_layers, math.log(c.vocabulary_size)
     pen = Drawing(
         "MusicTransformer from tokens to probabilities",
         f"""From bottom to top. Token ids, batch by time. The sum of a token table of {c.vocabulary_size + 1} rows and
@@ -119,12 +117,11 @@ def architecture() -> Drawing:
     beside(137, f"(batch, time, {c.vocabulary_size}) logits")
     beside(166, "", n["to_logits"])
     beside(220, "", n["norm"])
-    pen.note(16, 156, "begins at zero: the", kind="soft")
-    pen.note(16, 173, f"first loss is ln {c.vocabulary_size} = {number(first)}", kind="soft")
+    pen.note(16, 166, "its weights begin at zero", kind="soft")
     _block(pen, x, 258, wide, c)
     beside(252, f"(batch, time, {c.d_model})")
     beside(470, "", n["blocks"])
-    pen.text(right + 188, 488, f"{c.n_layers} × {one:,}", 12, anchor="end", kind="soft")
+    pen.text(right + 188, 488, f"{c.n_layers} × {n['blocks'] // c.n_layers:,}", 12, anchor="end", kind="soft")
     pen.arrow((middle, 648), (middle, 591))
     beside(622, f"(batch, time, {c.d_model})")
     pen.plus(middle, 658)
