@@ -595,7 +595,6 @@ def _check_can_be_written(piece: Piece) -> None:
         raise ValueError(
             "A MIDI file needs at least one note, or no reader takes it; found a piece of 0 notes. Write another."
         )
-    whole_number("steps_per_quarter of MIDI", piece.steps_per_quarter, 1, 0x7FFF, "Use music.change_grid first.")
     whole_number("The number of parts of a MIDI file", len(piece.parts), 0, 0xFFFE, "Write several files.")
     for meter in piece.meters:
         whole_number("The numerator of a MIDI meter", meter.numerator, 1, 255, "Divide its bars.")
