@@ -86,7 +86,7 @@ def read_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None =
 
 def empty_file(label: str) -> ValueError:
     """Return the refusal of a file, or of bytes in memory, without a byte."""
-    return ValueError(f"A file of music must hold something; {label} is empty (0 bytes). Copy or export it again.")
+    return ValueError(f"A file must hold something; {label} is empty (0 bytes). Copy or export it again.")
 
 
 def write_aside(path: str | os.PathLike[str], data: bytes) -> None:
