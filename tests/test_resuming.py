@@ -12,10 +12,13 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import altered_tensors
+import fuzzing
 import numpy as np
 import pytest
 import torch
 import training_runs
+from altered_tensors import altered_by_chance, altered_on_purpose
 from safetensors.torch import save_file
 from training_runs import CONFIG, make_batches, make_model, run
 
@@ -181,6 +184,7 @@ def with_another_weight():
             "begun with other first weights. Make the same model anew from the same seed",
             {"model": with_another_weight()},
         ),
+        (r"begun with dtype=torch\.float32, and now it is dtype=torch\.float64", {"model": make_model().double()}),
         ("drew another batch for update 4. Draw from the same pieces with the same", {"batches": make_batches(seed=1)}),
     ],
 )
@@ -194,9 +198,7 @@ def test_another_run_is_refused_naming_what_differs(begun, sentence, change):
 
 def test_other_first_weights_on_another_processor_are_explained(begun, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NO VECTORS")
-    sentence = (
-        r"from the same seed, where it was begun: with processor=\w+, and now it is processor=NO VECTORS; or choose "
-    )
+    sentence = r"from the same seed where it was begun \(processor=\w+, and now it is processor=NO VECTORS\), or choose"
     with pytest.raises(ValueError, match=sentence):
         run(with_another_weight(), folder=begun)
 
@@ -360,3 +362,14 @@ def test_what_is_no_number_stops_the_run_and_the_last_good_state_is_kept(tmp_pat
     run(whole)
     run(resumed, folder=tmp_path, save_every=3)
     assert same(whole, resumed)
+
+
+@pytest.mark.parametrize("n_files", [4, pytest.param(150, marks=pytest.mark.slow)])
+def test_no_altered_checkpoint_or_state_does_harm(n_files):
+    inputs = []
+    for doors, data in zip(altered_tensors.DOORS, altered_tensors.whole_files(), strict=True):
+        for door, alter in zip(doors, (altered_by_chance, altered_on_purpose), strict=True):
+            files = itertools.islice(alter(data, np.random.default_rng(n_files)), n_files)
+            inputs += [(door, file) for file in files]
+    outcomes = fuzzing.run(altered_tensors.pass_on, inputs)
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from mini_musessl.checks import check_positive, shown, whole_number
+from mini_musessl.files import as_path
 from mini_musessl.training.checkpoints import TYPES, TensorFile, weights_digest, write_tensors
 
 try:
@@ -79,7 +80,7 @@ class RunFolder:
         if not self.path.exists():
             return
         file = TensorFile(self.path)
-        file.check_format(FORMAT)
+        file.check_format(FORMAT, "Choose another folder.")
         around = self._check_same_run(file.about)
         n_updates, tensors = self._read(file, run)
         for update in range(n_updates):
@@ -111,10 +112,10 @@ class RunFolder:
         other = _differences(then["settings"], self.about["settings"])
         if other or not is_same:
             # The numbers that a seed draws depend on the processor too.
-            where = f", where it was begun: with {around}" if around and not other else ""
+            where = f" where it was begun ({around})" if around and not other else ""
             raise ValueError(
                 f"A run goes on only with the model and config with which it began; {self.path} was begun with "
-                f"{other or 'other first weights'}. Make the same model anew from the same seed{where}; or choose "
+                f"{other or 'other first weights'}. Make the same model anew from the same seed{where}, or choose "
                 "another folder."
             )
         return around
@@ -160,13 +161,15 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 def _make_folder(folder: str | os.PathLike[str]) -> Path:
     """Return the folder of a run, made if it is not there."""
+    path = as_path(folder)
     try:
-        path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-    except (OSError, TypeError, ValueError) as error:
-        raise (OSError if isinstance(error, OSError) else ValueError)(
-            f"A run needs a folder that is there or can be made; {shown(repr(folder))} is none "
-            f"({getattr(error, 'strerror', None) or error}). Choose another."
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise PermissionError(0, "you may not read it")
+    except OSError as error:
+        raise OSError(
+            f"A run needs a folder that is there or can be made; {shown(path)} is none "
+            f"({error.strerror}). Choose another."
         ) from None
     return path
 
@@ -174,7 +177,7 @@ def _make_folder(folder: str | os.PathLike[str]) -> Path:
 def _settings(run: Any) -> dict[str, Any]:
     """Return what must be the same for a run to go on, beside its weights."""
     config, kinds = getattr(run.model, "config", None), {str(weight.dtype) for weight in run.model.parameters()}
-    model = {"class": type(run.model).__name__, "types": sorted(kinds)}
+    model = {"class": type(run.model).__name__, "dtype": " ".join(sorted(kinds))}
     return model | (asdict(config) if is_dataclass(config) else {}) | asdict(run.config)
 
 
