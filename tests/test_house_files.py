@@ -189,7 +189,8 @@ def test_the_pages_on_getting_started_say_whether_the_address_answers(monkeypatc
     clone = f"`git clone {repository.read_address()}`"
     for is_published in (False, True):
         monkeypatch.setattr(repository, "IS_PUBLISHED", is_published)
-        for page in (write_tables.readme(), write_tables.result_page("setting_up")):
+        pages = [write_tables.result_page(name) for name in ("index", "setting_up")]
+        for page in [write_tables.readme(), *pages]:
             assert ("Not published yet" in page) != is_published and (clone in page) == is_published
 
 
