@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mini_musessl.checks import check_choice, check_text, printable, real_number, shown, whole_number
+from mini_musessl.harmony import pitch_class_name
 from mini_musessl.music import Piece, bar_lines_step, ends_step, steps_to_sec
 from mini_musessl.voices import VoiceGrid, as_piece
 
@@ -36,14 +37,16 @@ PITCH_RANGE = (36, 84)
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
-def pitch_name(pitch: int) -> str:
-    """Return the name of a MIDI pitch, with sharps; middle C is C4.
+def pitch_name(pitch: int, fifths: int | None = None) -> str:
+    """Return the name of a MIDI pitch, as under a key signature or, without one, with sharps; middle C is C4.
 
-    >>> pitch_name(60), pitch_name(58)
-    ('C4', 'A#3')
+    >>> pitch_name(60), pitch_name(58), pitch_name(58, fifths=-1)
+    ('C4', 'A#3', 'Bb3')
     """
     pitch = whole_number("A pitch", pitch, 0)
-    return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+    name = NOTE_NAMES[pitch % 12] if fifths is None else pitch_class_name(pitch % 12, fifths)
+    natural = pitch - name.count("#") + name.count("b")  # B# is named after the B below it, in the octave below
+    return f"{name}{natural // 12 - 1}"
 
 
 def check_pitch_range(lowest: int, highest: int) -> None:
