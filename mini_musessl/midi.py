@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mini_musessl.checks import check_choice, check_grid, check_positive, shown, whole_number
-from mini_musessl.files import check_file, empty_file, write_aside
+from mini_musessl.files import empty_file, read_file, write_aside
 from mini_musessl.music import LARGEST_STEP, NOTE_DTYPE, Meter, Part, Piece, Tempo, check_is_piece
 
 if TYPE_CHECKING:
@@ -65,29 +65,27 @@ LOWEST_TICKS_PER_QUARTER = 480
 
 def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> tuple[str, bytes]:
     """Return what to call the source in messages, and its bytes."""
-    limit = BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000
-    label = "the data"
+    limit, label, advice = (
+        BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000,
+        "the data",
+        "If that is meant, raise max_notes.",
+    )
     if isinstance(source, (str, os.PathLike)):
-        path = check_file(source, "read_midi")
-        label = shown(path.name)
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        data, label = read_file(source, "read_midi", limit, advice), shown(Path(source).name)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source[: limit + 1])
-    elif isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
-        raise TypeError(
-            f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}. Open a file with "
-            'mode "rb".'
-        )
     else:
-        data, label = source.read(limit + 1), shown(getattr(source, "name", label))
+        try:
+            data, label = bytes(source.read(limit + 1)), shown(getattr(source, "name", label))
+        except Exception as error:  # no file, one that is closed, or open for text or writing
+            raise TypeError(
+                f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}, which gives "
+                f'none ({shown(error)}). Open a file with mode "rb".'
+            ) from None
     if len(data) == 0:
         raise empty_file(label)
     if len(data) > limit:  # its events alone would take minutes to parse
-        raise ValueError(
-            f"A file for max_notes={max_notes} must have at most {limit} bytes; {label} has more. "
-            "If that is meant, raise max_notes."
-        )
+        raise ValueError(f"read_midi reads at most {limit} bytes; {label} has more. {advice}")
     return label, data
 
 
@@ -220,20 +218,25 @@ def _events_of(label: str, track: bytes) -> Iterator[tuple[int, int, bytes]]:
             position += 1 if 0xC0 <= status < 0xE0 else 2
             if status < 0xA0 or 0xC0 <= status < 0xD0:
                 yield tick, status, data[start:position]
-        elif status in SYSTEM_BYTES:
-            position += SYSTEM_BYTES[status]
-        elif status in (0xF0, 0xF7, 0xFF):
-            kind = data[position] if status == 0xFF else None
-            length, start = _number(label, data, position + (status == 0xFF))
-            position = start + length
+        else:
+            kind, start, position = _long_event(label, data, position, status)
             if kind == END:
                 return
             if kind in SHORTEST_META:
                 yield tick, kind, data[start:position]
-        else:
-            raise _damaged_file(label, f"the status {status:#x}")
     if position > len(track):
         raise _damaged_file(label, "an event that goes on behind the end")
+
+
+def _long_event(label: str, data: bytes, position: int, status: int) -> tuple[int | None, int, int]:
+    """Return the type of a meta event, None for a message of the system, and where its data begin and end."""
+    if status in SYSTEM_BYTES:
+        return None, position, position + SYSTEM_BYTES[status]
+    if status not in (0xF0, 0xF7, 0xFF):
+        raise _damaged_file(label, f"the status {status:#x}")
+    kind, position = (data[position], position + 1) if status == 0xFF else (None, position)
+    length, start = _number(label, data, position)
+    return kind, start, start + length
 
 
 def _read_track(track: bytes, found: _Events) -> None:
@@ -351,7 +354,7 @@ def _run_of(channels: Iterable[int]) -> bytes:
 
 def _plain(groups: list[Iterable[int]]) -> re.Pattern[bytes]:
     """Return the pattern of a run of one group of channels, of a program, or of the head of an event with a length."""
-    program, head = rb"%b([\xc0-\xcf])%b" % (_TIME, _LOW), rb"%b(?:\xff([\0-\x2e\x30-\x7f])|\xf0)(%b)" % (_TIME, _LOW)
+    program, head = rb"%b([\xc0-\xcf]%b)" % (_TIME, _LOW), rb"%b(?:\xff([\0-\x2e\x30-\x7f])|\xf0)(%b)" % (_TIME, _LOW)
     return re.compile(b"|".join([*map(_run_of, groups), program, head]))
 
 
@@ -359,20 +362,23 @@ _OF_ONE_CHANNEL, _OF_ALL_CHANNELS = _plain([[channel] for channel in range(16)])
 _END = re.compile(rb"%b\xff\x2f\0" % _TIME)
 
 
-def _plain_channels(track: bytes, pattern: re.Pattern[bytes]) -> tuple[set[int], set[int]] | None:
-    """Return the channels that a track plays and those whose program it sets, or None if it holds what is not plain."""
-    played, changed, position, n_groups = set(), set(), 0, pattern.groups - 3
+def _plain_channels(track: bytes, pattern: re.Pattern[bytes]) -> tuple[set[int], dict[int, set]] | None:
+    """Return the channels that a track plays and the programs it gives each, or None if it holds what is not plain."""
+    played, programs, position, n_groups = set(), defaultdict(set), 0, pattern.groups - 3
     while match := pattern.match(track, position):
-        group, position = match.lastindex, match.end()
+        group, start, position = match.lastindex, position, match.end()
         if group <= n_groups:
-            played.add(group - 1)
+            if track.find(0x8F + group, start, position) >= 0:
+                played.add(group - 1)
         elif group == n_groups + 1:
-            changed.add(match[group][0] & 0x0F)
+            status, program = match[group]
+            channel = status & 0x0F
+            programs[channel].add("late" if channel in played else program)
         else:
             start, position = position, position + match[group][0]
             if not _is_plain_event(match[group - 1], track[start:position]):
                 return None
-    return (played, changed) if _END.fullmatch(track, position) else None
+    return (played, programs) if _END.fullmatch(track, position) else None
 
 
 def _is_plain_event(kind: bytes | None, data: bytes) -> bool:
@@ -387,17 +393,23 @@ def _are_plain(tracks: list[bytes], max_notes: int) -> bool:
     # Three bytes an event: what is so small can't hold too many. symusic counts ticks in 32 bits.
     if sum(map(len, tracks)) > 3 * _most_events(max_notes) or len(tracks) > 0x7FFF:
         return False
-    players, changers = defaultdict(set), defaultdict(set)
+    players, givers, programs = defaultdict(set), defaultdict(set), defaultdict(set)
     for index, track in enumerate(sorted(tracks, key=len), start=1):
-        is_only_one = index == len(tracks) and not players and not changers
-        channels = _plain_channels(track, _OF_ALL_CHANNELS if is_only_one else _OF_ONE_CHANNEL)
-        if channels is None or _most_ticks(track) >= 2**31:
+        is_only_one = index == len(tracks) and not players and not givers
+        found = _plain_channels(track, _OF_ALL_CHANNELS if is_only_one else _OF_ONE_CHANNEL)
+        if found is None or _most_ticks(track) >= 2**31:
             return False
-        for where, those in zip((players, changers), channels, strict=True):
-            for channel in those:
-                where[channel].add(index)
-    # A program that another track sets escapes symusic.
-    return all(len(players[channel] | changers[channel]) == 1 for channel in players.keys() & changers.keys())
+        for channel in found[0]:
+            players[channel].add(index)
+        for channel, given in found[1].items():
+            givers[channel].add(index)
+            programs[channel] |= given
+    # A program that another track gives escapes symusic; where all give the same before they play, that is no matter.
+    return all(
+        len(players[channel] | givers[channel]) == 1
+        or (players[channel] <= givers[channel] and len(programs[channel]) == 1 and "late" not in programs[channel])
+        for channel in players.keys() & givers.keys()
+    )
 
 
 def _most_ticks(track: bytes) -> int:
@@ -586,7 +598,6 @@ def _check_can_be_written(piece: Piece) -> None:
         raise ValueError(
             "A MIDI file needs at least one note, or no reader takes it; found a piece of 0 notes. Write another."
         )
-    whole_number("steps_per_quarter of MIDI", piece.steps_per_quarter, 1, 0x7FFF, "Use music.change_grid first.")
     whole_number("The number of parts of a MIDI file", len(piece.parts), 0, 0xFFFE, "Write several files.")
     for meter in piece.meters:
         whole_number("The numerator of a MIDI meter", meter.numerator, 1, 255, "Divide its bars.")
@@ -706,8 +717,8 @@ def to_pretty_midi(piece: Piece) -> "pretty_midi.PrettyMIDI":
 def from_pretty_midi(midi: "pretty_midi.PrettyMIDI", steps_per_quarter: int = 24) -> Piece:
     """Return an object ``midi`` of pretty_midi on a grid of ``steps_per_quarter``; seconds go back to its own ticks."""
     buffer, midi = io.BytesIO(), copy.copy(midi)
-    midi._charset = "utf-8"  # its own default, Latin-1, lacks most of the world's names
     try:
+        midi._charset = "utf-8"  # its own default, Latin-1, lacks most of the world's names
         midi.write(buffer)
     except Exception as error:  # whatever mido says to a pitch of 200 or a time below 0
         raise ValueError(
