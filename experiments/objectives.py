@@ -201,7 +201,7 @@ def reference_rows(folder: Path) -> list[dict[str, Any]]:
             for name, model in models.items()
         ]
 
-    makers = (by_hand, by_voice, by_counting, find_keys)
+    makers = (find_keys, by_hand, by_voice, by_counting)
     return [row for make in makers for row in keep(folder / f"{make.__name__}.json", functools.partial(_timed, make))]
 
 

@@ -81,7 +81,7 @@ def add_rows(
     folder: Path = RESULTS,
     rename: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> Path:
-    """Put rows into the kept NAME.json, in the place of those of the same models or at the end; say there who did.
+    """Put rows into the kept NAME.json, before the others and in the place of those of the same models; say there how.
 
     For baselines that cost seconds, where the runs beside them cost hours. ``rename`` gives each row that is there the
     names of now.
@@ -89,7 +89,7 @@ def add_rows(
     path = folder / f"{name}.json"
     result = json.loads(path.read_bytes())
     models = [row["model"] for row in rows]
-    result["rows"] = [rename(row) for row in result["rows"] if row["model"] not in models] + list(rows)
+    result["rows"] = [*rows, *(rename(row) for row in result["rows"] if row["model"] not in models)]
     added = [each for each in result["provenance"].get("added", []) if each["models"] != models]
     new = {"models": models, "commit": COMMIT_AT_START, "command": describe_command(), "seconds": round(seconds, 1)}
     result["provenance"]["added"] = [*added, new]

@@ -86,7 +86,7 @@ def test_the_key_finder_joins_a_result_and_tasks_get_the_names_of_now(study, tmp
         monkeypatch.setattr("sys.argv", ["objectives.py", "--key-finder", "--folder", str(tmp_path)])
         study.main()
     found = json.loads((tmp_path / "objectives.json").read_bytes())
-    order, row = found["rows"]
+    row, order = found["rows"]
     assert order == {"model": "order"} | {kind: [before | {"task": "key signature"}] for kind in study.KINDS}
     assert [(each["tested"], each["task"], each["budget"]) for each in row["probes"]] == [
         (tested, task, 0) for tested in ("all", "new hymns") for task in ("key signature", "mode")

@@ -354,7 +354,10 @@ def test_parts_that_share_pieces_or_where_asked_melodies_are_refused():
 
 ONE_HYMN = Features("hymn", (), np.eye(2, dtype=np.float32), np.zeros(2, int), np.arange(2), n_pieces=2)
 REFUSED = {
-    "an unknown task": (lambda: probing.handmade_features([SMALL], ["genre"]), "one of key signature, mode, chord.*'genre'"),
+    "an unknown task": (
+        lambda: probing.handmade_features([SMALL], ["genre"]),
+        "one of key signature, mode, chord.*'genre'",
+    ),
     "a text for a list": (
         lambda: probing.handmade_features([SMALL], "key signature"),
         r"found the text 'key signature'. Write \['key signature'\]",
