@@ -93,6 +93,9 @@ def provenance() -> str:
         code = [f"`{text}`" for text in (name, found["command"], found["commit"][:10])]
         seeds, device = ", ".join(map(str, found["seeds"])), found.get("processor", found["device"])
         lines.append([*code, seeds, device, f"{found['seconds']:.0f}"])
+        for row in found.get("added", []):
+            code = [f"`{text}`" for text in (row["command"], row["commit"][:10])]
+            lines.append([f"in it: {', '.join(row['models'])}", *code, "none needed", device, f"{row['seconds']:.0f}"])
     return markdown(["result", "command", "commit", "seeds", "device", "seconds"], lines)
 
 
