@@ -377,5 +377,6 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "scoreboard": {"scoreboard": scoreboard, "objectives": study_scoreboard, "known tunes": known_tunes},
     "reproducibility": {"provenance": provenance},
+    "index": {"address": repository.notice},
     "setting_up": {"address": repository.notice},
 }
