@@ -10,11 +10,14 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import fuzzing
 import numpy as np
 import pytest
 
@@ -294,6 +297,33 @@ def test_a_cache_file_that_is_not_what_was_written_is_as_good_as_none(tmp_path, 
     assert files.read_cache(path, dict) is not None
     path.write_bytes(DAMAGES[damage](whole))
     assert files.read_cache(path, dict) is None
+
+
+def test_no_altered_cache_file_is_taken_for_a_whole_one(tmp_path):
+    path, generator = tmp_path / "some.npz", np.random.default_rng(0)
+    files.write_arrays(path, {"pitch": np.arange(300)})
+    whole = path.read_bytes()
+    for _ in range(500):
+        altered = fuzzing.altered(whole, generator)
+        path.write_bytes(altered)
+        assert files.read_cache(path, dict) is None or altered == whole
+
+
+def read_as_cache_file(data):
+    """Read bytes as a cache file whose digest is right."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "some.npz"
+        path.write_bytes(data + hashlib.sha256(data).hexdigest().encode())
+        files.read_cache(path, lambda stored: [*files.unpack(stored)])
+
+
+@pytest.mark.slow
+def test_an_altered_cache_file_with_a_right_digest_does_no_harm(tmp_path):
+    items = [({"pitch": np.arange(n), "is_onset": np.ones((n, 4), bool)}, {"title": "a" * n}) for n in range(20)]
+    files.write_arrays(tmp_path / "some.npz", files.pack(items))
+    whole, generator = (tmp_path / "some.npz").read_bytes()[:-64], np.random.default_rng(0)
+    outcomes = fuzzing.run(read_as_cache_file, (fuzzing.altered(whole, generator) for _ in range(300)))
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)
 
 
 def with_a_header_of_800_gb(arrays):
