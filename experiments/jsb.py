@@ -24,7 +24,7 @@ import torch
 from distillation import distillation_loss
 from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
-from kept_runs import keep, read_options, shorten
+from kept_runs import keep, read_options, read_rows, shorten
 from provenance import COMMIT_AT_START, ROOT, describe_command, find_processor, write_result
 
 from mini_musessl import corpora, training
@@ -225,8 +225,7 @@ def main() -> None:
                 run(setting, seed, asked.runs, asked.updates)
     rows = [*count("JSB"), *count("rebuilt"), *score_together("frames", asked.runs)]
     for setting in SETTINGS:
-        ended = [seed for seed in setting.seeds if (asked.runs / f"{setting.file_name}-{seed}.json").exists()]
-        rows += [run(setting, seed, asked.runs) for seed in ended]
+        rows += read_rows(setting, setting.seeds, asked.runs)
     trained = sum(row["seconds"] for row in rows)
     path = write_result(
         "jsb",

@@ -7,7 +7,7 @@ experiment that was stopped goes on; the result is made of all rows that are the
 import argparse
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,32 @@ def file_name(name: str) -> str:
 
 
 def keep(path: Path, make: Callable[[], Any]) -> Any:
-    """Return what a JSON file holds; make it if there is none."""
+    """Return what a JSON file holds; make it if there is none, or half of one."""
+    if (kept := read_kept(path)) is None:
+        text = json.dumps(make())
+        write_aside(path, text.encode("utf-8"))
+        kept = json.loads(text)
+    return kept
+
+
+def read_kept(path: Path) -> Any:
+    """Return what a JSON file holds, or None if it is not there, or damaged: then it is named."""
     if not path.exists():
-        write_aside(path, json.dumps(make()).encode("utf-8"))
-    return json.loads(path.read_text("utf-8"))
+        return None
+    try:
+        kept = json.loads(path.read_bytes())
+        if not (isinstance(kept, (dict, list)) and kept):
+            raise ValueError("it holds no row")
+    except (ValueError, RecursionError) as error:
+        print(f"{path} is damaged ({error}), and counts as not there.", flush=True)
+        return None
+    return kept
+
+
+def read_rows(setting: Any, seeds: Iterable[int], runs: Path) -> list[dict[str, Any]]:
+    """Return the rows of those runs of a setting that have ended."""
+    kept = [read_kept(runs / f"{setting.file_name}-{seed}.json") for seed in seeds]
+    return [row for row in kept if row is not None]
 
 
 def shorten(config: TrainingConfig, n_updates: int | None) -> TrainingConfig:

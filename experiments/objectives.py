@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from kept_runs import keep, read_options, shorten
+from kept_runs import keep, read_options, read_rows, shorten
 from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
 from provenance import COMMIT_AT_START, ROOT, describe_command, find_processor, write_result
 from torch import nn
@@ -239,8 +239,7 @@ def main() -> None:
         return
     rows = reference_rows(asked.runs)
     for setting in SETTINGS:
-        ended = [seed for seed in SEEDS if (asked.runs / f"{setting.file_name}-{seed}.json").exists()]
-        rows += [run(setting, seed, asked.runs) for seed in ended]
+        rows += read_rows(setting, SEEDS, asked.runs)
     kinds = ("probes", "fine_tuned")
     rows = [row | {kind: gather_draws(row[kind]) for kind in kinds if kind in row} for row in rows]
     path = write_result(

@@ -6,7 +6,6 @@ Of the seeds of a setting, the one with the lowest validation loss is shipped; t
 all. The scores on the card are those of the shipped weights, measured after they were rounded.
 """
 
-import json
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import jsb_settings
 import objectives
 import objectives_settings
 import torch
+from kept_runs import read_rows
 
 from mini_musessl.evaluation import likelihood
 from mini_musessl.training import checkpoints
@@ -93,8 +93,7 @@ SHIPPED = (
 
 def ship(shipped: Shipped) -> None:
     """Write one shipped model, if one of its runs has ended."""
-    places = [shipped.runs / f"{shipped.setting.file_name}-{seed}.json" for seed in shipped.seeds]
-    rows = [json.loads(place.read_text("utf-8")) for place in places if place.exists()]
+    rows = read_rows(shipped.setting, shipped.seeds, shipped.runs)
     if not rows:
         print(f"{shipped.name}: no run of {shipped.setting.name!r} has ended; run experiments/{shipped.script} first.")
         return
@@ -145,7 +144,7 @@ def _describe_cost(row: dict[str, Any], runs: Path) -> str:
     if "taught_by" not in row:
         return minutes
     setting = _find(jsb_settings.SETTINGS, row["taught_by"])
-    teachers = [json.loads((runs / f"{setting.file_name}-{seed}.json").read_text("utf-8")) for seed in setting.seeds]
+    teachers = read_rows(setting, setting.seeds, runs)
     return f"{minutes}, after {sum(each['seconds'] for each in teachers) / 60:.0f} for its {len(teachers)} teachers"
 
 

@@ -9,6 +9,7 @@ Chapter: 00 (the road in five minutes).
 """
 
 import io
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,7 +31,10 @@ _ATTACK_SEC = 0.02
 _RELEASE_SEC = 0.08
 _EARLY_SEC = 0.05  # a note begins to fall before its end, so that a repeated note is heard as two
 _TAIL_SEC = 0.3
-_LONGEST_SEC = 600.0
+_LONGEST_SEC = 600.0  # at the book's sample rate; as many samples at a higher one last less
+_MOST_NOTE_SEC = (
+    10_000.0  # of all notes one after the other: sixteen voices for ten minutes, made in about as many seconds
+)
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
@@ -79,17 +83,19 @@ def normalize(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray
     if peak and not 1e-100 < peak < 1e100:  # squares of such numbers would not fit
         samples = samples / peak
     block = max(1, _to_samples(0.05, sample_rate))
-    padded = np.pad(samples, (0, -len(samples) % block)).reshape(-1, block)
-    power = np.mean(padded**2, axis=1)
+    power = np.mean(np.pad(samples, (0, -len(samples) % block)).reshape(-1, block) ** 2, axis=1)
     if power.max() == 0:
         raise ValueError(
             "Sound must have a sample other than 0; found silence. Is the amplitude 0, or the music all rests?"
         )
     rms = np.sqrt(power[power > 1e-3 * power.max()].mean())
-    level = samples * (LOUDNESS / rms)
+    samples *= LOUDNESS / rms
     knee = 2 / 3 * PEAK
-    bent = knee + (PEAK - knee) * np.tanh((np.abs(level) - knee) / (PEAK - knee))
-    return np.where(np.abs(level) <= knee, level, np.sign(level) * bent).astype(np.float32)
+    is_loud = np.abs(samples) > knee
+    loud = samples[is_loud]
+    bent = knee + (PEAK - knee) * np.tanh((np.abs(loud) - knee) / (PEAK - knee))
+    samples[is_loud] = np.sign(loud) * bent
+    return samples.astype(np.float32)
 
 
 def fade_out(samples: np.ndarray, fade_sec: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -129,10 +135,19 @@ def _check_playable(piece: Piece, sample_rate: int) -> None:
     checks.whole_number("sample_rate", sample_rate, 8000, advice="22050 is the default.")
     if len(piece.notes) == 0:
         raise ValueError("Music must have at least one note to be played; found none. Is the cut all rests?")
-    if _length_sec(piece) > _LONGEST_SEC:
+    longest_sec = _LONGEST_SEC * min(1, SAMPLE_RATE / sample_rate)
+    if _length_sec(piece) > longest_sec:
         raise ValueError(
-            f"Music must last at most {_LONGEST_SEC:.0f} s to be played; this lasts {_length_sec(piece):.0f} s. "
-            "Cut it with music.cut or voices.cut first."
+            f"Music must last at most {longest_sec:.0f} s to be played at {sample_rate} samples a second; this lasts "
+            f"{_length_sec(piece):.0f} s. Cut it with music.cut or voices.cut first."
+        )
+    note_sec = (
+        np.diff(_note_edges(piece, 1000)).clip(min=100).sum() / 1000
+    )  # a short note takes a tenth of a second too
+    if note_sec > _MOST_NOTE_SEC:
+        raise ValueError(
+            f"The notes of a clip may last {_MOST_NOTE_SEC:.0f} s in all, one after the other; these "
+            f"{len(piece.notes)} last {note_sec:.0f} s. Cut a shorter part with music.cut or voices.cut."
         )
     is_drum = is_drum_note(piece)
     lowest = piece.notes["pitch"][~is_drum].min(initial=127)
@@ -173,11 +188,13 @@ def _tone(pitch: int, start: int, stop: int, sample_rate: int) -> np.ndarray:
     """
     attack, release = _to_samples(_ATTACK_SEC, sample_rate), _to_samples(_RELEASE_SEC, sample_rate)
     held = max(attack, stop - start - _to_samples(_EARLY_SEC, sample_rate))
-    time_sec = np.arange(held + release) / sample_rate
-    cycles = (np.arange(start, start + held + release) * (_frequency(pitch) / sample_rate)) % 1
-    fundamental = np.exp(2j * np.pi * cycles - time_sec / _DECAY_SEC).astype(np.complex64)
+    cycles = np.arange(start, start + held + release) * (_frequency(pitch) / sample_rate)
+    cycles %= 1  # in place, here and below: a note of ten minutes takes much memory
+    exponent = 2j * np.pi * cycles
+    exponent -= np.arange(held + release) / sample_rate / _DECAY_SEC
+    fundamental = np.exp(exponent, out=exponent).astype(np.complex64)
     n_harmonics = min(_N_HARMONICS, int(np.ceil(sample_rate / 2 / _frequency(pitch))) - 1)
-    sound = np.zeros(len(time_sec), np.complex64)
+    sound = np.zeros(len(fundamental), np.complex64)
     # The k-th power of the fundamental turns k times as fast and decays k times as fast; Horner's rule sums the powers.
     for k in range(n_harmonics, 0, -1):
         sound += k**-_ROLL_OFF
@@ -198,6 +215,7 @@ def _rise(length: int) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(np.pi * np.arange(length) / max(length - 1, 1))
 
 
+@lru_cache(128)
 def _drum(pitch: int, sample_rate: int) -> np.ndarray:
     """Return a burst of noise: dull for the bass drum and toms, bright and short for cymbals, between for the rest."""
     is_dull, is_bright = pitch in (35, 36, 41, 43, 45, 47, 48, 50), pitch in (42, 44, 46) or pitch >= 49

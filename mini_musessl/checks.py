@@ -24,8 +24,10 @@ UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufffe\ufff
 
 
 def printable(text: object) -> str:
-    """Return text that a page, a picture and a terminal can hold: U+FFFD stands for each character that none can."""
-    return UNPRINTABLE.sub("\ufffd", str(text))
+    """Return text on one line that a page, a picture and a terminal can hold: U+FFFD stands for what none can."""
+    one_line = re.sub(r"[\t-\r\x85\u2028\u2029]+", " ", str(text))
+    # Some programs end every name with a zero byte.
+    return UNPRINTABLE.sub("\ufffd", one_line.replace("\0", ""))
 
 
 def shown(text: object, longest: int = 200) -> str:
@@ -43,13 +45,28 @@ def check_text(name: str, text: object, advice: str = "") -> None:
 def whole_number(name: str, value: object, lowest: int, highest: int | None = None, advice: str = "") -> int:
     """Return a whole number as an ``int``; integers of Python and NumPy pass, floats and bools do not."""
     try:
-        number = operator.index(value if not isinstance(value, bool) else None)
+        is_truth = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+        number = operator.index(value if not is_truth else None)
     except TypeError:
-        raise TypeError(f"{name} must be a whole number; found {value!r}. {advice}".rstrip()) from None
+        raise TypeError(f"{name} must be a whole number; found {shown(repr(value))}. {advice}".rstrip()) from None
     if number < lowest or (highest is not None and number > highest):
         limits = f"be at least {lowest}" if highest is None else f"lie in {lowest}..{highest}"
-        raise ValueError(f"{name} must {limits}; found {number}. {advice}".rstrip())
+        # Python refuses to write numbers of more than 4,300 digits.
+        found = number if number.bit_length() < 1000 else f"one of {number.bit_length()} bits"
+        raise ValueError(f"{name} must {limits}; found {found}. {advice}".rstrip())
     return number
+
+
+def real_number(name: str, value: object, advice: str = "") -> float:
+    """Return a number as a ``float``; those of Python, NumPy and PyTorch pass, Booleans and text do not."""
+    try:
+        if isinstance(value, (bool, np.bool_, str, bytes)) or getattr(value, "shape", ()) != ():
+            raise TypeError
+        return float(value)
+    except OverflowError:  # whole numbers have no largest
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number; found {shown(repr(value))}. {advice}".rstrip()) from None
 
 
 def whole_numbers(name: str, numbers: ArrayLike, advice: str = SECONDS) -> np.ndarray:
@@ -68,9 +85,21 @@ def whole_numbers(name: str, numbers: ArrayLike, advice: str = SECONDS) -> np.nd
     return array.astype(np.int64, copy=False)
 
 
+def as_array(name: str, values: Any) -> np.ndarray:
+    """Return nested lists, an array or a tensor, on any device, as a NumPy array, or refuse rows of unequal length."""
+    try:
+        return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"{name} must be whole numbers in rows of one length; these cannot be made an array. Cut them to the "
+            "shortest, or give them one by one."
+        ) from None
+
+
 def check_grid(steps_per_quarter: int) -> int:
-    """Return the steps per quarter of a grid, at least 1."""
-    return whole_number("steps_per_quarter", steps_per_quarter, 1, advice="24 is the default and holds triplets.")
+    """Return the steps per quarter of a grid, or refuse what no file could count."""
+    # The header of a MIDI file counts ticks in 15 bits.
+    return whole_number("steps_per_quarter", steps_per_quarter, 1, 32767, "24 is the default and holds triplets.")
 
 
 def check_sizes(config: object, *names: str, lowest: int = 1) -> None:
@@ -81,13 +110,13 @@ def check_sizes(config: object, *names: str, lowest: int = 1) -> None:
 
 def check_share(name: str, value: float, advice: str = "") -> None:
     """Refuse what is not a share, 0 or more and below 1."""
-    if not 0 <= value < 1:
+    if not 0 <= real_number(name, value, advice) < 1:
         raise ValueError(f"{name} must be at least 0 and below 1; found {value}. {advice}".rstrip())
 
 
 def check_positive(name: str, value: float, advice: str = "") -> None:
     """Refuse what is not a finite number above 0."""
-    if not 0 < value < math.inf:
+    if not 0 < real_number(name, value, advice) < math.inf:
         raise ValueError(f"{name} must be a finite number above 0; found {value}. {advice}".rstrip())
 
 
@@ -114,7 +143,7 @@ def check_pieces(
     pieces: Sequence[ArrayLike], n_ids: int | None = None, n_voices: int | None = None
 ) -> list[np.ndarray]:
     """Return pieces of token ids below ``n_ids`` as int64 arrays, of n_tokens or of n_steps times ``n_voices``."""
-    arrays = [np.asarray(piece) for piece in pieces]
+    arrays = [as_array(f"Piece {index}", piece) for index, piece in enumerate(pieces)]
     check_some(len(arrays), "At least one piece is needed", "Is the corpus or the split empty?")
     shape = "(n_tokens,)" if n_voices is None else f"(n_steps, {n_voices})"
     for index, ids in enumerate(arrays):
@@ -134,19 +163,24 @@ def check_ids(
     """Refuse an array or a tensor that does not hold ids of a vocabulary.
 
     Args:
-        shape: name or size of each axis, such as ("batch", "n_steps", 4).
+        shape: name or size of each axis, such as ("batch", "n_steps", 4); "n_prompt" may be 0.
         longest: the context_length of a network, which the second axis may not exceed.
     """
     has_shape = len(ids.shape) == len(shape) and all(
-        size == wanted if isinstance(wanted, int) else size > 0 for size, wanted in zip(ids.shape, shape, strict=True)
+        size == wanted if isinstance(wanted, int) else size > 0 or wanted == "n_prompt"
+        for size, wanted in zip(ids.shape, shape, strict=True)
     )
     if not has_shape:
         raise ValueError(
             f"{name} must have the shape ({', '.join(map(str, shape))}), no axis empty; found {tuple(ids.shape)}. For "
             f"one piece, put it into a batch: {name}[None]."
         )
+    if 0 in ids.shape:
+        return
     if "int" not in str(ids.dtype):
         raise TypeError(f"{name} must be whole numbers; found {ids.dtype}. {ENCODE}")
+    if "torch." in str(ids.dtype) and str(ids.dtype) not in ("torch.int64", "torch.int32"):
+        raise TypeError(f"{name} must be int64 or int32 for a network; found {ids.dtype}. Convert them with .long().")
     if longest is not None and ids.shape[1] > longest:
         raise ValueError(
             f"{name} may hold at most context_length = {longest} positions; found {ids.shape[1]}. Cut windows, or make "
@@ -225,7 +259,7 @@ def check_hidden_cells(
     """Return what is hidden in each piece, several draws of it, or refuse what does not fit the pieces."""
     if len(hidden) != len(pieces):
         raise ValueError(f"What is hidden must be said of each piece, {len(pieces)}; found {len(hidden)}.")
-    arrays = [np.asarray(each) for each in hidden]
+    arrays = [as_array("What is hidden", each) for each in hidden]
     for index, (ids, is_hidden) in enumerate(zip(pieces, arrays, strict=True)):
         check_truth(f"What is hidden in piece {index}", is_hidden, (max(len(is_hidden), 1), *ids.shape))
         if not is_hidden.any(axis=(1, 2)).all():

@@ -16,8 +16,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mini_musessl import voices
+from mini_musessl.checks import shown
 
 STEPS_PER_QUARTER = 4
+#: The longest chorale has 1,088 steps, and its file 1.4 million bytes.
+LARGEST_SCORE, LONGEST_STEPS = 3_000_000, 20_000
 #: The fields of a grid that are not arrays.
 METADATA = ("steps_per_quarter", "meter", "quarters_per_minute", "fifths", "mode", "name", "title")
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -53,21 +56,19 @@ class _Voice:
         return not any(time * STEPS_PER_QUARTER % self.divisions for note in self.notes for time in note[:2])
 
 
-def _parse(data: bytes, name: str) -> ElementTree.Element:
+def _parse(data: bytes) -> ElementTree.Element:
     """Return the root of a MusicXML file, zipped or plain."""
-    try:
-        if data[:2] == b"PK":
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                container = archive.read("META-INF/container.xml").decode()
-                data = archive.read(re.search('full-path="([^"]+)"', container)[1])
-        root = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, zipfile.BadZipFile, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"A chorale must be a MusicXML file; {name or 'this one'} cannot be read ({error}). "
-            "Reinstall music21 if it is one of its files."
-        ) from None
+    if data[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST_SCORE:
+                raise ValueError(f"it unpacks to more than {LARGEST_SCORE} bytes")
+            container = archive.read("META-INF/container.xml").decode()
+            data = archive.read(re.search('full-path="([^"]+)"', container)[1])
+    if len(data) > LARGEST_SCORE:
+        raise ValueError(f"it has more than {LARGEST_SCORE} bytes")
+    root = ElementTree.fromstring(data)
     if root.tag != "score-partwise":
-        raise ValueError(f"A chorale must be a partwise MusicXML score; {name or 'this one'} holds <{root.tag}>.")
+        raise ValueError(f"it holds <{root.tag}>, not a partwise score")
     return root
 
 
@@ -81,24 +82,22 @@ def _choose_voices(root: ElementTree.Element) -> list[ElementTree.Element] | Non
 
 def _read_voice(part: ElementTree.Element) -> _Voice:
     """Walk through a part, measure by measure, and collect its notes."""
-    # Files count in one unit from beginning to end.
-    voice, now, written = _Voice(int(part.findtext("measure/attributes/divisions"))), 0, []
+    (divisions,) = {int(item.text) for item in part.iter("divisions")}  # one unit from beginning to end
+    voice, now, written = _Voice(divisions), 0, []
     for measure in part.iter("measure"):
         furthest = now
         voice.measure_start.append(now)
         for item in measure:
-            if item.tag == "note":
-                if item.find("grace") is not None:
-                    voice.n_grace += 1
-                    continue
-                end = now + int(item.findtext("duration"))
-                written.append((now, end, item))
-                # The voice ends with its last note or rest: a silent skip behind it is not music.
-                now = voice.end = end
-            elif item.tag == "forward":
-                now += int(item.findtext("duration"))
-            elif item.tag == "backup":
-                now -= int(item.findtext("duration"))
+            if item.find("grace") is not None:
+                voice.n_grace += 1
+            elif item.tag in ("note", "forward", "backup"):
+                start, duration = now, int(item.findtext("duration"))
+                now += -duration if item.tag == "backup" else duration
+                if duration < 0 or not 0 <= now <= LONGEST_STEPS * divisions or item.find("chord") is not None:
+                    raise ValueError(f"a {item.tag} that is no single note of a melody leads to {now}/{divisions}")
+                if item.tag == "note":
+                    written.append((start, now, item))
+                    voice.end = now  # with the last note or rest: a silent skip behind it is not music
             furthest = max(furthest, now)
         now = furthest
     _join_ties(voice, written)
@@ -156,6 +155,8 @@ def _bar_positions(measures: list[ElementTree.Element], edges: list[int]) -> tup
             meter = written
             first_meter = first_meter or meter
         bar = meter[0] * 4 * STEPS_PER_QUARTER // meter[1]
+        if not 1 <= bar <= LONGEST_STEPS:
+            raise ValueError(f"a bar in {meter[0]}/{meter[1]} has {bar} steps")
         length = edges[index + 1] - edges[index]
         fits = reached + length <= bar
         begin = max(bar - length, 0) if is_new else reached * fits
@@ -207,13 +208,24 @@ def read_chorale(data: bytes, name: str = "", title: str = "") -> WrittenChorale
     grid of sixteenths are sampled: a step holds the pitch that sounds as it begins. Ties are merged and grace notes
     left out.
     """
-    root = _parse(data, name)
+    try:
+        return _read(_parse(data), name, title)
+    except Exception as error:  # a score can be wrong in a hundred ways, and none of them is worth a check of its own
+        raise ValueError(
+            f"A chorale must be a MusicXML file such as music21's; {shown(name) or 'this one'} cannot be read "
+            f"({type(error).__name__}: {shown(error)}). Install music21 again if it is one of its files."
+        ) from None
+
+
+def _read(root: ElementTree.Element, name: str, title: str) -> WrittenChorale | None:
+    """Do what ``read_chorale`` says."""
     parts = _choose_voices(root)
     if parts is None:
         return None
     read = [_read_voice(part) for part in parts]
     soprano = parts[0].findall("measure")
-    n_steps = max(voice.step(voice.end) for voice in read)
+    if not (n_steps := max(voice.step(voice.end) for voice in read)):
+        raise ValueError("it holds no notes")
     edges = [*map(read[0].step, read[0].measure_start), n_steps]
     meter, position = _bar_positions(soprano, edges)
     cells = (*_sample(read, n_steps), position)

@@ -16,19 +16,22 @@ import hashlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
+import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 import mini_musessl
 from mini_musessl import chorale_files, files, midi, music, voices
-from mini_musessl.checks import check_choice, check_grid, check_some
+from mini_musessl.checks import check_choice, check_grid, check_some, printable, shown
 from mini_musessl.chorale_files import METADATA, WrittenChorale
 
 # Raise one when its reader changes what it returns, so that old cache files are not used.
@@ -37,8 +40,8 @@ READER_VERSION_MIDI_FOLDER = 2
 
 # The Bach chorales of the reader's own music21.
 
-#: music21's bwv62.6 holds the music of BWV 274, which is there under its own number as well.
-LEFT_OUT = ("bwv62.6",)
+#: music21's bwv62.6 holds the music of BWV 274, which is there under its own number as well; BWV 846 is a prelude.
+LEFT_OUT = ("bwv62.6", "bwv846")
 
 
 def load_chorales(
@@ -72,7 +75,7 @@ def chorale_metadata() -> dict[str, str | int]:
     """Count what the installed music21 holds; another version may hold other files."""
     written = _load_written(True)
     return {
-        "music21_version": importlib.metadata.version("music21"),
+        "music21_version": _music21_version(),
         "n_files": len(_chorale_files()),
         "n_pieces": len(written),
         "n_clean": sum(chorale.is_clean for chorale in written),
@@ -92,10 +95,39 @@ def music21_files(folder: str, *endings: str) -> list[Path]:
     return found
 
 
+def _music21_version() -> str:
+    try:
+        return importlib.metadata.version("music21")
+    except importlib.metadata.PackageNotFoundError:  # a copy that no installer knows
+        return "unknown"
+
+
 def state_of(paths: Sequence[Path]) -> str:
     """Return names, sizes and times of change: they tell a changed file at a hundredth of the cost of reading it."""
-    states = [(path.name, path.stat()) for path in paths]
-    return json.dumps([(name, state.st_size, state.st_mtime_ns) for name, state in states])
+    states = [(path.name, path.stat() if path.exists() else None) for path in paths]
+    return json.dumps([(name, state and (state.st_size, state.st_mtime_ns)) for name, state in states])
+
+
+#: More than twice the largest file of the corpus.
+LARGEST_SCORE = 3_000_000
+
+
+def read_each(paths: Sequence[Path], read: Callable[[Path, bytes], Any]) -> tuple[list, bool]:
+    """Read files of music21's corpus, and return what was read and whether that is all: a damaged one is named."""
+    found, damaged = [], []
+    for path in paths:
+        try:
+            found.append(read(path, files.read_file(path, "mini_musessl", LARGEST_SCORE)))
+        except Exception as error:  # whatever one file raises, the others stay
+            damaged.append(f"{shown(path.name)} ({shown(error)})")
+    if damaged:
+        warnings.warn(
+            f"The files of music21's corpus must be as they were installed; without {len(damaged)} of {len(paths)}, "
+            f"which cannot be read, the data are not the ones of this book: {shown('; '.join(damaged), 2000)} "
+            "Run: pip install --force-reinstall music21",
+            stacklevel=4,
+        )
+    return found, not damaged
 
 
 def _chorale_files() -> list[Path]:
@@ -115,31 +147,44 @@ def _load_written(cache: bool) -> list[WrittenChorale]:
     """Return all chorales as written, from the cache if it holds them."""
     paths = _chorale_files()
     if not cache:
-        return _read_written(paths)
-    version = f"{importlib.metadata.version('music21')} {READER_VERSION_CHORALES}"
-    key = files.digest(version, str(paths[0].parent), state_of(paths))
-    path = files.cache_folder() / f"chorales-{key}.npz"
+        return _read_written(paths)[0]
+    version = f"{_music21_version()} {READER_VERSION_CHORALES}"
+    key = files.digest(version, str(paths[0].parent), state_of([*paths, _title_list(paths)]))
     return files.cached(
-        path,
+        f"chorales-{key}.npz",
         lambda: _read_written(paths),
         lambda written: files.pack([_to_arrays(each) for each in written]),
         lambda stored: [_from_arrays(*item) for item in files.unpack(stored)],
     )
 
 
-def _read_written(paths: list[Path]) -> list[WrittenChorale]:
-    """Read the chorales from their files; their titles stand in music21's list of the Riemenschneider edition."""
-    listed = paths[0].parent.parent / "chorales.py"
-    text = listed.read_text(encoding="utf-8") if listed.exists() else ""
+def _title_list(paths: list[Path]) -> Path:
+    """Return the file of music21 that lists the Riemenschneider edition."""
+    return paths[0].parent.parent / "chorales.py"
+
+
+def _read_written(paths: list[Path]) -> tuple[list[WrittenChorale], bool]:
+    """Read the chorales from their files, and return whether all could be read."""
+    listed = [path for path in [_title_list(paths)] if path.exists()]
+    tables, has_titles = read_each(listed, lambda _, data: _titles(data.decode("utf-8")))
+    titles = tables[0] if tables else {}
+
+    def read(path: Path, data: bytes) -> WrittenChorale:
+        number = path.stem.removeprefix("bwv")
+        chorale = chorale_files.read_chorale(data, path.stem, titles.get(number, f"BWV {number}"))
+        if chorale is None:
+            raise ValueError("It has no soprano, alto, tenor and bass.")
+        return chorale
+
+    chorales, is_all = read_each([path for path in paths if path.stem not in LEFT_OUT], read)
+    check_some(len(chorales), "At least one chorale of music21 must be as it was installed", "Install music21 again.")
+    return chorales, is_all and has_titles
+
+
+def _titles(text: str) -> dict[str, str]:
+    """Return the title of each BWV number."""
     rows = re.findall(r"\d+---\|\|---(.+?)---\|\|---(.+?)---\|\|---\d+", text)
-    titles = {number.strip(): title.strip() for number, title in rows}
-    found = []
-    for path in paths:
-        if path.stem not in LEFT_OUT:
-            number = path.stem.removeprefix("bwv")
-            title = titles.get(number, f"BWV {number}")
-            found.append(chorale_files.read_chorale(path.read_bytes(), path.stem, title))
-    return [chorale for chorale in found if chorale is not None]
+    return {number.strip(): title.strip() for number, title in rows}
 
 
 def _to_arrays(chorale: WrittenChorale) -> tuple[dict[str, np.ndarray], dict]:
@@ -173,18 +218,19 @@ def load_jsb() -> dict[str, list[voices.VoiceGrid]]:
         "train" (229 pieces), "valid" (76) and "test" (77), named like "jsb-valid-56".
     """
     named = os.environ.get("MUSESSL_JSB")
-    path = Path(named).expanduser() if named else files.download(JSB_URL, JSB_SHA256, "Jsb16thSeparated.json")
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        path = files.as_path(named or "", has_home=True)
+        data = files.read_file(path, "load_jsb", files.LARGEST_DOWNLOAD) if named else b""
+    except (OSError, ValueError) as error:
         raise FileNotFoundError(
-            f"MUSESSL_JSB must name the file Jsb16thSeparated.json; {path} cannot be read ({error.strerror}). "
+            f"MUSESSL_JSB must name the file Jsb16thSeparated.json; {shown(named)} cannot be read ({error}) "
             "Correct the path, or unset the variable and the file is downloaded."
         ) from None
+    data = data or files.download(JSB_URL, JSB_SHA256, "Jsb16thSeparated.json")
     if (found := hashlib.sha256(data).hexdigest()) != JSB_SHA256:
         raise ValueError(
-            f"The JSB file must have sha256 {JSB_SHA256[:12]}...; {path} has {found[:12]}... It was altered or is "
-            f"another edition, and results on it would compare with nothing published. Fetch it from {JSB_URL}."
+            f"The JSB file must have sha256 {JSB_SHA256[:12]}...; {shown(named)} has {found[:12]}... It was altered or "
+            f"is another edition, and results on it would compare with nothing published. Fetch it from {JSB_URL}."
         )
     pieces = json.loads(data)
     return {
@@ -318,16 +364,23 @@ def rebuilt_split(
         check_some(len(chorales), "A split needs at least one chorale", "Pass None for all.")
     repeated = {grid.name: grid for grid in load_chorales(cache)}
     written = {grid.name: grid for grid in load_chorales(cache, expand_repeats=False)}
-    wanted = set(repeated) if chorales is None else {grid.name for grid in chorales} & set(repeated)
+    wanted = None if chorales is None else {grid.name for grid in chorales}
+    split, absent = {name: [] for name in STANDARD_SIZES}, []
     table = _split_map()
-    return {
-        split: [
-            _as_in_jsb((repeated if has_repeats else written)[name], start_step, semitones, n_steps)
-            for _, name, has_repeats, start_step, semitones, n_steps in table[split]
-            if name in wanted
-        ]
-        for split in STANDARD_SIZES
-    }
+    for part in STANDARD_SIZES:
+        for _, name, has_repeats, start_step, semitones, n_steps in table[part]:
+            grid = (repeated if has_repeats else written).get(name)
+            if grid is None or grid.n_steps <= start_step:
+                absent.append(name)
+            elif wanted is None or name in wanted:
+                split[part].append(_as_in_jsb(grid, start_step, semitones, n_steps))
+    if absent and wanted is None:
+        warnings.warn(
+            f"The rebuilt split must have all its chorales; your music21 lacks {shown(', '.join(absent), 1000)}, so "
+            f'results are not those of "{REBUILT_NAME}". Run: pip install --force-reinstall music21',
+            stacklevel=2,
+        )
+    return split
 
 
 def _as_in_jsb(grid: voices.VoiceGrid, start_step: int, semitones: int, n_steps: int) -> voices.VoiceGrid:
@@ -395,6 +448,9 @@ def unpack_pieces(stored: dict[str, np.ndarray]) -> list[music.Piece]:
     return pieces
 
 
+#: A file that is larger is not read; ``read_midi`` has a narrower limit of its own.
+LARGEST_MIDI = 20_000_000
+
 # A folder of MIDI files: every file either becomes a piece or is named with the reason why not.
 
 
@@ -405,18 +461,19 @@ class FolderReport:
     n_files: int  # MIDI files found
     n_read: int  # pieces returned
     n_from_cache: int  # those of them that were read before
-    refused: dict[Path, str]  # the other files, in order, each with the reason why not
+    refused: dict[Path, str]  # the other files, and folders that cannot be looked into, each with the reason why not
 
     def __str__(self) -> str:
         lines = [f"{self.n_read} of {self.n_files} files read, {self.n_from_cache} of them from the cache."]
-        return "\n".join([*lines, *(f"refused: {path}: {reason}" for path, reason in self.refused.items())])
+        refused = [f"refused: {printable(path)}: {printable(reason)}" for path, reason in self.refused.items()]
+        return "\n".join(lines + refused)
 
 
 def load_midi_folder(
     folder: str | os.PathLike[str],
     *,
     steps_per_quarter: int = music.DEFAULT_STEPS_PER_QUARTER,
-    reader: str = "pretty_midi",
+    reader: str = "python",
     cache: bool = True,
     print_every: int = 100,
 ) -> tuple[list[music.Piece], FolderReport]:
@@ -433,41 +490,61 @@ def load_midi_folder(
         The pieces in the order of their paths, each with its path inside the folder, less the ending, as its title;
         and the report.
     """
-    folder = Path(folder).expanduser()
-    paths = _midi_files(folder)
+    folder = files.as_path(folder, has_home=True)
     # Refused here once, and not for every file.
     check_grid(steps_per_quarter)
     check_choice("reader", reader, midi.READERS)
+    paths, refused = _midi_files(folder)
     way = f"{mini_musessl.__version__} {READER_VERSION_MIDI_FOLDER} {steps_per_quarter} {reader}"
-    pieces, refused, n_from_cache = [], {}, 0
+    home = files.usable_cache() if cache else None
+    pieces, n_from_cache = [], 0
     for n_done, path in enumerate(paths, start=1):
         try:
-            key = files.digest(way, path.read_bytes())
-            kept = files.cache_folder() / "midi" / key[:2] / f"{key}.npz"
-            known = files.read_cache(kept, unpack_pieces) if cache else None
+            data = files.read_file(path, "load_midi_folder", LARGEST_MIDI)
+            key = files.digest(way, data)
+            kept = home and home / "midi" / key[:2] / f"{key}.npz"
+            known = files.read_cache(kept, unpack_pieces) if kept else None
             if known:
                 n_from_cache += 1
             else:
-                known = [midi.read_midi(path, steps_per_quarter, reader)]
-                # write_arrays warns and returns False where it cannot write: the cache is then off for the files to
-                # come, with one warning in place of one per file.
-                cache = cache and files.write_arrays(kept, pack_pieces(known))
-            pieces.append(replace(known[0], title=path.relative_to(folder).with_suffix("").as_posix()))
-        except (ValueError, OSError) as error:
-            refused[path] = str(error)
+                known = [_read_bytes(data, path.name, steps_per_quarter, reader)]
+                # A cache that cannot be written is off for the files to come: one warning in place of one per file.
+                home = home if kept and files.write_arrays(kept, pack_pieces(known)) else None
+            title = printable(path.relative_to(folder).with_suffix("").as_posix())
+            pieces.append(replace(known[0], title=title))
+        except Exception as error:  # whatever one file raises, the others are read
+            is_ours = isinstance(error, (ValueError, OSError)) and str(error)
+            refused[path] = printable(error) if is_ours else f"it cannot be read ({type(error).__name__}: {error})"
         if print_every and (n_done % print_every == 0 or n_done == len(paths)):
             print(f"{n_done} of {len(paths)} files, {len(refused)} refused")
     return pieces, FolderReport(len(paths), len(pieces), n_from_cache, refused)
 
 
-def _midi_files(folder: Path) -> list[Path]:
-    """Return the MIDI files below a folder in the order of their paths."""
-    if not folder.is_dir():
+def _read_bytes(data: bytes, name: str, steps_per_quarter: int, reader: str) -> music.Piece:
+    """Read the bytes of a file, which is called by its name in what is refused."""
+    file = io.BytesIO(data)
+    file.name = name
+    return midi.read_midi(file, steps_per_quarter, reader)
+
+
+def _midi_files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Return the MIDI files below a folder in the order of their paths, and the folders that cannot be looked into."""
+    if not os.path.isdir(folder):
         raise NotADirectoryError(
-            f"A folder of MIDI files must exist; there is none at {folder}. Is the path right? "
+            f"A folder of MIDI files must exist; there is none at {shown(folder)}. Is the path right? "
             "Use midi.read_midi for a single file."
         )
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi") and path.is_file())
+    paths, closed, folders = [], {}, [folder]
+    while folders:  # a folder within a thousand others is no reason to recurse
+        here = folders.pop()
+        try:
+            entries = list(os.scandir(here))
+        except OSError as error:
+            closed[here] = f"the folder cannot be looked into ({error.strerror})"
+            continue
+        folders += [here / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        paths += [here / entry.name for entry in entries if Path(entry.name).suffix.lower() in (".mid", ".midi")]
+    paths = sorted(path for path in paths if not os.path.isdir(path))
     need = f"A folder of MIDI files must hold at least one .mid or .midi file, there or in the folders below {folder}"
-    check_some(len(paths), need, "Is the path right?")
-    return paths
+    check_some(len(paths), shown(need, 500), "; ".join(closed.values()) or "Is the path right?")
+    return paths, closed

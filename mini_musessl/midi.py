@@ -3,53 +3,60 @@
 A MIDI file counts time in *ticks*; its header says how many make a quarter. Files are read from their ticks, never from
 seconds, so a triplet comes out as exact thirds. Two readers give the same piece:
 
-* ``reader="pretty_midi"`` takes the events that pretty_midi works from (those of its parser, mido) and pairs the notes
-  here. pretty_midi's own note lists are in seconds and let one note-off end every sounding note of its pitch;
-  ``to_pretty_midi`` and ``from_pretty_midi`` are the way to its objects and back.
-* ``reader="symusic"`` is written in C++ and made for large folders.
+* ``reader="python"`` takes the events out of the bytes here, in two short functions.
+* ``reader="symusic"``, written in C++, is made for large folders. It reads the tracks that hold only what symusic knows
+  by the standard, which nearly all do; the rest goes the first way.
 
-What becomes of untidy files, by either reader:
+What becomes of untidy files:
     A note-off ends the earliest sounding note of its pitch and channel in its track ("first in, first out").
-    A note that is never ended is dropped; so is a note-off that ends nothing. Running status, and note-on with
-    velocity 0 as note-off, are read as the standard says.
+    A note that is never ended is dropped; so is a note-off that ends nothing. All Notes Off ends none: the standard
+    wants a note-off for each note all the same.
     Times move to the nearest step (a half goes up); a note of no length, or one that rounds to none, lasts one step.
     Tempo and meter are read from every track; of several at one step the last counts.
     A part is one channel with one program in one track; channel 10 is drums. A change of program begins another part.
-    A piece ends where its last note ends.
+    A program belongs to its channel, whichever track sets it: the latest counts, the track's own first at one tick.
+    A track ends at its end mark, if there is one. A piece ends where its last note ends.
+    Running status goes on after system exclusive and meta events, as players let it, though the standard ends it there.
+    What says nothing about notes, tempo, meter, names and programs is passed over, however it is made.
 
 Reference: MIDI Manufacturers Association, The Complete MIDI 1.0 Detailed Specification (1996), Standard MIDI Files 1.0.
 
 Chapter: 3a (pitch, rhythm and harmony as arrays), 3c (data sets).
 """
 
+import copy
 import io
 import os
+import re
 import struct
+from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
 from itertools import cycle
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from mido import Message, MetaMessage, MidiFile, MidiTrack
 
-from mini_musessl.checks import check_choice, check_grid, whole_number
-from mini_musessl.files import check_file, empty_file, write_aside
-from mini_musessl.music import NOTE_DTYPE, Meter, Part, Piece, Tempo, check_is_piece
+from mini_musessl.checks import check_choice, check_grid, check_positive, shown, whole_number
+from mini_musessl.files import empty_file, read_file, write_aside
+from mini_musessl.music import LARGEST_STEP, NOTE_DTYPE, Meter, Part, Piece, Tempo, check_is_piece
 
 if TYPE_CHECKING:
     import pretty_midi
 
-READERS = ("pretty_midi", "symusic")
+READERS = ("python", "symusic")
 DRUM_CHANNEL = 9  # counted from 0; musicians call it channel 10
 DEFAULT_MICROSEC_PER_QUARTER = 500_000  # 120 quarters per minute: what a file without a tempo means
 #: A file larger than this many bytes for each permitted note is refused before it is parsed; a note takes 6 to 8.
 BYTES_PER_NOTE_LIMIT = 100
+#: A file may hold so many events that count for each permitted note, and 10,000 besides; a note takes two.
+EVENTS_PER_NOTE_LIMIT = 4
+#: 1000 quarters per minute. Hours alone are no limit: at a microsecond a quarter, a minute has a hundred million.
+QUARTERS_PER_HOUR_LIMIT = 60_000
 #: Written files have the lowest multiple of the grid that reaches this, so that other programs find room between steps.
 LOWEST_TICKS_PER_QUARTER = 480
 
@@ -58,28 +65,39 @@ LOWEST_TICKS_PER_QUARTER = 480
 
 def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> tuple[str, bytes]:
     """Return what to call the source in messages, and its bytes."""
-    if is_path := isinstance(source, (str, os.PathLike)):
-        path = check_file(source, "read_midi")
-        label, n_bytes = path.name, path.stat().st_size
+    limit, label, advice = (
+        BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000,
+        "the data",
+        "If that is meant, raise max_notes.",
+    )
+    if isinstance(source, (str, os.PathLike)):
+        data, label = read_file(source, "read_midi", limit, advice), shown(Path(source).name)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source[: limit + 1])
     else:
-        data = source.read() if hasattr(source, "read") else bytes(source)
-        label, n_bytes = "the data", len(data)
-        if isinstance(data, str):
-            raise TypeError('A MIDI file is bytes; the open file gave str. Open it for bytes, with mode "rb".')
-    if n_bytes == 0:
+        try:
+            data, label = bytes(source.read(limit + 1)), shown(getattr(source, "name", label))
+        except Exception as error:  # no file, one that is closed, or open for text or writing
+            raise TypeError(
+                f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}, which gives "
+                f'none ({shown(error)}). Open a file with mode "rb".'
+            ) from None
+    if len(data) == 0:
         raise empty_file(label)
-    limit = BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000
-    if n_bytes > limit:  # its events alone would take minutes to parse
-        raise ValueError(
-            f"A file for max_notes={max_notes} must have at most {limit} bytes; {label} has {n_bytes}. "
-            "If that is meant, raise max_notes."
-        )
-    return label, path.read_bytes() if is_path else data
+    if len(data) > limit:  # its events alone would take minutes to parse
+        raise ValueError(f"read_midi reads at most {limit} bytes; {label} has more. {advice}")
+    return label, data
 
 
-def _check_chunks(label: str, data: bytes) -> tuple[bytes, int]:
-    """Return the file without foreign chunks, and its ticks in a quarter; refuse one that is cut short."""
-    # The parsers take some cut files in silence, so the lengths are checked here.
+def _unwrapped(data: bytes) -> bytes:
+    """Return the MIDI file inside a RIFF container (.rmi, RP-029) or behind the 128 bytes of an old Macintosh."""
+    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
+        return data[max(data.find(b"MThd"), 0) :]
+    return data[128:] if data[128:132] == b"MThd" else data
+
+
+def _split_tracks(label: str, data: bytes) -> tuple[list[bytes], int]:
+    """Return the bytes of every track, and the ticks in a quarter; refuse a file that is cut short."""
     if data[:4] != b"MThd":
         raise ValueError(
             f"A MIDI file must begin with the letters MThd; {label} begins with {data[:4]!r}. "
@@ -89,19 +107,22 @@ def _check_chunks(label: str, data: bytes) -> tuple[bytes, int]:
         raise _cut_file(label, f"{len(data)} bytes of a header of 14")
     header_length, file_type, n_tracks, division = struct.unpack(">LHHH", data[4:14])
     _check_header(label, file_type, division)
-    tracks, position = [], 8 + header_length
-    while len(tracks) < n_tracks:
-        if len(data) < position + 8:
-            raise _cut_file(label, f"{len(tracks)} of {n_tracks} tracks")
+    tracks, position = [], 8 + max(header_length, 6)
+    # Tracks that the header forgot are read too; what is left behind the last whole chunk belongs to no track.
+    while len(data) >= position + 8:
         name, length = struct.unpack(">4sL", data[position : position + 8])
-        stop = position + 8 + length
-        if stop > len(data):
-            n_found = len(data) - position - 8
-            raise _cut_file(label, f"{n_found} of {length} bytes of track {len(tracks) + 1} of {n_tracks}")
-        if name == b"MTrk":
-            tracks.append(data[position:stop])
-        position = stop
-    return struct.pack(">4sLHHH", b"MThd", 6, file_type, n_tracks, division) + b"".join(tracks), division
+        if name != b"MTrk" and tracks and b"\xff\x2f\0" not in tracks[-1]:
+            raise _damaged_file(label, f"track {len(tracks)} goes on behind its {len(tracks[-1])} bytes")
+        start, position = position + 8, position + 8 + length
+        if position > len(data):
+            if len(tracks) < n_tracks:
+                n_found = len(data) - start
+                raise _cut_file(label, f"{n_found} of {length} bytes of track {len(tracks) + 1} of {n_tracks}")
+        elif name == b"MTrk":
+            tracks.append(data[start:position])
+    if len(tracks) < n_tracks:
+        raise _cut_file(label, f"{len(tracks)} of {n_tracks} tracks")
+    return tracks, division
 
 
 def _cut_file(label: str, found: str) -> ValueError:
@@ -130,73 +151,137 @@ def _check_header(label: str, file_type: int, division: int) -> None:
         )
 
 
-# The events of a file, by two parsers that give the same music.
+# The events of the tracks, taken out of their bytes.
+
+TEXT, NAME, PORT, END, TEMPO, METER = 0x01, 0x03, 0x21, 0x2F, 0x51, 0x58  # types of meta events
+LONGEST_TIME = 0x0FFFFFFF  # ticks between two events: four bytes of seven bits
+#: How many bytes a meta event that counts must have; more are allowed, for standards to come.
+SHORTEST_META = {NAME: 0, PORT: 0, TEMPO: 3, METER: 2}
+#: How many bytes follow a system status that a track may hold in an escape only; 0xF4 and 0xF5 mean nothing to anyone.
+SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1} | dict.fromkeys((0xF6, *range(0xF8, 0xFF)), 0)
+
+
+@dataclass
+class _Events:
+    """What the tracks of a file say, in their order."""
+
+    label: str
+    n_left: int  # how many more events a file may hold
+    notes: list[tuple] = field(default_factory=list)  # (onset_tick, end_tick, pitch, velocity, track, channel, given)
+    meters: list[tuple[int, int, int]] = field(default_factory=list)  # (tick, numerator, denominator)
+    tempos: list[tuple[int, int]] = field(default_factory=list)  # (tick, microseconds per quarter)
+    programs: dict[tuple[int, int, int], int] = field(default_factory=dict)  # at (channel, tick, track)
+    tracks: list[tuple[str, int]] = field(default_factory=list)  # (name, port); a port is a cable of 16 channels
 
 
 @dataclass(frozen=True)
 class _TickMusic:
     """The music of one file before it is put on the grid: times in ticks, timelines in order."""
 
-    ticks_per_quarter: int
-    notes: np.ndarray  # int64 (n_notes, 5): onset_tick, end_tick, pitch, velocity, part
+    notes: np.ndarray  # int64 (5, n_notes): onset_tick, end_tick, pitch, velocity, part
     meters: list[tuple[int, int, int]]  # (tick, numerator, denominator)
     tempos: list[tuple[int, int]]  # (tick, microseconds per quarter)
     parts: list[Part]  # one for each value of the last column of notes
 
 
-def _damaged_file(label: str, found: object) -> ValueError:
-    """Return the refusal of a file whose events make no sense: a parser's error, or what was found in words."""
-    if isinstance(found, Exception):
-        found = f"{type(found).__name__}: {found}" if str(found) else type(found).__name__
-    if "data byte" in found or "pitch=" in found:
-        must = f"Pitches and velocities must lie in 0..127; {label} holds a larger data byte"
-    else:
-        must = f"The events of a MIDI file must follow the standard; {label} breaks it"
-    return ValueError(f"{must} ({found}). The file is damaged; copy or export it again.")
+def _damaged_file(label: str, found: str) -> ValueError:
+    return ValueError(
+        f"The events of a MIDI file must follow the standard; {label} breaks it ({found}). The file is damaged; copy "
+        "or export it again."
+    )
 
 
-def _parse_with_mido(label: str, data: bytes, ticks_per_quarter: int) -> _TickMusic:
-    """Parse the file with pretty_midi's own parser and pair its notes."""
-    try:
-        file = MidiFile(file=io.BytesIO(data), charset="latin1")
-    except Exception as error:  # mido lets whatever it stumbles over rise: OSError, EOFError, KeyError, its own classes
-        raise _damaged_file(label, error) from None
-    rows, meters, tempos = [], [], []
-    names = [_parse_track(index, track, rows, meters, tempos) for index, track in enumerate(file.tracks)]
-    keys = sorted({key for *_, key in rows})
-    number = {key: index for index, key in enumerate(keys)}
-    notes = np.array([(*row, number[key]) for *row, key in rows], np.int64).reshape(-1, 5)
-    parts = [Part(names[track], program, channel == DRUM_CHANNEL) for track, channel, program in keys]
-    return _TickMusic(ticks_per_quarter, notes, _in_order(meters), _in_order(tempos), parts)
+def _number(label: str, data: bytes, position: int) -> tuple[int, int]:
+    """Return a number in groups of seven bits, and the position behind it."""
+    value = 0
+    for place in range(position, position + 4):
+        value = value << 7 | data[place] & 0x7F
+        if data[place] < 0x80:
+            return value, place + 1
+    raise _damaged_file(label, "a number of more than four bytes")
 
 
-def _in_order(entries: list[tuple]) -> list[tuple]:
-    """Order entries by tick or step alone; those of one tick stay in the order of their tracks."""
-    return sorted(entries, key=itemgetter(0))
+def _events_of(label: str, track: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield what counts in a track, each with its tick, its status or its type of meta event, and its data."""
+    data = track + bytes(8)  # an event that is cut off reads zeros and ends behind the track
+    position = tick = running = 0
+    while position < len(track):
+        delta, position = (data[position], position + 1) if data[position] < 0x80 else _number(label, data, position)
+        tick += delta
+        status = data[position]
+        if status >= 0x80:
+            position += 1
+        elif (status := running) == 0:
+            raise _damaged_file(label, "a data byte in place of an event")
+        if status < 0xF0:
+            running, start = status, position
+            position += 1 if 0xC0 <= status < 0xE0 else 2
+            if status < 0xA0 or 0xC0 <= status < 0xD0:
+                yield tick, status, data[start:position]
+        else:
+            kind, start, position = _long_event(label, data, position, status)
+            if kind == END:
+                return
+            if kind in SHORTEST_META:
+                yield tick, kind, data[start:position]
+    if position > len(track):
+        raise _damaged_file(label, "an event that goes on behind the end")
 
 
-def _parse_track(index: int, track: MidiTrack, rows: list, meters: list, tempos: list) -> str:
-    """Add one track's notes, meters and tempos to the lists, and return its name."""
-    tick, name, programs, sounding = 0, "", [0] * 16, defaultdict(deque)
-    for event in track:
-        tick += event.time
-        kind = event.type
-        if kind == "note_on" and event.velocity > 0:
-            part = (index, event.channel, programs[event.channel])
-            sounding[event.channel, event.note].append((tick, event.velocity, part))
-        elif kind in ("note_on", "note_off"):
-            if waiting := sounding[event.channel, event.note]:
-                onset_tick, velocity, part = waiting.popleft()
-                rows.append((onset_tick, tick, event.note, velocity, part))
-        elif kind == "program_change":
-            programs[event.channel] = event.program
-        elif kind == "time_signature":
-            meters.append((tick, event.numerator, event.denominator))
-        elif kind == "set_tempo":
-            tempos.append((tick, event.tempo))
-        elif kind == "track_name":
-            name = _decode_name(event.name.encode("latin1"))
-    return name
+def _long_event(label: str, data: bytes, position: int, status: int) -> tuple[int | None, int, int]:
+    """Return the type of a meta event, None for a message of the system, and where its data begin and end."""
+    if status in SYSTEM_BYTES:
+        return None, position, position + SYSTEM_BYTES[status]
+    if status not in (0xF0, 0xF7, 0xFF):
+        raise _damaged_file(label, f"the status {status:#x}")
+    kind, position = (data[position], position + 1) if status == 0xFF else (None, position)
+    length, start = _number(label, data, position)
+    return kind, start, start + length
+
+
+def _read_track(track: bytes, found: _Events) -> None:
+    """Add what one track says."""
+    index, name, port = len(found.tracks), "", 0
+    given, sounding = [(-1, 0)] * 16, defaultdict(deque)  # the program that the track gave each channel, and when
+    for tick, kind, data in _events_of(f"track {index + 1} of {found.label}", track):
+        found.n_left -= 1
+        _check_event(found, kind, data)
+        channel = kind & 0x0F
+        if kind >= 0xC0:
+            given[channel] = (tick, data[0])
+            found.programs[channel, tick, index] = data[0]
+        elif kind >= 0x90 and data[1] > 0:
+            sounding[channel, data[0]].append((tick, data[1], given[channel]))
+        elif kind >= 0x80:
+            if waiting := sounding[channel, data[0]]:
+                onset_tick, velocity, program = waiting.popleft()
+                found.notes.append((onset_tick, tick, data[0], velocity, index, channel, program))
+        elif kind == METER:
+            found.meters.append((tick, data[0], 2 ** data[1]))
+        elif kind == TEMPO:
+            found.tempos.append((tick, int.from_bytes(data[:3], "big")))
+        elif kind == PORT:
+            port = int.from_bytes(data[:1], "big")
+        else:
+            name = _decode_name(data)
+    found.tracks.append((name, port))
+
+
+def _check_event(found: _Events, kind: int, data: bytes) -> None:
+    """Refuse an event that cannot be understood, and one too many."""
+    if found.n_left < 0:
+        raise ValueError(
+            f"A MIDI file must hold at most {EVENTS_PER_NOTE_LIMIT} starts and ends of notes, programs, tempos, meters "
+            f"and names for each of max_notes, and 10,000 more; {found.label} holds more. If that is meant, raise "
+            "max_notes."
+        )
+    if kind >= 0x80 and max(data) > 127:
+        what = "A program" if kind >= 0xC0 else "Pitches and velocities"
+        raise ValueError(
+            f"{what} must lie in 0..127; {found.label} holds {max(data)}. The file is damaged; copy or export it again."
+        )
+    if kind < 0x80 and len(data) < SHORTEST_META[kind]:
+        raise _damaged_file(found.label, f"a meta event {kind:#x} of {len(data)} bytes, not {SHORTEST_META[kind]}")
 
 
 def _decode_name(name: bytes) -> str:
@@ -207,102 +292,235 @@ def _decode_name(name: bytes) -> str:
         return name.decode("latin1")
 
 
-def _parse_with_symusic(label: str, data: bytes, ticks_per_quarter: int) -> _TickMusic:
-    """Parse the file with symusic, whose tracks are parts already and whose notes are paired."""
-    try:
-        import symusic
-    except ImportError:
-        raise ImportError(
-            'reader="symusic" needs the package symusic, which is not installed. '
-            'Install it with "pip install symusic", or use reader="pretty_midi".'
-        ) from None
-    try:
-        score = symusic.Score.from_midi(data)
-    except Exception as error:  # the C++ side raises RuntimeError, nanobind its own classes
-        raise _damaged_file(label, error) from None
-    tracks = [track for track in score.tracks if len(track.notes)]
-    if any("\ufffd" in track.name for track in tracks):
+def _read_tracks(label: str, tracks: list[bytes], max_notes: int) -> _TickMusic:
+    """Take the music out of the tracks."""
+    found = _Events(label, _most_events(max_notes))
+    for track in tracks:
+        _read_track(track, found)
+    changes = defaultdict(list)
+    for (channel, tick, track), program in found.programs.items():
+        changes[found.tracks[track][1], channel].append((tick, track, program))
+    for each in changes.values():
+        each.sort()
+    keys = [_part_of(note, found.tracks[note[4]][1], changes) for note in found.notes]
+    number = {key: index for index, key in enumerate(sorted(set(keys)))}
+    notes = [(*note[:4], number[key]) for note, key in zip(found.notes, keys, strict=True)]
+    return _TickMusic(
+        np.array(notes, np.int64).reshape(-1, 5).T,
+        _in_order(found.meters),
+        _in_order(found.tempos),
+        [Part(found.tracks[track][0], program, channel == DRUM_CHANNEL) for track, channel, program in number],
+    )
+
+
+def _part_of(note: tuple, port: int, changes: dict[tuple[int, int], list]) -> tuple[int, int, int]:
+    """Return track, channel and program of a note: the last that any track gave the channel, at one tick its own."""
+    onset_tick, _, _, _, own_track, channel, (own_tick, own_program) = note
+    given = changes.get((port, channel), [])
+    stop = bisect_left(given, (onset_tick + 1,))
+    # Each track stands once at a tick, so of the two latest one is another's, or the note's own is the last word.
+    for tick, track, program in reversed(given[max(stop - 2, 0) : stop]):
+        if tick <= own_tick:
+            break
+        if track != own_track:
+            return own_track, channel, program
+    return own_track, channel, own_program
+
+
+def _most_events(max_notes: int) -> int:
+    return EVENTS_PER_NOTE_LIMIT * max_notes + 10_000
+
+
+def _in_order(entries: list[tuple]) -> list[tuple]:
+    """Order entries by tick or step alone; those of one tick stay in the order of their tracks."""
+    return sorted(entries, key=itemgetter(0))
+
+
+# The same by symusic, where the tracks hold nothing that symusic reads otherwise.
+
+_TIME, _LOW = rb"[\x80-\xff]{0,2}[\0-\x7f]", rb"[\0-\x7f]"
+#: Meta events that symusic takes apart, with the length that it expects.
+_LENGTHS = {TEMPO: 3, METER: 4, 0x59: 2}
+
+
+def _run_of(channels: Iterable[int]) -> bytes:
+    """Return the pattern of events of some channels, programs apart, with running status."""
+    runs = []
+    for kinds, data in ((0x80, 0x90, 0xA0, 0xB0, 0xE0), _LOW + _LOW), ((0xD0,), _LOW):
+        status = bytes(kind | channel for kind in kinds for channel in channels)
+        runs.append(b"%b[%b]%b(?:%b[%b]?%b)*" % (_TIME, status, data, _TIME, status, data))
+    return b"((?:%b)+)" % b"|".join(runs)
+
+
+def _plain(groups: list[Iterable[int]]) -> re.Pattern[bytes]:
+    """Return the pattern of a run of one group of channels, of a program, or of the head of an event with a length."""
+    program, head = rb"%b([\xc0-\xcf]%b)" % (_TIME, _LOW), rb"%b(?:\xff([\0-\x2e\x30-\x7f])|\xf0)(%b)" % (_TIME, _LOW)
+    return re.compile(b"|".join([*map(_run_of, groups), program, head]))
+
+
+_OF_ONE_CHANNEL, _OF_ALL_CHANNELS = _plain([[channel] for channel in range(16)]), _plain([range(16)])
+_END = re.compile(rb"%b\xff\x2f\0" % _TIME)
+
+
+def _plain_channels(track: bytes, pattern: re.Pattern[bytes]) -> tuple[set[int], dict[int, set]] | None:
+    """Return the channels that a track plays and the programs it gives each, or None if it holds what is not plain."""
+    played, programs, position, n_groups = set(), defaultdict(set), 0, pattern.groups - 3
+    while match := pattern.match(track, position):
+        group, start, position = match.lastindex, position, match.end()
+        if group <= n_groups:
+            if track.find(0x8F + group, start, position) >= 0:
+                played.add(group - 1)
+        elif group == n_groups + 1:
+            status, program = match[group]
+            channel = status & 0x0F
+            programs[channel].add("late" if channel in played else program)
+        else:
+            start, position = position, position + match[group][0]
+            if not _is_plain_event(match[group - 1], track[start:position]):
+                return None
+    return (played, programs) if _END.fullmatch(track, position) else None
+
+
+def _is_plain_event(kind: bytes | None, data: bytes) -> bool:
+    """Return whether symusic takes a meta event, or a message of the system (None), as it is meant."""
+    if kind is None:
+        return data.find(b"\xf7") == len(data) - 1 >= 0  # neither in packets nor an escape
+    return len(data) == _LENGTHS.get(kind[0], len(data)) and (kind[0] != METER or data[1] < 8)
+
+
+def _are_plain(tracks: list[bytes], max_notes: int) -> bool:
+    """Return whether symusic reads the tracks as ``_read_tracks`` does."""
+    # Three bytes an event: what is so small can't hold too many. symusic counts ticks in 32 bits.
+    if sum(map(len, tracks)) > 3 * _most_events(max_notes) or len(tracks) > 0x7FFF:
+        return False
+    players, givers, programs = defaultdict(set), defaultdict(set), defaultdict(set)
+    for index, track in enumerate(sorted(tracks, key=len), start=1):
+        is_only_one = index == len(tracks) and not players and not givers
+        found = _plain_channels(track, _OF_ALL_CHANNELS if is_only_one else _OF_ONE_CHANNEL)
+        if found is None or _most_ticks(track) >= 2**31:
+            return False
+        for channel in found[0]:
+            players[channel].add(index)
+        for channel, given in found[1].items():
+            givers[channel].add(index)
+            programs[channel] |= given
+    # A program that another track gives escapes symusic; where all give the same before they play, that is no matter.
+    return all(
+        len(players[channel] | givers[channel]) == 1
+        or (players[channel] <= givers[channel] and len(programs[channel]) == 1 and "late" not in programs[channel])
+        for channel in players.keys() & givers.keys()
+    )
+
+
+def _most_ticks(track: bytes) -> int:
+    """Return a number of ticks that a plain track, whose times have three bytes at most, cannot exceed."""
+    is_high = np.frombuffer(track, np.uint8) >= 0x80
+    return len(track) // 3 * 2**14 + int(np.count_nonzero(is_high[1:] & is_high[:-1])) * 2**21
+
+
+def _read_with_symusic(label: str, tracks: list[bytes], max_notes: int) -> _TickMusic:
+    """Read plain tracks with symusic, whose tracks are parts already and whose notes are paired."""
+    import symusic
+
+    if not _are_plain(tracks, max_notes):
+        return _read_tracks(label, tracks, max_notes)
+    header = struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), 480)  # ticks stay as they are, whatever a quarter has
+    chunks = (struct.pack(">4sL", b"MTrk", len(track)) + track for track in tracks)
+    score = symusic.Score.from_midi(b"".join([header, *chunks]))
+    parts = [track for track in score.tracks if len(track.notes)]
+    if any("\ufffd" in track.name for track in parts):
         # symusic reads every name as UTF-8; a Latin-1 name has lost its accents by now.
-        return _parse_with_mido(label, data, ticks_per_quarter)
-    rows = [np.empty((0, 5), np.int64)]
-    for part, track in enumerate(tracks):
+        return _read_tracks(label, tracks, max_notes)
+    rows = [np.empty((5, 0), np.int64)]
+    for part, track in enumerate(parts):
         columns = track.notes.numpy()
         onset = columns["time"].astype(np.int64)
         rest = (columns["pitch"], columns["velocity"], np.full(len(onset), part))
-        rows.append(np.stack([onset, onset + columns["duration"], *rest], axis=1))
-    meters = [(meter.time, meter.numerator, meter.denominator) for meter in score.time_signatures]
-    tempos = [(tempo.time, tempo.mspq) for tempo in score.tempos]
-    parts = [Part(track.name, track.program, track.is_drum) for track in tracks]
-    return _TickMusic(ticks_per_quarter, np.concatenate(rows), _in_order(meters), _in_order(tempos), parts)
+        rows.append(np.stack([onset, onset + columns["duration"], *rest]))
+    return _TickMusic(
+        np.concatenate(rows, axis=1),
+        _in_order([(meter.time, meter.numerator, meter.denominator) for meter in score.time_signatures]),
+        _in_order([(tempo.time, tempo.mspq) for tempo in score.tempos]),
+        [Part(track.name, track.program, track.is_drum) for track in parts],
+    )
 
 
-def _check_limits(label: str, ticks: _TickMusic, max_notes: int, max_hours: float) -> None:
+# What is no music, though it is a file of MIDI.
+
+
+def _check_limits(label: str, music: _TickMusic, ticks_per_quarter: int, max_notes: int, max_hours: float) -> None:
     """Refuse what cannot be music: no notes, too many, too long, or events that no piece can have."""
-    if len(ticks.notes) == 0:
+    if music.notes.shape[1] == 0:
         raise ValueError(
             f"A MIDI file must hold at least one note that starts and ends; {label} holds none. Choose another file."
         )
-    if len(ticks.notes) >= max_notes:
-        raise ValueError(
-            f"A MIDI file must hold fewer than max_notes={max_notes} notes; {label} holds {len(ticks.notes)}. "
-            "If that is meant, raise max_notes."
-        )
-    if found := next(_impossible_events(ticks), None):
-        raise _damaged_file(label, found)
-    hours = _length_sec(ticks) / 3600
-    if hours >= max_hours:
-        raise ValueError(
-            f"A MIDI file must play for less than max_hours={max_hours:g} hours; {label} plays for {hours:.1f}. "
-            "If that is meant, raise max_hours."
-        )
-
-
-def _impossible_events(ticks: _TickMusic) -> Iterator[str]:
-    if (lowest := int(ticks.notes[:, :2].min())) < 0:
-        yield f"a note at tick {lowest}"
-    for tick, numerator, denominator in ticks.meters:
-        if numerator < 1 or not 1 <= denominator <= 128:
-            yield f"time signature {numerator}/{denominator} at tick {tick}"
-    for tick, microsec in ticks.tempos:
+    for what, n in ("notes", music.notes.shape[1]), ("meters", len(music.meters)), ("tempos", len(music.tempos)):
+        if n >= max_notes:
+            raise ValueError(
+                f"A MIDI file must hold fewer than max_notes={max_notes} {what}; {label} holds {n}. If that is meant, "
+                "raise max_notes."
+            )
+    for tick, numerator, denominator in music.meters:
+        if numerator < 1 or denominator > 128:
+            raise _impossible(label, "A meter", "1/1 to 255/128", f"{numerator}/{denominator}", tick)
+    for tick, microsec in music.tempos:
         if microsec < 1:
-            yield f"tempo of {microsec} microseconds per quarter at tick {tick}"
+            raise _impossible(label, "A tempo", "1 to 16777215 microseconds per quarter", microsec, tick)
+    n_quarters = int(music.notes[1].max()) / ticks_per_quarter
+    hours = _length_sec(music, ticks_per_quarter) / 3600
+    if hours >= max_hours or n_quarters >= QUARTERS_PER_HOUR_LIMIT * max_hours:
+        raise ValueError(
+            f"A MIDI file must play for less than max_hours={max_hours:g} hours, and have fewer than "
+            f"{QUARTERS_PER_HOUR_LIMIT} quarters for each of them; {label} plays for {hours:.1f} hours and has "
+            f"{n_quarters:.0f} quarters. If that is meant, raise max_hours."
+        )
 
 
-def _length_sec(ticks: _TickMusic) -> float:
+def _impossible(label: str, what: str, limits: str, found: object, tick: int) -> ValueError:
+    return ValueError(
+        f"{what} must lie in {limits}; {label} has {found} at tick {tick}. Mend it in the program that wrote the file."
+    )
+
+
+def _length_sec(music: _TickMusic, ticks_per_quarter: int) -> float:
     """Return when the last note ends."""
-    end_tick = int(ticks.notes[:, 1].max())
-    changes = [(0, DEFAULT_MICROSEC_PER_QUARTER), *(entry for entry in ticks.tempos if entry[0] < end_tick)]
+    end_tick = int(music.notes[1].max())
+    changes = [(0, DEFAULT_MICROSEC_PER_QUARTER), *(entry for entry in music.tempos if entry[0] < end_tick)]
     starts = np.array([tick for tick, _ in changes] + [end_tick], float)
     microsec = np.array([microsec for _, microsec in changes], float)
-    return float((np.diff(starts) * microsec).sum() / 1e6 / ticks.ticks_per_quarter)
+    return float((np.diff(starts) * microsec).sum() / 1e6 / ticks_per_quarter)
 
 
 # From ticks to the grid.
 
 
-def _to_piece(ticks: _TickMusic, steps_per_quarter: int) -> Piece:
+def _to_piece(music: _TickMusic, ticks_per_quarter: int, steps_per_quarter: int) -> Piece:
     """Put the music on the grid."""
 
     def to_steps(tick: np.ndarray | int) -> np.ndarray | int:
         # Whole numbers only: twice the value plus one half, rounded down, is the nearest step, halves up.
-        return (2 * tick * steps_per_quarter + ticks.ticks_per_quarter) // (2 * ticks.ticks_per_quarter)
+        return (2 * tick * steps_per_quarter + ticks_per_quarter) // (2 * ticks_per_quarter)
 
-    onset_step, end_step = to_steps(ticks.notes[:, 0]), to_steps(ticks.notes[:, 1])
-    limit = np.iinfo(np.int32).max
-    whole_number("The end of the last note, in steps,", end_step.max() + 1, 0, limit, "Choose a coarser grid.")
+    last_step = to_steps(int(music.notes[1].max())) + 1  # in Python's numbers, which do not overflow
+    whole_number("The end of the last note, in steps,", last_step, 0, LARGEST_STEP, "Choose a coarser grid.")
+    onset_step, end_step = to_steps(music.notes[0]), to_steps(music.notes[1])
     notes = np.empty(len(onset_step), NOTE_DTYPE)
-    columns = (onset_step, np.maximum(end_step - onset_step, 1), *ticks.notes.T[2:])
+    columns = (onset_step, np.maximum(end_step - onset_step, 1), *music.notes[2:])
     for name, column in zip(NOTE_DTYPE.names, columns, strict=True):
         notes[name] = column
     # A dictionary keeps the last entry of those that fall on one step; the defaults come first.
-    meters = {0: Meter(0, 4, 4)} | {to_steps(tick): Meter(to_steps(tick), *rest) for tick, *rest in ticks.meters}
-    tempos = {0: DEFAULT_MICROSEC_PER_QUARTER} | {to_steps(tick): microsec for tick, microsec in ticks.tempos}
+    meters = {0: (4, 4)} | {to_steps(tick): meter for tick, *meter in music.meters}
+    tempos = {0: DEFAULT_MICROSEC_PER_QUARTER} | {to_steps(tick): microsec for tick, microsec in music.tempos}
     return Piece(
-        notes[np.argsort(onset_step, kind="stable")],  # the piece settles the order inside a step
+        notes.take(np.argsort(onset_step, kind="stable")),  # the piece settles the order inside a step
         steps_per_quarter,
-        meters=_with_upbeat(list(meters.values()), steps_per_quarter),
-        tempos=tuple(Tempo(step, _quarters_per_minute(microsec)) for step, microsec in tempos.items()),
-        parts=tuple(ticks.parts),
+        meters=_with_upbeat(
+            [Meter(step, *meter) for step, meter in meters.items() if step <= LARGEST_STEP], steps_per_quarter
+        ),
+        tempos=tuple(
+            Tempo(step, _quarters_per_minute(microsec)) for step, microsec in tempos.items() if step <= LARGEST_STEP
+        ),
+        parts=tuple(music.parts),
     )
 
 
@@ -327,7 +545,7 @@ def _quarters_per_minute(microsec_per_quarter: int) -> float:
 def read_midi(
     source: str | os.PathLike[str] | bytes | BinaryIO,
     steps_per_quarter: int = 24,
-    reader: str = "pretty_midi",
+    reader: str = "python",
     *,
     max_notes: int = 100_000,
     max_hours: float = 3.0,
@@ -340,7 +558,7 @@ def read_midi(
 
     Args:
         source: path of the file, its bytes, or a file open for reading bytes.
-        reader: "pretty_midi" or "symusic" (fast; must be installed).
+        reader: "python" or "symusic" (fast; must be installed).
         max_notes: refuse a file with so many notes or more.
         max_hours: refuse a file that plays so long or longer.
 
@@ -356,11 +574,13 @@ def read_midi(
     check_grid(steps_per_quarter)
     check_choice("reader", reader, READERS)
     whole_number("max_notes", max_notes, 1)
+    check_positive("max_hours", max_hours)
     label, data = _load(source, max_notes)
-    parse = _parse_with_symusic if reader == "symusic" else _parse_with_mido
-    ticks = parse(label, *_check_chunks(label, data))
-    _check_limits(label, ticks, max_notes, max_hours)
-    return _to_piece(ticks, steps_per_quarter)
+    tracks, ticks_per_quarter = _split_tracks(label, _unwrapped(data))
+    read = _read_with_symusic if reader == "symusic" else _read_tracks
+    music = read(label, tracks, max_notes)
+    _check_limits(label, music, ticks_per_quarter, max_notes, max_hours)
+    return _to_piece(music, ticks_per_quarter, steps_per_quarter)
 
 
 # From the grid to a file.
@@ -378,6 +598,10 @@ def _check_can_be_written(piece: Piece) -> None:
         raise ValueError(
             "A MIDI file needs at least one note, or no reader takes it; found a piece of 0 notes. Write another."
         )
+    whole_number("The number of parts of a MIDI file", len(piece.parts), 0, 0xFFFE, "Write several files.")
+    for meter in piece.meters:
+        whole_number("The numerator of a MIDI meter", meter.numerator, 1, 255, "Divide its bars.")
+        whole_number("The denominator of a MIDI meter", meter.denominator, 1, 128, "Write longer notes.")
     for tempo in piece.tempos:
         if not 1 <= round(6e7 / tempo.quarters_per_minute) <= 0xFFFFFF:
             raise ValueError(
@@ -403,38 +627,54 @@ def _with_short_bar(piece: Piece) -> list[Meter]:
     return [short_bar, replace(first, step=upbeat_step), *later]
 
 
-def _timing_events(piece: Piece) -> list[tuple[int, MetaMessage]]:
-    """Return meters and tempos as messages at steps, in order."""
-    events = [
-        (meter.step, MetaMessage("time_signature", numerator=meter.numerator, denominator=meter.denominator))
-        for meter in _with_short_bar(piece)
-    ]
+def _number_bytes(number: int) -> bytes:
+    """Return a number in groups of seven bits, one in each byte."""
+    found = [number & 0x7F]
+    while number := number >> 7:
+        found.append(0x80 | number & 0x7F)
+    return bytes(reversed(found))
+
+
+def _meta_event(kind: int, data: bytes) -> bytes:
+    return bytes([0xFF, kind]) + _number_bytes(len(data)) + data
+
+
+def _timing_events(piece: Piece) -> list[tuple[int, bytes]]:
+    """Return meters and tempos as events at steps, in order."""
+    events = []
+    for meter in _with_short_bar(piece):
+        exponent = meter.denominator.bit_length() - 1
+        # 24 clocks a click and eight 32nds a quarter, as everybody writes.
+        events.append((meter.step, _meta_event(METER, bytes([meter.numerator, exponent, 24, 8]))))
     for tempo in piece.tempos:
-        events.append((tempo.step, MetaMessage("set_tempo", tempo=round(6e7 / tempo.quarters_per_minute))))
+        microsec = round(6e7 / tempo.quarters_per_minute)
+        events.append((tempo.step, _meta_event(TEMPO, microsec.to_bytes(3, "big"))))
     return _in_order(events)
 
 
-def _part_events(part: Part, channel: int, notes: np.ndarray) -> list[tuple[int, Message]]:
-    """Return one part's messages at steps; at one step notes end before others begin: a repeated note is two."""
-    note_on = partial(Message, "note_on", channel=channel)
+def _part_events(part: Part, channel: int, notes: np.ndarray) -> list[tuple[int, bytes]]:
+    """Return one part's events at steps; at one step notes end before others begin: a repeated note is two."""
     ends, onsets = [], []
     for onset_step, duration_step, pitch, velocity, _ in notes.tolist():
-        onsets.append((onset_step, note_on(note=pitch, velocity=velocity)))
-        ends.append((onset_step + duration_step, note_on(note=pitch, velocity=0)))  # a velocity of 0 ends the note
-    head = [(0, MetaMessage("track_name", name=part.name))] if part.name else []
-    head.append((0, Message("program_change", channel=channel, program=part.program)))
+        onsets.append((onset_step, bytes([0x90 | channel, pitch, velocity])))
+        ends.append((onset_step + duration_step, bytes([0x90 | channel, pitch, 0])))  # a velocity of 0 ends the note
+    head = [(0, _meta_event(NAME, part.name.encode()))] if part.name else []
+    head.append((0, bytes([0xC0 | channel, part.program])))
     return head + _in_order(ends + onsets)
 
 
-def _make_track(events: list[tuple[int, Message]], ticks_per_step: int, n_steps: int) -> MidiTrack:
-    """Turn messages at steps, in order, into a track of ticks between messages that lasts as long as the piece."""
-    track, last_step = MidiTrack(), 0
-    end = (max([n_steps, *(step for step, _ in events)]), MetaMessage("end_of_track"))
-    for step, message in [*events, end]:
-        message.time = (step - last_step) * ticks_per_step
-        track.append(message)
-        last_step = step
-    return track
+def _make_track(events: list[tuple[int, bytes]], ticks_per_step: int, n_steps: int) -> bytes:
+    """Return events at steps, in order, as a track that lasts as long as the piece."""
+    track, last_step, status = bytearray(), 0, None
+    end = (max([n_steps, *(step for step, _ in events)]), _meta_event(END, b""))
+    for step, event in [*events, end]:
+        n_ticks, last_step = (step - last_step) * ticks_per_step, step
+        while n_ticks > LONGEST_TIME:  # an empty text in between says nothing
+            track += _number_bytes(LONGEST_TIME) + _meta_event(TEXT, b"")
+            n_ticks, status = n_ticks - LONGEST_TIME, None
+        track += _number_bytes(n_ticks) + (event[1:] if event[0] == status else event)
+        status = event[0] if event[0] < 0xF0 else None  # a status that runs on is not written again
+    return struct.pack(">4sL", b"MTrk", len(track)) + track
 
 
 def to_bytes(piece: Piece) -> bytes:
@@ -442,14 +682,11 @@ def to_bytes(piece: Piece) -> bytes:
     check_is_piece(piece)
     _check_can_be_written(piece)
     ticks_per_step = -(-LOWEST_TICKS_PER_QUARTER // piece.steps_per_quarter)
-    file = MidiFile(type=1, ticks_per_beat=ticks_per_step * piece.steps_per_quarter, charset="utf-8")
     tracks = [_timing_events(piece)]
     for index, (part, channel) in enumerate(zip(piece.parts, channels_of(piece.parts), strict=True)):
         tracks.append(_part_events(part, channel, piece.notes[piece.notes["part"] == index]))
-    file.tracks += [_make_track(events, ticks_per_step, piece.n_steps) for events in tracks]
-    buffer = io.BytesIO()
-    file.save(file=buffer)
-    return buffer.getvalue()
+    header = struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), ticks_per_step * piece.steps_per_quarter)
+    return b"".join([header, *(_make_track(events, ticks_per_step, piece.n_steps) for events in tracks)])
 
 
 def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
@@ -474,11 +711,18 @@ def to_pretty_midi(piece: Piece) -> "pretty_midi.PrettyMIDI":
     """Return the piece as pretty_midi reads it: overlapping notes of one pitch and part end at the first note-off."""
     import pretty_midi
 
-    return pretty_midi.PrettyMIDI(io.BytesIO(to_bytes(piece)))
+    return pretty_midi.PrettyMIDI(io.BytesIO(to_bytes(piece)), charset="utf-8")
 
 
 def from_pretty_midi(midi: "pretty_midi.PrettyMIDI", steps_per_quarter: int = 24) -> Piece:
     """Return an object ``midi`` of pretty_midi on a grid of ``steps_per_quarter``; seconds go back to its own ticks."""
-    buffer = io.BytesIO()
-    midi.write(buffer)
+    buffer, midi = io.BytesIO(), copy.copy(midi)
+    try:
+        midi._charset = "utf-8"  # its own default, Latin-1, lacks most of the world's names
+        midi.write(buffer)
+    except Exception as error:  # whatever mido says to a pitch of 200 or a time below 0
+        raise ValueError(
+            f"pretty_midi must be able to write its own object; it says {type(error).__name__}: {shown(error)}. Mend "
+            "the object first."
+        ) from None
     return read_midi(buffer.getvalue(), steps_per_quarter)

@@ -392,7 +392,9 @@ def _join_ties(reader: _PartReader, starts: list[int]) -> list[list[int]]:
         onset = starts[note.index] + note.onset
         while moves and starts[moves[-1].index] + moves[-1].onset <= onset:
             move = moves.pop()
-            semitones = (semitones if move.staff else {}) | {move.staff: move.semitones}
+            if move.staff is None:
+                semitones.clear()
+            semitones[move.staff] = move.semitones
         for shift in semitones.get(note.staff, semitones.get(None, (0,))):
             row = _continued(note, waiting[note.pitch + shift, _rounded(onset)])
             if row is None:
@@ -437,7 +439,7 @@ def _read_part(listed: ET.Element, instrument: str | None) -> Part:
     instruments = listed.findall("midi-instrument") or [ET.Element("none")]
     first = next((each for each in instruments if each.get("id") == instrument), instruments[0])
     channel, program = (first.findtext(name, "1").strip() for name in ("midi-channel", "midi-program"))
-    is_program = program.isdecimal() and 1 <= int(program) <= 128
+    is_program = re.fullmatch(r"\d{1,3}", program, re.ASCII) is not None and 1 <= int(program) <= 128
     name = listed.findtext("part-name", "").strip()
     return Part(name, int(program) - 1 if is_program else 0, channel == str(DRUM_CHANNEL + 1))
 

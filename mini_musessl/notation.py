@@ -8,14 +8,23 @@ Reference: David Huron, The Humdrum Toolkit: Reference Manual, 1994, "kern".
 Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
+import locale
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
+
+from mini_musessl.checks import UNPRINTABLE, shown
+from mini_musessl.harmony import pitch_class_name, place_name, signature_of
 from mini_musessl.voices import REST, VoiceGrid
 
 _CLEFS = {"soprano": "*clefG2", "alto": "*clefG2", "tenor": "*clefGv2", "bass": "*clefF4"}
-_LETTERS = "FCGDAEB"  # the line of fifths; seven further on is the same letter, one sharp higher
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SCORE_WIDTH = 1200
+_LONGEST_KERN = (
+    60_000  # characters: some 500 bars of a chorale, which verovio engraves in as many hundredths of a second
+)
 _VEROVIO_OPTIONS = {
     "inputFrom": "humdrum",
     "header": "none",
@@ -39,7 +48,8 @@ def to_kern(grid: VoiceGrid) -> str:
     """Write a grid as Humdrum ``**kern``, the bass in the first column.
 
     Notes are split at bar lines, and inside a bar where the beat would be hidden otherwise; the pieces are tied.
-    Pitches are named by the key signature (C major where it is unknown). A fermata stands on the last note of each
+    Pitches are named by the key signature; where it is unknown, that of the key that fits the notes best is written
+    (``harmony.signature_of``). A fermata stands on the last note of each
     voice under it. The last line asks verovio for beams.
 
     >>> from mini_musessl import voices
@@ -57,6 +67,7 @@ def to_kern(grid: VoiceGrid) -> str:
     !!!filter: autobeam
     """
     _check_writable(grid)
+    grid = replace(grid, fifths=signature_of(grid))
     spines = [_spine(grid, voice) for voice in reversed(range(grid.n_voices))]
     heads = [_head(grid, voice) for voice in reversed(range(grid.n_voices))]
     lines = ["\t".join(row) for row in zip(*heads, strict=True)]
@@ -76,14 +87,34 @@ def to_svg(music: VoiceGrid | str) -> str:
     import verovio
 
     kern = music if isinstance(music, str) else to_kern(music)
+    if len(kern) > _LONGEST_KERN:
+        raise ValueError(
+            f"A score must fit one tall page, {_LONGEST_KERN} characters of **kern; this one has {len(kern)}. Engrave "
+            "a cut of it: see voices.cut."
+        )
+    kern = UNPRINTABLE.sub(lambda found: found[0] if found[0] in "\t\r\n" else "\ufffd", kern)
     verovio.enableLog(verovio.LOG_OFF)
-    toolkit = verovio.toolkit()
-    toolkit.setOptions(_VEROVIO_OPTIONS)
-    if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
-        raise ValueError(f"verovio reads **kern text; it cannot read {kern[:40]!r}. Use notation.to_kern to write it.")
-    if toolkit.getPageCount() > 1:
-        raise ValueError("A score must fit one tall page; this one takes more. Engrave a cut of it: see voices.cut.")
-    return toolkit.renderToSVG(1)
+    with _decimal_points():
+        toolkit = verovio.toolkit()
+        toolkit.setOptions(_VEROVIO_OPTIONS)
+        if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
+            raise ValueError(
+                f"verovio reads **kern text; it cannot read {kern[:40]!r}. Use notation.to_kern to write it."
+            )
+        if toolkit.getPageCount() > 1:
+            raise ValueError("A score must fit one tall page; this one takes more. Engrave a cut: see voices.cut.")
+        return toolkit.renderToSVG(1)
+
+
+@contextmanager
+def _decimal_points() -> Iterator[None]:
+    """Let C libraries write 0.5, also where the program has chosen a language that writes 0,5."""
+    chosen = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, chosen)
 
 
 def note_values(start_step: int, stop_step: int, meter: tuple[int, int], steps_per_quarter: int) -> list[int]:
@@ -149,14 +180,14 @@ def _value(length: int, steps_per_quarter: int) -> str | None:
 
 def _head(grid: VoiceGrid, voice: int) -> list[str]:
     """Return the lines at the top of one column: name, clef, key signature, key, meter."""
-    name = " ".join(grid.voice_names[voice].split())  # a tab or a new line would begin another column or record
-    head = ["**kern", f'*I"{name}', _clef(grid, voice)]
-    if grid.fifths is not None:
-        sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
-        head.append(f"*k[{''.join(_letter(position).lower() for position in (*sharps, *flats))}]")
-        if grid.mode in ("major", "minor"):
-            tonic = _letter(grid.fifths) if grid.mode == "major" else _letter(grid.fifths + 3).lower()
-            head.append(f"*{tonic}:")
+    # On one line, since a tab or a new line would begin another column or record.
+    head = ["**kern", f'*I"{shown(grid.voice_names[voice], 60)}', _clef(grid, voice)]
+    sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
+    signs = (place_name(place) for place in (*sharps, *flats))
+    head.append(f"*k[{''.join(_kern(sign).lower() for sign in signs)}]")
+    if grid.mode in ("major", "minor"):
+        tonic = place_name(grid.fifths) if grid.mode == "major" else place_name(grid.fifths + 3).lower()
+        head.append(f"*{_kern(tonic)}:")
     return [*head, f"*M{grid.meter[0]}/{grid.meter[1]}"]
 
 
@@ -169,18 +200,14 @@ def _clef(grid: VoiceGrid, voice: int) -> str:
     return "*clefF4" if mean < 54 else "*clefGv2" if mean < 62 else "*clefG2"
 
 
-def _letter(position: int) -> str:
-    """Return the name at a place on the line of fifths, C at 0: 1 is G, 6 is F#, -2 is B- (kern writes flats so)."""
-    alteration, index = divmod(position + 1, 7)
-    return _LETTERS[index] + ("#" * alteration if alteration > 0 else "-" * -alteration)
+def _kern(name: str) -> str:
+    """Return the name of a pitch class as kern writes it, where a flat is a minus."""
+    return name[0] + name[1:].replace("b", "-")
 
 
 def _pitch_token(pitch: int, fifths: int) -> str:
     """Return the kern name of a pitch: c is middle C, cc an octave higher, C an octave lower, CC two."""
-    # From three fifths below the major tonic to eight above: every scale note, the raised sixth and seventh of the
-    # minor key, and the usual borrowed notes.
-    lowest = fifths - 3
-    name = _letter(lowest + (7 * pitch - lowest) % 12)
+    name = _kern(pitch_class_name(pitch % 12, fifths))
     letter, signs = name[0], name[1:]
     octave = (pitch - signs.count("#") + signs.count("-")) // 12 - 1
     return (letter.lower() * (octave - 3) if octave >= 4 else letter * (4 - octave)) + signs
@@ -188,7 +215,8 @@ def _pitch_token(pitch: int, fifths: int) -> str:
 
 def _spine(grid: VoiceGrid, voice: int) -> dict[int, str]:
     """Return the tokens of one voice by the step at which they stand."""
-    pitch, fermata_ends = grid.pitch[:, voice], _fermata_ends(grid)
+    pitch = grid.pitch[:, voice]
+    is_fermata_end = grid.is_fermata & ~np.append(grid.is_fermata[1:], False)
     starts = [0] + [
         s for s in range(1, grid.n_steps) if grid.is_onset[s, voice] or (pitch[s] == REST) != (pitch[s - 1] == REST)
     ]
@@ -202,8 +230,8 @@ def _spine(grid: VoiceGrid, voice: int) -> dict[int, str]:
                 continue
             opens, closes = len(pieces) > 1 and index == 0, len(pieces) > 1 and index == len(pieces) - 1
             goes_on = "_" if 0 < index < len(pieces) - 1 else "]" if closes else ""
-            fermata = ";" if any(at <= end < at + length for end in fermata_ends) else ""
-            name = _pitch_token(int(pitch[start]), grid.fifths or 0)
+            fermata = ";" if is_fermata_end[at : at + length].any() else ""
+            name = _pitch_token(int(pitch[start]), grid.fifths)
             spine[at] = f"{'[' if opens else ''}{value}{name}{goes_on}{fermata}"
     return spine
 
@@ -218,12 +246,6 @@ def _pieces(grid: VoiceGrid, start: int, stop: int) -> list[tuple[int, int]]:
             pieces.append((at, length))
             at += length
     return pieces
-
-
-def _fermata_ends(grid: VoiceGrid) -> list[int]:
-    """Return the last step of each stretch under a fermata."""
-    is_next = [*grid.is_fermata[1:], False]
-    return [step for step in range(grid.n_steps) if grid.is_fermata[step] and not is_next[step]]
 
 
 def _across(grid: VoiceGrid, token: str) -> str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mini_musessl.checks import check_choice, whole_number
+from mini_musessl.checks import check_choice, check_text, printable, real_number, shown, whole_number
+from mini_musessl.harmony import pitch_class_name
 from mini_musessl.music import Piece, bar_lines_step, ends_step, steps_to_sec
 from mini_musessl.voices import VoiceGrid, as_piece
 
@@ -36,14 +37,16 @@ PITCH_RANGE = (36, 84)
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
-def pitch_name(pitch: int) -> str:
-    """Return the name of a MIDI pitch, with sharps; middle C is C4.
+def pitch_name(pitch: int, fifths: int | None = None) -> str:
+    """Return the name of a MIDI pitch, as under a key signature or, without one, with sharps; middle C is C4.
 
-    >>> pitch_name(60), pitch_name(58)
-    ('C4', 'A#3')
+    >>> pitch_name(60), pitch_name(58), pitch_name(58, fifths=-1)
+    ('C4', 'A#3', 'Bb3')
     """
     pitch = whole_number("A pitch", pitch, 0)
-    return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+    name = NOTE_NAMES[pitch % 12] if fifths is None else pitch_class_name(pitch % 12, fifths)
+    natural = pitch - name.count("#") + name.count("b")  # B# is named after the B below it, in the octave below
+    return f"{name}{natural // 12 - 1}"
 
 
 def check_pitch_range(lowest: int, highest: int) -> None:
@@ -80,10 +83,14 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Picture:
-    """Something to be shown in a notebook: HTML where it can be drawn, words where it cannot."""
+    """Something to be shown in a notebook: HTML where it can be drawn, words where it cannot; both printable."""
 
     html: str  # with the alternative text inside
     says: str  # what is shown, in words
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "html", printable(self.html))
+        object.__setattr__(self, "says", printable(self.says))
 
     def _repr_html_(self) -> str:
         return self.html
@@ -126,7 +133,7 @@ def figure(
             "Say what a reader would learn by looking."
         )
     n_panels = whole_number("n_panels", n_panels, 1)
-    if not 0 < height < 100:
+    if not 0 < real_number("height", height) < 100:
         raise ValueError(f"The height of a figure must be above 0 and below 100 inches; found {height}.")
     import matplotlib.style
     from matplotlib import cycler
@@ -139,10 +146,10 @@ def figure(
         yield panels[0] if n_panels == 1 else list(panels)
         if not all(axes.has_data() for axes in panels):
             raise ValueError("A figure must show something; a panel is empty. Draw on every one of the axes.")
-        canvas.suptitle(title, fontsize=12)
-        panels[0].set_ylabel(y_label)
+        canvas.suptitle(_words(title), fontsize=12)
+        panels[0].set_ylabel(_words(y_label))
         for axes in panels:
-            axes.set_xlabel(x_label)
+            axes.set_xlabel(_words(x_label))
         _display(Picture(image(_png(canvas), "image/png", says, width=WIDTH), says))
 
 
@@ -171,9 +178,9 @@ def plot_heatmap(
     with figure(says, title, x_label, y_label) as axes:
         drawn = axes.imshow(values, origin="lower", aspect="auto", cmap="Blues", interpolation="nearest")
         axes.grid(False)
-        axes.set_xticks(range(len(x_names)), x_names)
-        axes.set_yticks(range(len(y_names)), y_names)
-        axes.figure.colorbar(drawn, label=unit)
+        axes.set_xticks(range(len(x_names)), [_words(name) for name in x_names])
+        axes.set_yticks(range(len(y_names)), [_words(name) for name in y_names])
+        axes.figure.colorbar(drawn, label=_words(unit))
 
 
 def pitch_axis(axes: "Axes", lowest: int = PITCH_RANGE[0], highest: int = PITCH_RANGE[1], axis: str = "y") -> None:
@@ -193,6 +200,11 @@ def _said(says: str) -> str:
             f"A picture needs words that stand for it; found {says!r}. Say what a reader would learn by looking."
         )
     return says.strip()
+
+
+def _words(text: object) -> str:
+    """Return text as matplotlib writes it: short enough for a figure, and a dollar sign begins no formula."""
+    return shown(text).replace("$", r"\$")
 
 
 def _display(picture: Picture) -> None:
@@ -219,6 +231,7 @@ def _png(canvas: object) -> bytes:
 # --- piano rolls
 
 _LEFT, _RIGHT, _SEMITONE, _FONT = 46, 590, 5, 17
+_MOST_NOTES = 50_000  # a piano recital has 20,000; this many make an SVG of about a megabyte
 #: Time runs between these two fractions of a piano roll's width.
 ROLL_LEFT, ROLL_RIGHT = round(_LEFT / WIDTH, 4), round(_RIGHT / WIDTH, 4)
 
@@ -233,8 +246,13 @@ def piano_roll_svg(music: Piece | VoiceGrid, title: str = "", pitch_range: tuple
         pitch_range: lowest and highest pitch of the axis; by default C2 to C6, stretched by octaves where needed.
     """
     piece = as_piece(music)
+    check_text("The title of a piano roll", title)
     if piece.n_steps == 0:
         raise ValueError("Music must last at least one step to be drawn; found none. Is the cut empty?")
+    if len(piece.notes) > _MOST_NOTES:
+        raise ValueError(
+            f"A piano roll holds at most {_MOST_NOTES} notes; found {len(piece.notes)}. Draw a part of it: music.cut."
+        )
     lowest, highest = _pitch_range(piece, pitch_range)
     legend, top = _legend(piece, title)
     bottom = top + (highest - lowest + 1) * _SEMITONE
@@ -249,7 +267,7 @@ def piano_roll_svg(music: Piece | VoiceGrid, title: str = "", pitch_range: tuple
         *_note_paths(piece, highest, top),
         "</svg>",
     ]
-    return "".join(drawn)
+    return printable("".join(drawn))
 
 
 def _pitch_range(piece: Piece, asked: tuple[int, int] | None) -> tuple[int, int]:
@@ -272,7 +290,7 @@ def _legend(piece: Piece, title: str) -> tuple[list[str], int]:
     drawn, y = [], 8
     if title:
         y += 20
-        drawn.append(f'<text x="{_LEFT}" y="{y - 4}" font-weight="bold">{escape(title)}</text>')
+        drawn.append(f'<text x="{_LEFT}" y="{y - 4}" font-weight="bold">{escape(shown(title))}</text>')
     names = [part.name or f"part {index + 1}" for index, part in enumerate(piece.parts)]
     x, y = _LEFT, y + 20
     for name, colour in zip(names[:12], part_colours(piece), strict=False):
@@ -311,12 +329,13 @@ def _bar_lines(piece: Piece, top: int, bottom: int) -> list[str]:
     """Return a line at each bar, and as many bar numbers as fit; an upbeat comes before bar 1."""
     x = _x(piece, bar_lines_step(piece))
     narrowest = np.diff(x).min(initial=_RIGHT - _LEFT)
-    stride = next((n for n in (1, 2, 4, 5, 10, 20, 50, 100) if n * narrowest >= 36), 200)
-    lines = "".join(f"M{at:.4g} {top}V{bottom}" for at in x)
+    stride = next((n for n in (1, 2, 4, 5, 10, 20, 50, 100) if n * narrowest >= 36), 200 * (len(x) // 3000 + 1))
+    is_apart = np.diff((2 * x).astype(int), prepend=0) > 0  # lines closer than half a pixel are one to the eye
+    lines = "".join(f"M{at:.4g} {top}V{bottom}" for at in x[is_apart])
+    bars = np.arange(stride, len(x) + 1, stride)
     numbers = [
         f'<text x="{at:.4g}" y="{bottom + 20}" text-anchor="middle">{bar}</text>'
-        for bar, at in enumerate(x, start=1)
-        if stride == 1 or bar % stride == 0
+        for bar, at in zip(bars, x[bars - 1], strict=True)
     ]
     return [
         f'<path d="{lines}M{_LEFT} {bottom}H{_RIGHT}" stroke="#999" fill="none"/>',

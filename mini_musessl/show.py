@@ -13,7 +13,7 @@ from mini_musessl import checks, voices
 from mini_musessl import music as notes_on_a_grid
 from mini_musessl.audio import SAMPLE_RATE, fade_out, normalize, synthesize, to_mp3
 from mini_musessl.harmony import key_from_signature
-from mini_musessl.music import Piece, bar_lines_step, sec_to_steps, steps_to_sec
+from mini_musessl.music import Piece, bar_lines_step, bar_position_step, sec_to_steps, steps_to_sec
 from mini_musessl.plotting import ROLL_LEFT, ROLL_RIGHT, Picture, image, piano_roll_svg, pitch_name
 from mini_musessl.voices import VoiceGrid, as_piece
 
@@ -39,7 +39,8 @@ def show(
     """Show music as a player, a piano roll and one sentence that describes it.
 
     Music longer than ``max_sec`` is cut at a bar line before it, or at a step where no bar line is near, and fades out;
-    the description says so. The bytes are the same on every run.
+    where it begins with a rest of more than half that time, the clip begins with the bar of the first note. The
+    description says so. The bytes are the same on every run.
 
     Args:
         says: a sentence of your own; it becomes the caption, and the description follows it in the alternative text.
@@ -51,9 +52,10 @@ def show(
     A chord of C. Four voices, 1 bar of 4/4, 3 seconds, C3 to G4.
     """
     _check_request(music, score, max_sec)
-    clip = _cut(music, max_sec)
-    is_cut = clip is not music
-    cut = f"Shown and played: the first {_says_seconds(_seconds(clip))}." if is_cut else ""
+    clip, start_sec = _cut(music, max_sec)
+    is_cut, length = clip is not music, _says_seconds(_seconds(clip))
+    played = f"{length} from second {start_sec:.0f} on" if start_sec else f"the first {length}"
+    cut = f"Shown and played: {played}." if is_cut else ""
     whole, own = describe(music), _sentence(says)
     description = " ".join(filter(None, [own, whole, cut]))
     facts = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{_seconds(clip):.3f}"'
@@ -90,20 +92,19 @@ def describe(music: Piece | VoiceGrid) -> str:
     'demo: four voices, 1 bar of 4/4 in C major, 3 seconds, C3 to G4.'
     """
     piece = as_piece(music)
-    name = music.title or music.name if isinstance(music, VoiceGrid) else music.title
+    name = checks.shown(music.title or music.name if isinstance(music, VoiceGrid) else music.title)
     pitches = piece.notes["pitch"][~notes_on_a_grid.is_drum_note(piece)]
-    span = f"{pitch_name(int(pitches.min()))} to {pitch_name(int(pitches.max()))}" if len(pitches) else "no pitch"
-    if len(pitches) and pitches.min() == pitches.max():
-        span = f"only {pitch_name(int(pitches.min()))}"
+    ends = [pitch_name(int(end(pitches)), getattr(music, "fifths", None)) for end in (min, max) if len(pitches)]
+    span = "no pitch" if not ends else f"only {ends[0]}" if ends[0] == ends[1] else " to ".join(ends)
     sentence = (
         f"{_says_parts(music, piece)}, {_says_bars(piece)}{_says_key(music)}, {_says_seconds(_seconds(piece))}, {span}."
     )
-    return f"{name}: {sentence}" if name else sentence[0].upper() + sentence[1:]
+    return checks.printable(f"{name}: {sentence}" if name else sentence[0].upper() + sentence[1:])
 
 
 def _check_request(music: Piece | VoiceGrid, score: bool, max_sec: float) -> None:
     """Refuse what cannot be shown, before anything is made."""
-    if not 0 < max_sec <= 60:
+    if not 0 < checks.real_number("max_sec", max_sec) <= 60:
         raise ValueError(f"max_sec must be above 0 and at most 60 seconds; found {max_sec}. 15 keeps a page small.")
     if len(as_piece(music).notes) == 0:
         raise ValueError("Music must have at least one note to be shown; found none. Is the cut all rests?")
@@ -136,17 +137,28 @@ def _seconds(music: Piece | VoiceGrid) -> float:
     return float(steps_to_sec(piece, piece.n_steps))
 
 
-def _cut(music: Piece | VoiceGrid, max_sec: float) -> Piece | VoiceGrid:
-    """Return the music's beginning, no longer than ``max_sec``; it ends on a bar line if one is in its second half."""
+def _cut(music: Piece | VoiceGrid, max_sec: float) -> tuple[Piece | VoiceGrid, float]:
+    """Return the beginning, at most ``max_sec`` long, and its time; a bar line in its second half ends it."""
     piece = as_piece(music)
     if _seconds(piece) <= max_sec:
-        return music
-    stop = int(sec_to_steps(piece, max_sec))
-    stop = max(1, stop - int(steps_to_sec(piece, stop) > max_sec))
-    lines = bar_lines_step(piece)
-    lines = lines[(stop / 2 <= lines) & (lines <= stop) & (lines > 0)]
-    stop = int(lines[-1]) if len(lines) else stop
-    return voices.cut(music, 0, stop) if isinstance(music, VoiceGrid) else notes_on_a_grid.cut(music, 0, stop)
+        return music, 0.0
+    start = _start(piece, max_sec)
+    start_sec = float(steps_to_sec(piece, start))
+    stop = min(int(sec_to_steps(piece, start_sec + max_sec)), piece.n_steps)
+    stop = max(start + 1, stop - int(steps_to_sec(piece, stop) > start_sec + max_sec))
+    line = stop - int(bar_position_step(piece, stop))
+    stop = line if start < line and start + stop <= 2 * line and stop < piece.n_steps else stop
+    cut = voices.cut if isinstance(music, VoiceGrid) else notes_on_a_grid.cut
+    return cut(music, start, stop), start_sec
+
+
+def _start(piece: Piece, max_sec: float) -> int:
+    """Return the step at which a clip begins: 0, or after a long rest the bar of the first note, or that note."""
+    onset = int(piece.notes["onset_step"][0])
+    line = max(0, onset - int(bar_position_step(piece, onset)))
+    if steps_to_sec(piece, onset) <= max_sec / 2:
+        return 0
+    return line if steps_to_sec(piece, onset) - steps_to_sec(piece, line) <= max_sec / 2 else onset
 
 
 def _says_parts(music: Piece | VoiceGrid, piece: Piece) -> str:

@@ -14,14 +14,15 @@ Chapter: 3c (data sets).
 """
 
 import contextlib
+import functools
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from mini_musessl import files, music
-from mini_musessl.checks import check_choice
-from mini_musessl.corpora import music21_files, pack_pieces, state_of, unpack_pieces
+from mini_musessl.checks import check_choice, check_some, check_text, printable, shown
+from mini_musessl.corpora import music21_files, pack_pieces, read_each, state_of, unpack_pieces
 
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _TONIC_FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
@@ -31,14 +32,18 @@ _ACCIDENTAL = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 #: How many units the notes of a tuplet take; None means three in a compound meter, else two.
 _TUPLET_UNITS = {2: 3, 3: 2, 4: 3, 5: None, 6: 2, 7: None, 8: 3, 9: None}
 
+#: The longest of 4,000 tunes has 2,438 characters.
+LONGEST_TEXT, LONGEST_HOURS, FASTEST_TEMPO = 100_000, 3, 1000
+_HALVINGS = 64  # so many lead off every grid; more would only take time
+
 #: Letters and signs that match nothing here (ornaments, bowing, staccato, slurs) are passed over.
 _TOKEN = re.compile(
-    r'(?P<silent>"[^"]*"|![^!|\s]{1,12}!|\{[^}]*\})'  # chord names, marks, grace notes
-    r"|\[(?P<field>[A-Za-z]):(?P<value>[^\]]*)\]"
+    r'(?P<silent>"[^"]*"|![^!|\s]{1,12}!|\{[^{}]*\})'  # chord names, marks, grace notes
+    r"|\[(?P<field>[A-Za-z]):(?P<value>[^\[\]]*)\]"
     r"|\((?P<tuplet>\d)(?::(?P<units>\d?))?(?::(?P<count>\d?))?"
     r"|(?P<accidental>\^\^|\^|__|_|=)?(?P<letter>[A-Ga-gzxZ])(?P<octave>[,']*)"
     r"(?P<number>\d*)(?P<slashes>/*)(?P<divisor>\d*)"
-    r"|(?P<chord>\[[\^_=A-Ga-gzx])"
+    r"|(?P<chord>\[[\^_=A-Ga-gzx]|&)"
     r"|(?P<broken>[<>]+)"
     r"|(?P<tie>-)"
     r"|(?P<bar>[|:]+)"
@@ -65,36 +70,66 @@ class _Tune:
     next_factor: Fraction = Fraction(1)  # of a broken rhythm
     tuplet: tuple[int, Fraction] = (0, Fraction(1))  # notes left in it, and what their lengths are multiplied by
 
+    @property
+    def name(self) -> str:
+        """What to call it in a refusal."""
+        return shown(self.title, 60) or "this one"
+
 
 def _read_field(tune: _Tune, name: str, value: str) -> None:
     """Take in a field: title, meter, unit, tempo or key; others say nothing about the notes."""
     if name == "T":
-        tune.title = tune.title or value
-    elif name == "L" and re.fullmatch(r"[1-9]\d*/[1-9]\d*", value):
-        tune.unit = Fraction(value) * 4
+        tune.title = tune.title or printable(value)
+    elif name == "L":
+        tune.unit = _read_fraction(tune, "A unit of length", value if "/" in value else f"{value}/1") * 4
     elif name == "M":
-        written = re.match(r"([1-9]\d*)/([1-9]\d*)", value)  # anything else but C| counts as 4/4
-        tune.meter = (int(written[1]), int(written[2])) if written else ((2, 2) if value.startswith("C|") else (4, 4))
-    elif name == "Q" and (tempo := re.search(r"([1-9]\d*/[1-9]\d*)\s*=\s*([1-9]\d*)", value)):
-        tune.quarters_per_minute = float(Fraction(tempo[1]) * 4 * int(tempo[2]))
+        known = {"C": "4/4", "C|": "2/2", "none": "4/4", "": "4/4"}
+        _read_fraction(tune, "A meter", value := known.get(value, value))
+        tune.meter = tuple(map(int, value.split("/")))
+    elif name == "Q" and (tempo := re.search(r"(?<!\d)(\d{1,5}/\d{1,5})\s*=\s*(\d{1,5})(?!\d)", value)):
+        tune.quarters_per_minute = float(_read_fraction(tune, "A tempo", tempo[1]) * 4 * int(tempo[2]))
+        if not 0 < tune.quarters_per_minute <= FASTEST_TEMPO:
+            raise ValueError(
+                f"A tempo must lie above 0 and up to {FASTEST_TEMPO} quarters a minute; {tune.name} has {tempo[0]}."
+            )
     elif name == "K":
-        tune.key = _read_key(value, tune.title)
+        tune.key = _read_key(value, tune.name)
     elif name == "V" and value.split()[:1] not in (["1"], []):
-        raise ValueError(f"A tune must have one voice; {tune.title or 'this one'} has several.")
+        raise ValueError(f"A tune must have one voice; {tune.name} has several.")
 
 
-def _read_key(value: str, title: str) -> dict[str, int]:
+def _read_fraction(tune: _Tune, what: str, written: str) -> Fraction:
+    """Return a fraction such as 6/8."""
+    if not re.fullmatch(r"[1-9][0-9]{0,4}/[1-9][0-9]{0,4}", written):
+        raise ValueError(
+            f"{what} must be a fraction of numbers of at most 5 digits, such as 3/4; {tune.name} has "
+            f"{shown(written, 30)!r}."
+        )
+    return Fraction(written)
+
+
+def _read_count(tune: _Tune, digits: str, otherwise: int) -> int:
+    """Return how many units or parts of one a note lasts."""
+    if len(digits) > 5:
+        raise ValueError(f"A length must have at most 5 digits; {tune.name} has {shown(digits, 30)}.")
+    return int(digits or otherwise)
+
+
+def _read_key(value: str, name: str) -> dict[str, int]:
     """Return the alteration of each letter under a key such as "Em", "A Dorian" or "Hp" (the bagpipe's)."""
     if value[:2] in ("Hp", "HP"):
         value = "D"
     written = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
     mode = written[3][:3].lower() if written else ""
     mode = "maj" if written and written[3] == "M" else mode
-    if written is None or mode not in _MODE_FIFTHS:
+    alters_letters = re.search(r"(?<![a-z])[\^_=][A-Ga-g](?![a-z])", value)  # as in D ^c, but not clef=bass
+    if written is None or mode not in _MODE_FIFTHS or alters_letters:
         raise ValueError(
-            f"A key must be a letter and a mode, such as G, Em or A Dorian; {title or 'this tune'} has {value!r}."
+            f"A key must be a letter and a mode, such as G, Em or A Dorian; {name} has {shown(value, 30)!r}."
         )
     fifths = _TONIC_FIFTHS[written[1]] + 7 * {"": 0, "#": 1, "b": -1}[written[2]] + _MODE_FIFTHS[mode]
+    if not -7 <= fifths <= 7:
+        raise ValueError(f"A key must have at most 7 sharps or flats; {name} has {shown(value, 30)!r}.")
     sharps, flats = "FCGDAEB"[: max(fifths, 0)], "BEADGCF"[: max(-fifths, 0)]
     return {**dict.fromkeys(sharps, 1), **dict.fromkeys(flats, -1)}
 
@@ -116,7 +151,7 @@ def _read_token(tune: _Tune, token: re.Match) -> None:
         n_units = int(token["units"] or _TUPLET_UNITS.get(n_notes, n_notes) or (3 if is_compound else 2))
         tune.tuplet = (int(token["count"] or n_notes), Fraction(n_units, n_notes or 1))
     elif token["chord"]:
-        raise ValueError(f"A tune must have one note at a time; {tune.title or 'this one'} has chords.")
+        raise ValueError(f"A tune must have one note at a time; {tune.name} has chords.")
     elif token["field"]:
         _read_field(tune, token["field"], token["value"].strip())
         if token["field"] == "M":
@@ -125,6 +160,8 @@ def _read_token(tune: _Tune, token: re.Match) -> None:
 
 def _read_note(tune: _Tune, token: re.Match) -> None:
     """Take in a note or a rest."""
+    if (tune.now * music.DEFAULT_STEPS_PER_QUARTER).denominator != 1:  # looked at early: sums of odd fractions get slow
+        raise _off_grid(tune)
     duration = _duration(tune, token)
     letter, is_note = token["letter"], token["letter"] not in "zxZ"
     if is_note:
@@ -146,10 +183,10 @@ def _duration(tune: _Tune, token: re.Match) -> Fraction:
     """Return the length of a note in quarters, with tuplet and broken rhythm; a bare slash halves."""
     unit = tune.unit or Fraction(1, 4 if Fraction(*tune.meter) < Fraction(3, 4) else 2)
     slashes = token["slashes"]
-    divisor = int(token["divisor"] or 2 ** len(slashes)) if slashes else 1
+    divisor = _read_count(tune, token["divisor"], 2 ** min(len(slashes), _HALVINGS)) if slashes else 1
     if token["letter"] == "Z":
         unit = Fraction(*tune.meter) * 4
-    duration = unit * int(token["number"] or 1) / (divisor or 1) * tune.next_factor
+    duration = unit * _read_count(tune, token["number"], 1) / (divisor or 1) * tune.next_factor
     tune.next_factor = Fraction(1)
     n_left, factor = tune.tuplet
     if n_left:
@@ -160,7 +197,7 @@ def _duration(tune: _Tune, token: re.Match) -> Fraction:
 
 def _break_rhythm(tune: _Tune, signs: str) -> None:
     """Take from one note what another is given: ``>`` dots the note before, ``<`` the note behind."""
-    short = Fraction(1, 2 ** len(signs))
+    short = Fraction(1, 2 ** min(len(signs), _HALVINGS))
     before, behind = (2 - short, short) if signs[0] == ">" else (short, 2 - short)
     change = tune.last_duration * (before - 1)
     tune.now += change
@@ -171,12 +208,14 @@ def _break_rhythm(tune: _Tune, signs: str) -> None:
 
 def _to_piece(tune: _Tune) -> music.Piece:
     """Put what was read on the grid."""
-    name, grid = tune.title or "this one", music.DEFAULT_STEPS_PER_QUARTER
+    grid = music.DEFAULT_STEPS_PER_QUARTER
     if not tune.notes:
-        raise ValueError(f"A tune needs at least one note; {name} has none.")
+        raise ValueError(f"A tune needs at least one note; {tune.name} has none.")
     rows = [(onset * grid, duration * grid, pitch) for onset, duration, pitch in tune.notes]
     if any(onset.denominator != 1 or duration.denominator != 1 for onset, duration, _ in rows):
-        raise ValueError(f"Every note must lie on the grid of {grid} steps a quarter; {name} has one that does not.")
+        raise _off_grid(tune)
+    if tune.now / LONGEST_HOURS > 60 * tune.quarters_per_minute:
+        raise ValueError(f"A tune must play for at most {LONGEST_HOURS} hours; {tune.name} plays for longer.")
     meters = []
     for start, (numerator, denominator) in tune.meters:
         bar = Fraction(numerator * 4, denominator)
@@ -192,6 +231,11 @@ def _to_piece(tune: _Tune) -> music.Piece:
     )
 
 
+def _off_grid(tune: _Tune) -> ValueError:
+    grid = music.DEFAULT_STEPS_PER_QUARTER
+    return ValueError(f"Every note must lie on the grid of {grid} steps a quarter; {tune.name} has one that does not.")
+
+
 def read_abc(text: str) -> music.Piece:
     r"""Read one tune, from ``X:`` to its last bar: one part at 24 steps a quarter; a short first bar is an upbeat.
 
@@ -202,6 +246,11 @@ def read_abc(text: str) -> music.Piece:
         >>> read_abc("X:1\nT:Scale\nL:1/8\nK:G\nG>A B2|").notes[["onset_step", "duration_step", "pitch"]].tolist()
         [(0, 18, 67), (18, 6, 69), (24, 24, 71)]
     """
+    check_text("A tune", text, 'Decode bytes with data.decode("utf-8", errors="replace").')
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(
+            f"A tune must have at most {LONGEST_TEXT} characters; found {len(text)}. Use split_tunes first."
+        )
     tune, body = _Tune(), []
     for line in text.splitlines():
         line = line.split("%")[0].rstrip()
@@ -210,10 +259,12 @@ def read_abc(text: str) -> music.Piece:
             body.append(line)
         elif tune.key is None:
             _read_field(tune, header[1], header[2].strip())
+        elif header[1] == "X":
+            raise ValueError(f"A tune must be one; behind {tune.name} begins another. Use split_tunes first.")
         else:
-            body.append(f"[{header[1]}:{header[2].replace(']', ' ')}]")  # a field between two lines of music
+            body.append(f"[{header[1]}:{re.sub(r'[][]', ' ', header[2])}]")  # a field between two lines of music
     if tune.key is None:
-        raise ValueError(f"A tune needs its key, a line such as K:G; {tune.title or 'this one'} has none.")
+        raise ValueError(f"A tune needs its key, a line such as K:G; {tune.name} has none.")
     tune.meters.append((Fraction(0), tune.meter))
     for token in _TOKEN.finditer("\n".join(body)):
         _read_token(tune, token)
@@ -227,6 +278,7 @@ def split_tunes(text: str) -> list[str]:
         >>> split_tunes("% a book\nX:1\nK:G\nG|\nX:2\nK:D\nD|")
         ['X:1\nK:G\nG|', 'X:2\nK:D\nD|']
     """
+    check_text("A file of tunes", text, 'Decode bytes with data.decode("utf-8", errors="replace").')
     return [tune.strip() for tune in re.split(r"^(?=X:)", text, flags=re.MULTILINE) if tune.startswith("X:")]
 
 
@@ -259,16 +311,24 @@ def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.
     check_choice("A collection of tunes", collection, TUNE_COLLECTIONS, "tunes.TUNE_COLLECTIONS says what each is.")
     paths = music21_files(collection, ".abc")
     if not cache:
-        return _read_collection(paths)
+        return _read_collection(paths)[0]
     key = files.digest(str(READER_VERSION), str(paths[0].parent), state_of(paths))
-    path = files.cache_folder() / f"tunes-{collection}-{key}.npz"
-    return files.cached(path, lambda: _read_collection(paths), pack_pieces, unpack_pieces)
+    make = functools.partial(_read_collection, paths)
+    return files.cached(f"tunes-{collection}-{key}.npz", make, pack_pieces, unpack_pieces)
 
 
-def _read_collection(paths: list[Path]) -> list[music.Piece]:
+def _read_collection(paths: list[Path]) -> tuple[list[music.Piece], bool]:
+    """Read the tunes in some files, and return whether all files could be read."""
+    found, is_all = read_each(paths, lambda _, data: _read_tunes(data.decode("utf-8", errors="replace")))
+    tunes = [tune for each in found for tune in each]
+    check_some(len(tunes), "At least one tune of music21 must be as it was installed", "Install music21 again.")
+    return tunes, is_all
+
+
+def _read_tunes(text: str) -> list[music.Piece]:
+    """Return the tunes in a text that ``read_abc`` takes."""
     tunes = []
-    for path in paths:
-        for text in split_tunes(path.read_bytes().decode("utf-8", errors="replace")):
-            with contextlib.suppress(ValueError):
-                tunes.append(read_abc(text))
+    for tune in split_tunes(text):
+        with contextlib.suppress(ValueError):
+            tunes.append(read_abc(tune))
     return tunes

@@ -23,6 +23,9 @@ from mini_musessl import checks, music
 
 REST = -1
 
+#: Of a grid that is made from a piece: more than ten hours of sixteenths in four voices, in some hundred megabytes.
+MOST_CELLS = 10_000_000
+
 SATB = ("soprano", "alto", "tenor", "bass")
 
 _PITCH_ADVICE = f"{REST} is a rest; write it in place of NaN."
@@ -119,7 +122,7 @@ def _checked_arrays(grid: VoiceGrid) -> dict[str, np.ndarray]:
             raise ValueError(f"{name} must have shape {shape} like pitch; found {array.shape}.")
         arrays[name] = array.astype(bool if name.startswith("is_") else np.int16)
         if arrays[name].dtype != array.dtype and (arrays[name] != array).any():  # 0 and 1 stand for False and True
-            must = "be True or False" if name.startswith("is_") else "count the steps since the latest bar line"
+            must = "be True or False" if name.startswith("is_") else "count up to 32767 steps from the latest bar line"
             raise ValueError(f"{name} must {must}; found an array of {array.dtype} with other values.")
     _check_cells(pitch, arrays["is_onset"])
     if arrays["bar_position_step"].min(initial=0) < 0:
@@ -153,9 +156,10 @@ def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
         checks.whole_number("fifths", grid.fifths, -7, 7, "Sharps count up, flats down; None is unknown.")
     checks.check_choice("mode", grid.mode, ("major", "minor", None), "None stands for any other.")
     checks.check_positive("quarters_per_minute", grid.quarters_per_minute, "80 is the default.")
-    meter = music.as_meter(grid.meter)
+    meter, steps_per_quarter = music.as_meter(grid.meter), checks.check_grid(grid.steps_per_quarter)
+    meter.bar_length_step(steps_per_quarter)  # refuses bars that do not fit the grid
     return {
-        "steps_per_quarter": checks.check_grid(grid.steps_per_quarter),
+        "steps_per_quarter": steps_per_quarter,
         "meter": (meter.numerator, meter.denominator),
         "voice_names": tuple(grid.voice_names),
     }
@@ -238,6 +242,9 @@ def from_piece(piece: music.Piece, steps_per_quarter: int = 4, n_voices: int = 4
             f"A grid of {n_voices} voices needs a piece of {n_voices} parts; this one has {len(piece.parts)}. "
             "Pass n_voices, or choose the parts first."
         )
+    n_cells = on_grid.n_steps * n_voices
+    advice = "Cut the piece with music.cut, or use a coarser grid."
+    checks.whole_number("The number of cells, steps times voices,", n_cells, 0, MOST_CELLS, advice)
     pitch = np.full((on_grid.n_steps, n_voices), REST, np.int16)
     is_onset = np.zeros(pitch.shape, bool)
     for onset, duration, note_pitch, _, voice in on_grid.notes.tolist():

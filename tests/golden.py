@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
-from functools import cache, partial
+from functools import cache, partial, wraps
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -540,6 +540,7 @@ def train_twice():
     asked, calls = next(frame_batches(9)), iter(range(100))
     config = TrainingConfig(**FEW, n_updates=8, averaging=0.8, keep_best=True, n_batches=2)
 
+    @wraps(next_frame_loss)
     def stopping_loss(network, batch):
         if next(calls) == 11:
             raise KeyboardInterrupt

@@ -1,8 +1,10 @@
-"""Random pieces, grids and token ids for property tests."""
+"""Random pieces, grids, MIDI files and token ids for property tests."""
 
+import struct
 from typing import NamedTuple
 
 import numpy as np
+from fuzzing import altered
 from hypothesis import strategies as st
 
 from mini_musessl import music, voices
@@ -94,6 +96,138 @@ def any_ids(vocabulary, max_size=60):
     spans = [vocabulary.slice_of(name) for name in vocabulary.names]
     token = st.sampled_from(spans).flatmap(lambda span: st.integers(span.start, span.stop - 1))
     return st.lists(token, max_size=max_size)
+
+
+# MIDI files with every event that the standards name.
+
+
+def midi_number(number, n_bytes=1):
+    """Return a number in groups of seven bits, in so many bytes or more."""
+    found = [number & 0x7F]
+    while (number := number >> 7) or len(found) < n_bytes:
+        found.append(0x80 | number & 0x7F)
+    return bytes(reversed(found))
+
+
+def midi_meta(kind, data=b""):
+    return bytes([0xFF, kind]) + midi_number(len(data)) + data
+
+
+def midi_chunk(track, name=b"MTrk"):
+    return struct.pack(">4sL", name, len(track)) + track
+
+
+def midi_file(*tracks, division=24, file_type=1, n_tracks=None):
+    header = struct.pack(">4sLHHH", b"MThd", 6, file_type, len(tracks) if n_tracks is None else n_tracks, division)
+    return header + b"".join(map(midi_chunk, tracks))
+
+
+def in_riff(data, before=b""):
+    form = b"RMID" + before + b"data" + struct.pack("<L", len(data)) + data + b"\0" * (len(data) % 2)
+    return b"RIFF" + struct.pack("<L", len(form)) + form
+
+
+_CHANNEL = st.sampled_from([0, 0, 3, 9])
+_BYTE = st.integers(0, 127)
+_TEXT = st.sampled_from([b"", b"a", "ピアノ".encode(), b"caf\xe9", b"Piano\0", b"\xef\xbf\xbd", b"x" * 200])
+
+
+def _channel_event(status, *data):
+    return st.builds(lambda channel, *values: bytes([status | channel, *values]), _CHANNEL, *data)
+
+
+# What says something of notes, programs, tempo, meter or names; meta events may be longer than the standard says.
+TELLING = st.one_of(
+    _channel_event(0x90, st.integers(60, 62), st.sampled_from([0, 1, 64, 127])),
+    _channel_event(0x90, st.integers(60, 62), st.sampled_from([0, 0, 64])),
+    _channel_event(0x80, st.integers(60, 62), _BYTE),
+    _channel_event(0xC0, st.integers(0, 3)),
+    st.builds(lambda tempo, rest: midi_meta(0x51, tempo.to_bytes(3, "big") + rest), st.integers(3 * 10**5, 9 * 10**5),
+              st.sampled_from([b"", b"", b"\0"])),
+    st.builds(lambda n, exponent, rest: midi_meta(0x58, bytes([n, exponent]) + rest), st.integers(1, 12),
+              st.integers(0, 3), st.sampled_from([b"\x18\x08", b"\x18\x08", b"", b"\x18\x08\0"])),
+    st.builds(lambda text: midi_meta(0x03, text), _TEXT),
+)  # fmt: skip
+_MESSAGE = st.binary(max_size=5).map(lambda data: bytes(byte & 0x7F for byte in data))
+# What does not, whole or damaged.
+SILENT = st.one_of(
+    _channel_event(0xA0, _BYTE, _BYTE),
+    _channel_event(0xB0, _BYTE, _BYTE),  # controllers, banks, and from 120 on modes: all notes off
+    _channel_event(0xB0, _BYTE, st.integers(128, 255)),
+    _channel_event(0xD0, _BYTE),
+    _channel_event(0xE0, _BYTE, _BYTE),
+    st.builds(midi_meta, st.integers(0, 127).filter(lambda kind: kind not in (0x03, 0x21, 0x2F, 0x51, 0x58)),
+              st.binary(max_size=6)),
+    st.builds(lambda data: b"\xf0" + midi_number(len(data) + 1) + data + b"\xf7", _MESSAGE),
+    st.builds(lambda data: b"\xf0" + midi_number(len(data)) + data, _MESSAGE),  # goes on in packets
+    st.builds(lambda data: b"\xf7" + midi_number(len(data)) + data, st.binary(max_size=5)),
+    st.sampled_from([b"\xf1\x05", b"\xf2\x01\x02", b"\xf3\x01", b"\xf6", b"\xf8", b"\xfa", b"\xfe"]),
+)  # fmt: skip
+
+
+@st.composite
+def midi_tracks(draw, silent=SILENT):
+    """Draw a track as it may be found, and the same music as a list of (tick, telling event)."""
+    found, told, tick, running = b"", [], 0, None
+    for event in draw(st.lists(TELLING | TELLING | silent, max_size=15)):
+        tick += (delta := draw(st.sampled_from([0, 0, 1, 7, 20, 150, 20_000])))
+        found += midi_number(delta, draw(st.sampled_from([1, 1, 1, 2, 4])))
+        may_run = event[0] == running and draw(st.booleans())
+        found += event[1:] if may_run else event
+        # Beyond what the standard allows, running status goes on after system and meta events.
+        running = event[0] if event[0] < 0xF0 else running
+        if event[0] & 0xF0 in (0x80, 0x90, 0xC0) or event[:2] in (b"\xff\x03", b"\xff\x51", b"\xff\x58"):
+            told.append((tick, event))
+    end = draw(st.sampled_from([midi_meta(0x2F)] * 3 + [midi_meta(0x2F) + b"\0\x90\x3c\x40\x05\x3c\0", None]))
+    return found + (b"" if end is None else midi_number(0) + end), told
+
+
+@st.composite
+def midi_files(draw, silent=SILENT):
+    """Draw a file as it may be found, what its tracks tell, and the ticks of a quarter."""
+    tracks, told = zip(*draw(st.lists(midi_tracks(silent), min_size=1, max_size=3)), strict=True)
+    # One note, so that there is music, on a channel of its own.
+    tracks, told = (*tracks, b"\0\x9f\x46\x40\x09\x8f\x46\0\0\xff\x2f\0"), (*told, [(0, b"\x9fF@"), (9, b"\x8fF\0")])
+    division = draw(st.sampled_from([24, 10, 480]))
+    file_type = draw(st.sampled_from([1, 1, 0]))
+    between = draw(st.sampled_from([b"", b"", midi_chunk(b"any\xff", b"XFIH")]))
+    longer = draw(st.sampled_from([b"", b"", b"\0\0"]))
+    header = struct.pack(">4sLHHH", b"MThd", 6 + len(longer), file_type, len(tracks), division) + longer
+    # A foreign chunk behind a track without an end mark can't be told from a track with a wrong length.
+    data = header + between + b"".join(map(midi_chunk, tracks)) + between
+    wrapped = draw(st.sampled_from([data, data, in_riff(data), in_riff(data, b"LIST\4\0\0\0INFO"), bytes(128) + data]))
+    return wrapped, told, division
+
+
+def altered_midi(n_files, seed):
+    """Yield files of random notes, programs, tempos and meta events, of which a few bytes are altered."""
+    generator = np.random.default_rng(seed)
+    for _ in range(n_files):
+        tracks = [_random_track(generator) for _ in range(generator.integers(1, 4))]
+        place = generator.integers(len(tracks))
+        if generator.random() < 0.8:  # the lengths still fit: what is altered is an event
+            tracks[place] = altered(tracks[place], generator)
+            yield midi_file(*tracks, division=480)
+        else:
+            yield altered(midi_file(*tracks, division=480), generator)
+
+
+def _random_track(generator):
+    track = b""
+    for _ in range(generator.integers(1, 40)):
+        channel, pitch, value = (int(generator.integers(n)) for n in (3, 128, 128))
+        track += midi_number(int(generator.choice([0, 120, 480, 40_000], p=[0.4, 0.3, 0.28, 0.02])))
+        track += [
+            bytes([0x90 | channel, pitch, value, 60, pitch, 0]),
+            bytes([0x90 | channel, pitch, 64]) + midi_number(240) + bytes([0x80 | channel, pitch, 64]),
+            bytes([0xB0 | channel, pitch, value]),
+            bytes([0xC0 | channel, value]),
+            midi_meta(0x51, generator.bytes(3)),
+            midi_meta(0x58, bytes([value % 12 + 1, value % 5, 24, 8])),
+            midi_meta(int(generator.integers(128)), generator.bytes(pitch % 9)),
+            b"\xf0\x05\x7e\x7f\x09\x01\xf7",
+        ][generator.choice(8, p=[0.3, 0.3, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05])]
+    return track + b"\0\xff\x2f\0"
 
 
 # Scores in MusicXML, together with what is to be read from them at 24 steps a quarter.

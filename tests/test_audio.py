@@ -229,7 +229,7 @@ def test_loudness_does_not_depend_on_the_scale(scale):
         (
             lambda s: audio.synthesize(held([60], 601)),
             ValueError,
-            r"at most 600 s to be played; this lasts 601 s",
+            r"at most 600 s to be played at 22050 samples a second; this lasts 601 s",
         ),
         (lambda s: audio.synthesize(held([60]), 4000), ValueError, "sample_rate must be at least 8000; found 4000"),
         (lambda s: audio.normalize(0 * s), ValueError, "found silence"),

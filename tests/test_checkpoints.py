@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -81,12 +82,42 @@ def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_beside(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_checkpoint_from_before_there_were_two_kinds_of_model_is_read(tmp_path):
-    about = {"format": "mini_musessl checkpoint 1", "config": asdict(TOKENS), "card": CARD}
-    save_file(dict(make().state_dict()), tmp_path / "old.safetensors", metadata={"mini_musessl": json.dumps(about)})
-    loaded, card = load_checkpoint(tmp_path / "old.safetensors")
-    assert type(loaded) is MusicTransformer and card == CARD
-    assert torch.equal(loaded.to_logits.weight, make().to_logits.weight)
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        lambda: torch.device("meta"),
+        lambda: default_dtype(torch.float64),
+        lambda: default_dtype(torch.float16),
+        torch.no_grad,
+        torch.inference_mode,
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_model_is_the_same_whatever_a_caller_has_set_as_default(tmp_path, kind, surroundings):
+    save_checkpoint(make(kind), tmp_path / "a.safetensors", CARD)
+    with surroundings():
+        model = load_checkpoint(tmp_path / "a.safetensors").model
+        said = model(*KINDS[kind][1]).float()
+    assert torch.equal(said, make(kind)(*KINDS[kind][1]))
+    model(*KINDS[kind][1]).sum().backward()  # it can be trained
+    for name, weight in make(kind).named_parameters():
+        found = model.get_parameter(name)
+        assert torch.equal(found, weight) and found.dtype == torch.float32 and found.requires_grad
+
+
+def test_sizes_and_facts_may_be_numbers_of_numpy(tmp_path):
+    config = replace(TOKENS, n_layers=np.int64(1), d_model=np.int32(12), dropout=np.float32(0.5))
+    save_checkpoint(MusicTransformer(config), tmp_path / "a.safetensors", {"loss": np.float32(0.5)})
+    model, card = load_checkpoint(tmp_path / "a.safetensors")
+    assert model.config == config and card == {"loss": 0.5}
 
 
 @pytest.mark.parametrize("dtype, n_bits", [(torch.bfloat16, 8), (torch.float16, 11)])
@@ -127,7 +158,13 @@ def too_large():
         ("found no folder .*nowhere", "nowhere/a.safetensors", make(), {}),
         ("FrameTransformer, MaskedTransformer; found Linear", "a.safetensors", torch.nn.Linear(2, 3), {}),
         ("A card must hold only what JSON can hold", "a.safetensors", make(), {"card": {"loss": float("nan")}}),
-        ("A card must hold only what JSON can hold", "a.safetensors", make(), {"card": {"model": object()}}),
+        (
+            "A card must hold only what JSON can hold .*: found object",
+            "a.safetensors",
+            make(),
+            {"card": {"model": object()}},
+        ),
+        ("Names and card must take at most 1048576 bytes", "a.safetensors", make(), {"card": {"log": "x" * (1 << 20)}}),
         (r"fit into torch\.float16; norm\.weight holds", "a.safetensors", too_large(), {"dtype": torch.float16}),
     ],
 )
@@ -148,7 +185,7 @@ def test_a_pickle_is_never_opened_whatever_its_name(tmp_path, protocol):
         load_checkpoint(path)
 
 
-@pytest.mark.parametrize("n_bytes", [0, 200, 5000])
+@pytest.mark.parametrize("n_bytes", [6, 200, 5000])
 def test_a_truncated_file_is_refused(path, n_bytes):
     path.write_bytes(path.read_bytes()[:n_bytes])
     sentence = f"whole safetensors file; small.safetensors with its {n_bytes} bytes is damaged"
@@ -156,34 +193,85 @@ def test_a_truncated_file_is_refused(path, n_bytes):
         load_checkpoint(path)
 
 
-def test_a_file_whose_numbers_have_changed_is_refused(path):
-    data = bytearray(path.read_bytes())
-    data[-101] ^= 0x40
-    path.write_bytes(data)
-    with pytest.raises(ValueError, match="those of small.safetensors have changed since. Copy or download it again"):
-        load_checkpoint(path)
+def test_a_bit_that_flips_anywhere_in_a_checkpoint_is_noticed(path):
+    data, generator = path.read_bytes(), np.random.default_rng(0)
+    n_header = int.from_bytes(data[:8], "little")
+    for place in (*range(8), *generator.integers(8, n_header, 60), *generator.integers(n_header + 8, len(data), 30)):
+        changed = bytearray(data)
+        changed[place] ^= 1 << int(generator.integers(8))
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"must hold|must be a whole|is needed; small\.safetensors says"):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", checkpoints.names())
+def test_a_shipped_file_with_another_bit_is_refused(name, tmp_path):
+    data = bytearray((checkpoints.FOLDER / f"{name}.safetensors").read_bytes())
+    data[-1001] ^= 0x40
+    (tmp_path / "odd.safetensors").write_bytes(data)
+    with pytest.raises(ValueError, match="those of odd.safetensors have changed since. Copy or download it again"):
+        load_checkpoint(tmp_path / "odd.safetensors")
+
+
+def write_altered(path, about, weights):
+    """Write a checkpoint with other facts and weights, None for none, and a digest that is right."""
+    facts = {"format": checkpoints.FORMAT, "class": "MusicTransformer", "config": asdict(TOKENS), "card": {}} | about
+    weights = dict(make().state_dict()) | weights
+    checkpoints.write_tensors(path, {name: each for name, each in weights.items() if each is not None}, facts)
 
 
 @pytest.mark.parametrize(
     "about, weights, sentence",
     [
-        ({"format": None}, {}, "format is 'mini_musessl checkpoint 1'; odd.safetensors says None"),
+        ({"format": None}, {}, "of the format 'mini_musessl checkpoint 2' is needed; odd.safetensors says None"),
         ({"class": "Oracle"}, {}, "Its model must be one of MusicTransformer, FrameTransformer, .* found 'Oracle'"),
+        ({"class": ["MusicTransformer"]}, {}, "must hold a model that this library knows"),
         ({"config": []}, {}, "must hold a model that this library knows"),
         ({"config": {"n_wings": 2}}, {}, "must hold a model that this library knows"),
         ({"config": {"vocabulary_size": 0}}, {}, "vocabulary_size must be at least 1; found 0"),
-        ({"config": asdict(replace(TOKENS, d_feedforward=10**9))}, {}, "a larger network than 3024 numbers fill"),
-        ({"config": asdict(replace(TOKENS, n_layers=10**6))}, {}, "a larger network than 3024 numbers fill"),
+        ({"config": asdict(TOKENS) | {"is_causal": "yes"}}, {}, "is_causal must be True or False; found 'yes'"),
+        ({"config": asdict(replace(TOKENS, n_layers=10**6))}, {}, "a larger network than its 20 tensors fill"),
+        ({"config": asdict(TOKENS) | {"cycle_lengths": [4] * 100}}, {}, "a larger network than its 20 tensors fill"),
+        ({"config": asdict(replace(TOKENS, n_previous=10**6))}, {}, "a larger network than its 20 tensors fill"),
+        ({"config": asdict(replace(TOKENS, d_feedforward=10**9))}, {}, r"widen\.weight is F32 of the shape \(20, 12\)"),
+        ({"config": asdict(replace(TOKENS, vocabulary_size=10**30))}, {}, "must hold a model that this library knows"),
+        ({"config": asdict(TOKENS) | {"context_length": 10**9}}, {}, r"context_length must lie in 1\.\.100000"),
         ({"card": None}, {}, "must hold a model that this library knows, its card"),
-        ({}, {"norm.weight": torch.zeros(99)}, r"weights that fit; .*size mismatch for norm\.weight"),
-        ({}, {"wings": torch.ones(9)}, 'weights that fit; .*Unexpected .*"wings"'),
+        ({"trained_steps": "many"}, {}, "trained_steps must be a whole number; found 'many'"),
+        (
+            {},
+            {"norm.weight": torch.zeros(99)},
+            r"norm\.weight is F32 of the shape \(99,\), and .* of \(12,\) is needed",
+        ),
+        ({}, {"norm.weight": torch.tensor(1.0)}, r"norm\.weight is F32 of the shape \(\)"),
+        ({}, {"norm.weight": torch.ones(12, dtype=torch.int32)}, r"norm\.weight is I32"),
+        ({}, {"norm.weight": torch.ones(12).to(torch.float8_e4m3fn)}, r"norm\.weight is F8_E4M3"),
+        ({}, {"norm.weight": torch.ones(12, dtype=torch.complex64)}, r"norm\.weight is C64"),
+        ({}, {"norm.weight": None}, r"norm\.weight is missing"),
+        ({}, {"wings": torch.ones(9)}, "wings is one tensor too many"),
+        ({}, {"norm.weight": torch.full((12,), torch.nan)}, "must hold finite numbers; norm.weight of odd"),
+        ({}, {"norm.weight": torch.full((12,), 1e300, dtype=torch.float64)}, "must hold finite numbers; norm.weight"),
     ],
 )
 def test_a_file_of_no_model_is_refused(tmp_path, about, weights, sentence):
-    about = {"format": "mini_musessl checkpoint 1", "config": asdict(TOKENS), "card": {}} | about
-    metadata = {"mini_musessl": json.dumps(about)}
-    save_file(dict(make().state_dict()) | weights, tmp_path / "odd.safetensors", metadata=metadata)
+    write_altered(tmp_path / "odd.safetensors", about, weights)
     with pytest.raises(ValueError, match=f"(?s){sentence}"):
+        load_checkpoint(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "[" * 100_000, '{"config": NaN}', "9" * 5000, "\ud800"])
+def test_a_file_without_facts_is_refused(tmp_path, text):
+    save_file(
+        dict(make().state_dict()), tmp_path / "odd.safetensors", metadata={"mini_musessl": json.dumps(text)[1:-1]}
+    )
+    with pytest.raises(ValueError, match="must hold facts about its numbers that this library wrote; odd.safetensors"):
+        load_checkpoint(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("n_bytes", [1 << 21, 1 << 62])
+def test_a_file_that_announces_a_huge_header_is_refused(tmp_path, n_bytes):
+    (tmp_path / "odd.safetensors").write_bytes(n_bytes.to_bytes(8, "little") + b"{" + b" " * 999)
+    with pytest.raises(ValueError, match="whole safetensors file; odd.safetensors with its 1008 bytes is damaged"):
         load_checkpoint(tmp_path / "odd.safetensors")
 
 

@@ -89,7 +89,11 @@ def test_what_must_not_be_is_refused(check, arguments, error, sentence):
 
 def test_text_from_outside_can_be_printed_and_said():
     assert checks.printable("Gr\u00f6\u00dfe \u30bd\u200c") == "Gr\u00f6\u00dfe \u30bd\u200c"
-    assert checks.printable("L\udcfcbeck\0\n\x1b[2J\ufffe") == "L\ufffdbeck\ufffd\ufffd\ufffd[2J\ufffd"
+    assert (
+        checks.printable("L\udcfcbeck\0") == "L\ufffdbeck"
+        and checks.printable("two\r\nlines  here") == "two lines  here"
+    )
+    assert checks.printable("\x1b[2J\x7f\x9b\ufffe") == "\ufffd[2J\ufffd\ufffd\ufffd"
     assert checks.shown("a" * 200) == "a" * 200 and checks.shown("a" * 9 + "b" * 9, 4) == "aa...bb"
 
 

@@ -1,6 +1,8 @@
 """Tests of the fast reader of chorales: equal to music21, and measures by hand."""
 
+import io
 import math
+import zipfile
 
 import numpy as np
 import pytest
@@ -78,6 +80,14 @@ def measure(*notes, extra=""):
     return f"<measure>{extra}{written}</measure>"
 
 
+def zipped(data):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("META-INF/container.xml", '<rootfile full-path="a.xml"/>')
+        archive.writestr("a.xml", data)
+    return packed.getvalue()
+
+
 def score(*measures, names=("Soprano", "Alto", "Tenor", "Bass")):
     head = "<attributes><divisions>4</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
     body = "".join(measures).replace(">", ">" + head, 1)
@@ -122,11 +132,25 @@ def test_a_score_without_four_voices_gives_none():
 @pytest.mark.parametrize(
     "data, sentence",
     [
-        (b"MThd", "must be a MusicXML file; bwv1 cannot be read"),
-        (b"PK", "must be a MusicXML file; bwv1 cannot be read"),
-        (b"<html/>", "must be a partwise MusicXML score; bwv1 holds <html>"),
+        (b"MThd", "must be a MusicXML file such as music21's; bwv1 cannot be read"),
+        (b"PK", "must be a MusicXML file such as music21's; bwv1 cannot be read"),
+        (b"<html/>", "bwv1 cannot be read .*it holds <html>, not a partwise score.*Install music21 again"),
+        (b" " * 3_000_001, "it has more than 3000000 bytes"),
+        (zipped(b" " * 3_000_001), "it unpacks to more than 3000000 bytes"),
+        (zipped(b"<score-partwise>" * 99), "no element found"),
+        (score(measure(("C", 4, 4))).replace(b"divisions>4", b"divisions>0"), "single note of a melody leads to 4/0"),
+        (score(measure(("C", 4, 4))).replace(b"<beats>4", b"<beats>1000000"), "a bar in 1000000/4 has 4000000 steps"),
+        (score(measure(("C", 4, 4))).replace(b"<beats>4", b"<beats>0"), "a bar in 0/4 has 0 steps"),
+        (score(measure(("C", 4, 10**9))), "a note that is no single note of a melody leads to 1000000000/4"),
+        (score(measure(("C", 4, -4))), "a note that is no single note .* leads to -4/4"),
+        (score("<measure><backup><duration>4</duration></backup></measure>"), "a backup .* leads to -4/4"),
+        (score("<measure><forward><duration>999999</duration></forward></measure>"), "a forward .* leads to 999999/4"),
+        (score(measure(("C", 4, 4)).replace("<pitch>", "<chord/><pitch>")), "that is no single note of a melody"),
+        (score(measure(("C", 99, 4))), "found a number that is no pitch"),
+        (score(measure(("H", 4, 4))), "KeyError: 'H'"),
+        (score("<measure/>"), "list index out of range|it holds no notes"),
     ],
 )
-def test_bytes_that_are_no_score_are_refused(data, sentence):
+def test_scores_that_are_none_are_refused(data, sentence):
     with pytest.raises(ValueError, match=sentence):
         chorale_files.read_chorale(data, "bwv1")

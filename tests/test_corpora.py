@@ -5,12 +5,14 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_chorale_files import measure, score, zipped
 
 import mini_musessl
 from mini_musessl import corpora, files, midi, music, tunes, voices
@@ -136,6 +138,106 @@ def test_music21_without_its_corpus_is_refused(tmp_path, monkeypatch):
         tunes.load_tunes("airdsAirs")
 
 
+@pytest.fixture
+def three_chorales(tmp_path, own_cache, monkeypatch):
+    """Let music21 hold three chorales of four measures, in a folder that may be altered."""
+    corpus = tmp_path / "corpus"
+    (corpus / "bach").mkdir(parents=True)
+    for number in (1, 2, 3):
+        written = score(*[measure(("C", 4 + number, 16))] * 4)
+        (corpus / "bach" / f"bwv{number}.xml").write_bytes(written)
+    (corpus / "chorales.py").write_text("1---||---2---||---A title---||---9")
+    monkeypatch.setattr(corpora, "music21_files", lambda folder, *endings: sorted((corpus / folder).iterdir()))
+    return corpus / "bach"
+
+
+def as_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def as_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def as_link_to_nothing(path):
+    path.unlink()
+    path.symlink_to("nothing")
+
+
+def as_zip_bomb(path):
+    path.write_bytes(zipped(bytes(30_000_000)))
+
+
+ALTERED = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-30]),
+    "other bytes": lambda path: path.write_bytes(os.urandom(2000)),
+    "too large": lambda path: os.truncate(path, 3_000_000_000),
+    "brackets": lambda path: path.write_bytes(b"<a>" * 50_000),
+    "no step": lambda path: path.write_bytes(path.read_bytes().replace(b"<step>C</step>", b"")),
+    "long notes": lambda path: path.write_bytes(
+        path.read_bytes().replace(b"<duration>16", b"<duration>" + b"9" * 5000)
+    ),
+    "no bass": lambda path: path.write_bytes(path.read_bytes().replace(b">Bass", b">Base")),
+    "no time": lambda path: path.write_bytes(path.read_bytes().replace(b"<beats>4", b"<beats>0")),
+    "pipe": as_pipe,
+    "folder": as_folder,
+    "link to nothing": as_link_to_nothing,
+    "zip bomb": as_zip_bomb,
+}
+
+
+@pytest.mark.parametrize("change", ALTERED)
+def test_an_altered_chorale_is_left_out_and_named_each_time(three_chorales, own_cache, change):
+    whole = corpora.load_chorales()
+    ALTERED[change](three_chorales / "bwv2.xml")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"without 1 of 3, which cannot be read.*bwv2\.xml \(.*Run: pip install"):
+            assert corpora.load_chorales() == [whole[0], whole[2]]
+    assert len(list(own_cache.iterdir())) == 1
+
+
+def test_an_altered_list_of_titles_is_named_and_a_corpus_of_nothing_but_damage_is_refused(three_chorales):
+    assert [grid.title for grid in corpora.load_chorales()] == ["BWV 1", "A title", "BWV 3"]
+    (three_chorales.parent / "chorales.py").write_bytes(b"1---||---2---||---\xff---||---9")
+    with pytest.warns(UserWarning, match=r"chorales\.py \(.*can't decode"):
+        assert [grid.title for grid in corpora.load_chorales()] == ["BWV 1", "BWV 2", "BWV 3"]
+    (three_chorales.parent / "chorales.py").unlink()
+    for path in three_chorales.iterdir():
+        path.write_bytes(b"no score")
+    with (
+        pytest.warns(UserWarning, match="without 3 of 3"),
+        pytest.raises(ValueError, match="At least one chorale of music21 must be as it was installed; found none"),
+    ):
+        corpora.load_chorales()
+
+
+def test_a_split_without_all_its_chorales_says_so(chorales, monkeypatch):
+    def load_others(cache=True, expand_repeats=True):
+        others = [grid for grid in chorales if grid.name != "bwv269"]
+        return [voices.cut(grid, 0, 1) if grid.name == "bwv385" else grid for grid in others]
+
+    monkeypatch.setattr(corpora, "load_chorales", load_others)
+    monkeypatch.setattr(corpora, "_split_map", lambda: {"train": TABLE, "valid": [], "test": []})
+    with pytest.warns(UserWarning, match=r'your music21 lacks bwv269, bwv385, so results are not those of "Bach-16'):
+        split = corpora.rebuilt_split()
+    assert [grid.name for grid in split["train"]] == ["bwv270"]
+
+
+TABLE = [[0, "bwv269", True, 0, 0, 16], [1, "bwv270", True, 0, 0, 16], [2, "bwv385", False, 8, 0, 16]]
+
+
+def test_a_music21_that_no_installer_knows_is_read(three_chorales, monkeypatch):
+    def unknown(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", unknown)
+    assert len(corpora.load_chorales()) == corpora.chorale_metadata()["n_pieces"] == 3
+    assert corpora.chorale_metadata()["music21_version"] == "unknown"
+
+
 # JSB.
 
 TINY = b'{"train": [[[60, 57, 53, 48], [60, 57, 53, 48]]], "valid": [[[62, -1, 53, 48]]], "test": [[[64, 60, 55, 48]]]}'
@@ -160,13 +262,25 @@ def test_jsb_is_read_from_the_file_that_is_named_or_downloaded_and_no_other(tmp_
     assert split["train"][0] == voices.from_pitches([[60, 57, 53, 48]] * 2, name="jsb-train-0")
     assert split["valid"][0].pitch.tolist() == [[62, voices.REST, 53, 48]]
     monkeypatch.delenv("MUSESSL_JSB")
-    monkeypatch.setattr(files, "download", lambda url, sha256, file_name: path)
+    monkeypatch.setattr(files, "download", lambda url, sha256, file_name: TINY)
     assert corpora.load_jsb() == split
+    monkeypatch.setenv("MUSESSL_JSB", str(path))
     path.write_bytes(TINY.replace(b"60", b"61"))
     with pytest.raises(ValueError, match=r"must have sha256 .* It was altered or is another edition"):
         corpora.load_jsb()
-    monkeypatch.setenv("MUSESSL_JSB", str(tmp_path / "absent.json"))
-    with pytest.raises(FileNotFoundError, match=r"MUSESSL_JSB must name the file .*absent.json cannot be read"):
+    path.write_bytes(b"[" * 100_000)
+    with pytest.raises(ValueError, match=r"must have sha256 .* It was altered or is another edition"):
+        corpora.load_jsb()
+
+
+@pytest.mark.parametrize("name", ["absent.json", "", "pipe", "empty", "~nosuchuser/jsb.json", "large"])
+def test_a_jsb_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch, name):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(3_000_000_000)
+    monkeypatch.setenv("MUSESSL_JSB", name if name.startswith("~") else str(tmp_path / name))
+    with pytest.raises(FileNotFoundError, match=rf"MUSESSL_JSB must name the file .*{name} cannot be read .*Correct"):
         corpora.load_jsb()
 
 
@@ -392,10 +506,10 @@ def test_another_way_of_reading_is_another_entry(folder, monkeypatch, change):
 def test_a_killed_run_loses_nothing(folder, own_cache, monkeypatch):
     read = midi.read_midi
 
-    def read_until_killed(path, *arguments):
-        if path.parent.name == "below":
+    def read_until_killed(file, *arguments):
+        if file.name == "a.MIDI":
             raise KeyboardInterrupt
-        return read(path, *arguments)
+        return read(file, *arguments)
 
     monkeypatch.setattr(midi, "read_midi", read_until_killed)
     with pytest.raises(KeyboardInterrupt):
@@ -419,8 +533,8 @@ def test_a_cache_folder_that_cannot_be_written_is_said_once(folder, tmp_path, mo
         ("absent", {}, NotADirectoryError, r"A folder of MIDI files must exist; there is none at .*absent"),
         ("b.mid", {}, NotADirectoryError, "Use midi.read_midi for a single file"),
         ("empty", {}, ValueError, r"must hold at least one \.mid or \.midi file"),
-        ("", {"reader": "fast"}, ValueError, "reader must be one of pretty_midi, symusic; found 'fast'"),
-        ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must be at least 1; found 0"),
+        ("", {"reader": "fast"}, ValueError, "reader must be one of python, symusic; found 'fast'"),
+        ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must lie in 1..32767; found 0"),
     ],
 )
 def test_what_is_no_folder_of_midi_files_is_refused_once(folder, place, asked, error, sentence):
@@ -429,18 +543,134 @@ def test_what_is_no_folder_of_midi_files_is_refused_once(folder, place, asked, e
         corpora.load_midi_folder(folder / place, **asked)
 
 
-@pytest.mark.parametrize("change", ["another name", "about cut", "a column shorter"])
-def test_a_cache_of_another_kind_is_made_again(tmp_path, monkeypatch, change):
-    monkeypatch.setenv("MUSESSL_CACHE", str(tmp_path / "cache"))
+@pytest.mark.parametrize("change", ["another name", "about cut", "a column shorter", "no piece", "other pitches"])
+def test_a_cache_of_another_kind_is_made_again(tmp_path, own_cache, change):
     midi.write_midi(music.Piece(music.make_notes([0], [24], [60])), tmp_path / "one.mid")
     corpora.load_midi_folder(tmp_path, print_every=0)
-    (entry,) = (tmp_path / "cache").rglob("*.npz")
-    arrays = files.read_arrays(entry)
+    (entry,) = own_cache.rglob("*.npz")
+    with np.load(entry) as stored:
+        arrays = dict(stored)
+    higher = arrays["notes"].copy()
+    higher["pitch"] += 1
     altered = {
         "another name": {"facts": arrays["about"]},
         "about cut": arrays | {"about": arrays["about"][:-9]},
         "a column shorter": arrays | {"notes": arrays["notes"][:0]},
+        "no piece": arrays | {"about": np.frombuffer(b"[]", np.uint8)},
+        "other pitches": arrays | {"notes": higher},
     }
-    files.write_arrays(entry, altered[change])
+    if change == "other pitches":
+        np.savez_compressed(entry, **altered[change])  # by another program: whole, and without the digest
+    else:
+        files.write_arrays(entry, altered[change])
+    (piece,), report = corpora.load_midi_folder(tmp_path, print_every=0)
+    assert (piece.notes["pitch"].tolist(), report.n_from_cache, report.refused) == ([60], 0, {})
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError, RecursionError, OverflowError("int too large"), ZeroDivisionError, KeyError]
+)
+def test_whatever_one_file_raises_the_others_are_read(folder, monkeypatch, error):
+    read = midi.read_midi
+
+    def read_all_but_one(file, *arguments):
+        if file.name == "b.mid":
+            raise error
+        return read(file, *arguments)
+
+    monkeypatch.setattr(midi, "read_midi", read_all_but_one)
+    pieces, report = corpora.load_midi_folder(folder)
+    assert [piece.title for piece in pieces] == ["below/a"] and len(report.refused) == 3
+    assert "it cannot be read (" in report.refused[folder / "b.mid"]
+
+
+def test_what_is_no_file_in_a_folder_is_named_and_not_waited_for(folder, monkeypatch):
+    os.mkfifo(folder / "c_pipe.mid")
+    (folder / "d_loop.mid").symlink_to("d_loop.mid")
+    (folder / "e_nothing.mid").symlink_to("nothing")
+    (folder / "f_device.mid").symlink_to("/dev/zero")
+    (folder / "g_folder.mid").mkdir()
+    (folder / "g_folder.mid" / "inner.mid").write_bytes((folder / "b.mid").read_bytes())
+    (folder / "h_round").symlink_to(folder)
+    (folder / "i_empty.mid").touch()
+    with (folder / "j_large.mid").open("wb") as file:
+        file.truncate(3_000_000_000)
+    pieces, report = corpora.load_midi_folder(folder, print_every=0)
+    assert [piece.title for piece in pieces] == ["b", "below/a", "g_folder.mid/inner"]
+    reasons = {path.stem: reason for path, reason in report.refused.items()}
+    said = {
+        "c_pipe": "is a device or a pipe",
+        "d_loop": "Too many levels of symbolic links",
+        "e_nothing": "found nothing",
+        "f_device": "is a device or a pipe",
+        "i_empty": "is empty",
+        "j_large": "reads at most 20000000 bytes",
+    }
+    assert all(words in reasons[name] for name, words in said.items())
+    assert report.n_files == 11 and len(reasons) == 8
+
+
+def test_a_file_that_vanishes_and_one_that_cannot_be_opened_are_named(folder, monkeypatch):
+    list_files = corpora._midi_files
+
+    def list_and_remove(folder):
+        found = list_files(folder)
+        (folder / "b.mid").unlink()
+        return found
+
+    monkeypatch.setattr(corpora, "_midi_files", list_and_remove)
+    pieces, report = corpora.load_midi_folder(folder, print_every=0)
+    assert [piece.title for piece in pieces] == ["below/a"] and "found nothing" in report.refused[folder / "b.mid"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(folder, monkeypatch):
+    look = os.scandir
+
+    def look_into_all_but_one(path):
+        if str(path).endswith("below"):
+            raise PermissionError(13, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", look_into_all_but_one)
+    pieces, report = corpora.load_midi_folder(folder, print_every=0)
+    assert [piece.title for piece in pieces] == ["b"]
+    assert report.refused[folder / "below"] == "the folder cannot be looked into (Permission denied)"
+
+
+def test_a_folder_within_a_thousand_others_is_found(tmp_path, own_cache):
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    here = os.open(deep, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    data = midi.to_bytes(some_piece(60))
+    with open(os.open("x.mid", os.O_WRONLY | os.O_CREAT, dir_fd=here), "wb") as file:
+        file.write(data)
+    os.close(here)
+    try:
+        (piece,), _ = corpora.load_midi_folder(deep, print_every=0)
+    finally:
+        subprocess.run(["rm", "-rf", deep], check=True)  # shutil.rmtree, which pytest calls, recurses
+    assert piece.title == "d/" * 1200 + "x"
+
+
+def test_names_that_are_no_text_can_be_printed(tmp_path, own_cache):
+    data = midi.to_bytes(some_piece(60))
+    for name in (b"L\xfcbeck.mid", b"line\n2.mid", b"\x1b[2J.mid", "ソ.mid".encode()):
+        (tmp_path / os.fsdecode(name)).write_bytes(data)
+    (tmp_path / os.fsdecode(b"M\xfcnchen\n.mid")).write_bytes(b"MThd")
     pieces, report = corpora.load_midi_folder(tmp_path, print_every=0)
-    assert (len(pieces), report.n_from_cache, report.refused) == (1, 0, {})
+    assert {piece.title for piece in pieces} == {"L\ufffdbeck", "line 2", "\ufffd[2J", "ソ"}
+    assert str(report).encode("utf-8").decode().splitlines()[1:] == [str(report).splitlines()[-1]]
+    assert "M\ufffdnchen .mid" in str(report)
+    ((path, reason),) = report.refused.items()
+    assert path.exists() and reason.isprintable()
+
+
+@pytest.mark.parametrize("given", [5, None, "a\0b", b"folder"])
+def test_what_is_no_path_of_a_folder_is_refused(given):
+    with pytest.raises(ValueError, match="A path must be text that can name a file"):
+        corpora.load_midi_folder(given)

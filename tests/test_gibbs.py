@@ -195,7 +195,7 @@ WRITER = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
     [
         (FRAMES, ~HIDDEN, {}, "At least one cell must be hidden, to be filled; found none"),
         (TWO_FREE, np.arange(3) == 0 * FRAMES, {}, "voice 1 at step 0 is neither"),
-        (FRAMES, HIDDEN.astype(int), {}, "is_hidden must be True or False; found torch.int64"),
+        (FRAMES, HIDDEN.astype(int), {}, "is_hidden must be True or False; found int64"),
         (FRAMES, HIDDEN[:5], {}, r"is_hidden must have the shape \(6, 3\); found \(5, 3\)"),
         (FRAMES + 5, HIDDEN, {}, r"frames must lie in -1\.\.6; found .*11"),
         (FRAMES[:, :2], HIDDEN[:, :2], {}, r"frames must have the shape \(n_steps, 3\)"),

@@ -274,3 +274,15 @@ def test_each_problem_of_a_built_page_is_found(tmp_path: Path, html: str, proble
     (tmp_path / "p q.html").write_text('<p id="café">', "utf-8")
     (tmp_path / "page.html").write_text(html, "utf-8")
     assert list(check_book.page_problems(tmp_path / "page.html", tmp_path)) == problems
+
+
+def test_nothing_is_read_that_could_run_code_when_it_is_opened():
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("mini_musessl", "experiments", "tools", "notebooks/src")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".py", ".md")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"import (pickle|dill|joblib|shelve|marshal)|torch\.load\(|allow_pickle=True|read_pickle", line)
+    ]
+    assert found == []

@@ -1,14 +1,19 @@
 """Tests of mini_musessl.musicxml."""
 
 import io
+import tempfile
+import xml.etree.ElementTree as ET
 import zipfile
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
+import fuzzing
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_music import scores
 
 from mini_musessl import music, musicxml
 from mini_musessl.music import Meter, Part, Piece, Tempo, make_notes
@@ -31,11 +36,12 @@ def note(step, octave, duration, *extra, kind="quarter", first=""):
     return f"<note>{first}{pitch}{length}{ties}<type>{kind}</type></note>"
 
 
-def archive(**files):
+def archive(*others, kind=zipfile.ZIP_STORED, **files):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        for name, text in files.items():
-            packed.writestr({"container": "META-INF/container.xml", "score": "score.xml"}[name], text)
+    names = {"container": "META-INF/container.xml", "score": "score.xml"}
+    with zipfile.ZipFile(buffer, "w", kind) as packed:
+        for name, text in (*others, *((names[name], text) for name, text in files.items())):
+            packed.writestr(name, text)
     return buffer.getvalue()
 
 
@@ -113,13 +119,38 @@ PARTS = (Part("soprano"), Part("Clarinet in A", 71), Part("drums", 0, True), Par
         Piece(make_notes(range(0, 144, 24), 24, [0, 1, 11, 12, 59, 127])),
         # parts that are called like other instruments
         Piece(make_notes([0] * 4, 24, 60, part=range(4)), parts=PARTS),
-        # a meter that changes inside a bar
-        Piece(make_notes([0], [24 * 12], [60]), meters=(Meter(0, 4, 4), Meter(96 + 24, 3, 4))),
+        # a meter that changes inside a bar, and inside the first bar, with and without an upbeat
+        *(
+            Piece(make_notes([0], [24 * 12], [60]), meters=tuple(Meter(*meter) for meter in meters))
+            for meters in (
+                [(0, 4, 4), (96 + 24, 3, 4)],
+                [(0, 4, 4), (48, 3, 4)],
+                [(0, 3, 4), (24, 3, 4)],
+                [(-72, 4, 4), (12, 3, 4)],
+                [(-1, 4, 4), (1, 4, 4)],
+                [(-48, 4, 4), (48, 3, 4)],
+            )
+        ),
+        # notes and rests longer than the longest note value
+        Piece(make_notes([0, 24 * 200], 24 * 100, [60, 62]), meters=(Meter(0, 100, 4), Meter(24 * 250, 3, 4))),
     ],
 )
 def test_what_music21_would_change_survives(tmp_path, piece):
     musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
     assert musicxml.read_musicxml(tmp_path / "a.musicxml") == piece
+
+
+def test_a_score_that_is_put_together_from_pages_is_the_same(tmp_path, monkeypatch):
+    meters = (Meter(-24, 3, 4), Meter(48 + 4 * 72, 2, 4), Meter(48 + 6 * 72, 3, 4))
+    notes = make_notes(range(0, 72 * 9, 36), 40, 60, part=[0, 1] * 9)
+    piece = Piece(notes, meters=meters, parts=(Part("a"), Part("b")), tempos=(Tempo(0, 60.0), Tempo(400, 70.0)))
+    texts = []
+    for name, n_measures in (("whole", 64), ("pages", 3)):
+        monkeypatch.setattr(musicxml, "MEASURES_AT_ONCE", n_measures)
+        musicxml.write_musicxml(piece, tmp_path / name)
+        assert musicxml.read_musicxml(tmp_path / name) == piece
+        texts.append((tmp_path / name).read_text())
+    assert [text.count("<time>") for text in texts] == [6, 6] and len(texts[0]) > 5000
 
 
 def test_the_same_piece_gives_the_same_bytes_without_a_date_or_a_false_composer(tmp_path):
@@ -142,10 +173,321 @@ def test_a_score_by_hand_is_read_note_by_note(tmp_path):
     assert set(piece.notes["velocity"]) == {64}
 
 
-def test_a_compressed_score_is_read(tmp_path):
-    (tmp_path / "a.mxl").write_bytes(archive(container=CONTAINER, score=BY_HAND))
-    (tmp_path / "a.xml").write_text(BY_HAND)
-    assert musicxml.read_musicxml(tmp_path / "a.mxl") == musicxml.read_musicxml(tmp_path / "a.xml")
+# By hand: what stands in the bars of one part, and the notes that sound: onset, duration (in quarters) and pitch.
+
+
+def quarters(step, octave, duration, *inside, first="", after=""):
+    """Write a note of a length in quarters, for divisions of 1."""
+    pitch = f"<pitch><step>{step}</step>{''.join(inside)}<octave>{octave}</octave></pitch>"
+    return f"<note>{first}{pitch}<duration>{duration}</duration>{after}</note>"
+
+
+START, STOP = '<tie type="start"/>', '<tie type="stop"/>'
+TIED = '<notations><tied type="{}"/></notations>'
+STAVES = "<staff>1</staff>", "<staff>2</staff>"
+VOICES = "<voice>1</voice>", "<voice>2</voice>"
+REST = "<note><rest/><duration>{}</duration></note>"
+BACK, FORWARD = "<backup><duration>{}</duration></backup>", "<forward><duration>{}</duration></forward>"
+CHROMATIC = "<attributes><transpose{}><chromatic>{}</chromatic>{}</transpose></attributes>"
+C, D = quarters("C", 4, 1), quarters("D", 4, 1)
+PER_BAR = "<attributes><time><beats>{}</beats><beat-type>{}</beat-type></time></attributes>"
+OVER = [C, C, C, C]
+BY_QUARTERS = {
+    "both hands of a piano": ([[C, D, BACK.format(2), quarters("C", 3, 2, after=STAVES[1])]], "0 1 60, 0 2 48, 1 1 62"),
+    "three voices": (
+        [[C, BACK.format(1), FORWARD.format(1), D, BACK.format(2), quarters("E", 4, 4)]],
+        "0 1 60, 0 4 64, 1 1 62",
+    ),
+    "a chord with a shorter note": (
+        [[quarters("C", 4, 2), quarters("E", 4, 1, first="<chord/>"), D]],
+        "0 1 64, 0 2 60, 2 1 62",
+    ),
+    "back too far": ([[C, BACK.format(9), D]], "0 1 60, 0 1 62"),
+    "divisions that change": (
+        [[C, "<attributes><divisions>2.5</divisions></attributes>", quarters("D", 4, "1.25"), D]],
+        "0 1 60, 1 0.5 62, 1.5 0.4 62",
+    ),
+    "a cue, a grace note and percussion": (
+        [
+            [
+                quarters("G", 4, 1, first="<cue/>"),
+                "<note><grace/><pitch><step>G</step><octave>4</octave></pitch></note>",
+                "<note><unpitched/><duration>1</duration></note>",
+                C,
+                quarters("D", 4, 0),
+            ]
+        ],
+        "2 1 60",
+    ),
+    "a hidden note": ([[C.replace("<note", '<note print-object="no"'), D]], "0 1 60, 1 1 62"),
+    "cue size alone": ([[quarters("C", 4, 1, after='<type size="cue">quarter</type>')]], "0 1 60"),
+    "a quarter tone goes up": (
+        [[quarters("C", 4, 1, "<alter>0.5</alter>"), quarters("C", 4, 1, "<alter>-0.5</alter>")]],
+        "0 1 61, 1 1 60",
+    ),
+    "an accidental without alter": ([[quarters("C", 4, 1, after="<accidental>sharp</accidental>")]], "0 1 60"),
+    "a tie": ([[quarters("C", 4, 4, after=START)], [quarters("C", 4, 1, after=STOP), D]], "0 5 60, 5 1 62"),
+    "a tie without stop": ([[quarters("C", 4, 4, after=START)], [C, D]], "0 5 60, 5 1 62"),
+    "a tie without stop to another pitch": ([[quarters("C", 4, 4, after=START)], [D, C]], "0 4 60, 4 1 62, 5 1 60"),
+    "a stop without start": ([[quarters("C", 4, 4)], [quarters("C", 4, 1, after=STOP)]], "0 4 60, 4 1 60"),
+    "a tie over three bars": (
+        [
+            [quarters("C", 4, 4, after=START)],
+            [quarters("C", 4, 4, after=STOP + START)],
+            [quarters("C", 4, 1, after=STOP)],
+        ],
+        "0 9 60",
+    ),
+    "a tie that is only notated": (
+        [[quarters("C", 4, 4, after=TIED.format("start"))], [quarters("C", 4, 1, after=TIED.format("stop"))]],
+        "0 5 60",
+    ),
+    "a tie to another spelling": (
+        [
+            [quarters("C", 4, 4, "<alter>1</alter>", after=START)],
+            [quarters("D", 4, 1, "<alter>-1</alter>", after=STOP)],
+        ],
+        "0 5 61",
+    ),
+    "a tie into another voice": (
+        [
+            [quarters("C", 4, 4, after=START + VOICES[0])],
+            [D, BACK.format(1), quarters("C", 4, 1, after=STOP + VOICES[1])],
+        ],
+        "0 5 60, 4 1 62",
+    ),
+    "two voices in unison, one tied": (
+        [
+            [quarters("C", 4, 4, after=START + VOICES[0]), BACK.format(4), quarters("C", 4, 4, after=VOICES[1])],
+            [quarters("C", 4, 1, after=VOICES[1]), BACK.format(1), quarters("C", 4, 2, after=STOP + VOICES[0])],
+        ],
+        "0 4 60, 0 6 60, 4 1 60",
+    ),
+    "the other voice does not end a tie": (
+        [
+            [
+                quarters("C", 4, 1, after=START + VOICES[0]),
+                D,
+                BACK.format(2),
+                FORWARD.format(1),
+                quarters("C", 4, 1, after=VOICES[1]),
+            ]
+        ],
+        "0 1 60, 1 1 60, 1 1 62",
+    ),
+    "rounded durations that just miss": (
+        [
+            ["<attributes><divisions>480</divisions></attributes>", quarters("C", 4, 1919, after=START)],
+            [quarters("C", 4, 481, after=STOP), quarters("D", 4, 480)],
+        ],
+        "0 5 60, 5 1 62",
+    ),
+    "a clarinet": ([[CHROMATIC.format("", -2, ""), C]], "0 1 58"),
+    "a guitar without diatonic": ([[CHROMATIC.format("", 0, "<octave-change>-1</octave-change>"), C]], "0 1 48"),
+    "a double bass that doubles": ([[CHROMATIC.format("", 0, "<double/>"), C]], "0 1 48, 0 1 60"),
+    "a piccolo that doubles": ([[CHROMATIC.format("", 0, '<double above="yes"/>'), C]], "0 1 60, 0 1 72"),
+    "one staff transposes": (
+        [[CHROMATIC.format(' number="2"', 5, ""), C, BACK.format(1), quarters("C", 3, 1, after=STAVES[1])]],
+        "0 1 53, 0 1 60",
+    ),
+    "an instrument changes in a bar": (
+        [[C, CHROMATIC.format("", -3, ""), C, BACK.format(2), quarters("G", 4, 1, after=VOICES[1])]],
+        "0 1 60, 0 1 67, 1 1 57",
+    ),
+    "a concert score names the player's transposition": (
+        [
+            [
+                "<attributes><for-part><part-transpose><chromatic>-2</chromatic></part-transpose></for-part></attributes>",
+                C,
+            ]
+        ],
+        "0 1 60",
+    ),
+    "8va": (
+        [['<direction><direction-type><octave-shift type="down" size="8"/></direction-type></direction>', C]],
+        "0 1 60",
+    ),
+    "a clef an octave lower": (
+        [["<attributes><clef><sign>G</sign><clef-octave-change>-1</clef-octave-change></clef></attributes>", C]],
+        "0 1 60",
+    ),
+    "a rest of four in a bar of three": ([[PER_BAR.format(3, 4), REST.format(4)], [C]], "3 1 60"),
+    "an empty bar": ([[PER_BAR.format(3, 4)], [C]], "3 1 60"),
+    "a bar without end": ([[FORWARD.format(2)], [C]], "2 1 60"),
+    "a bar too long": ([[*OVER, C], [D]], "0 1 60, 1 1 60, 2 1 60, 3 1 60, 4 1 60, 5 1 62"),
+    "repeats as written": ([[C, '<barline><repeat direction="backward" times="3"/></barline>'], [D]], "0 1 60, 1 1 62"),
+}
+
+
+def read_text(folder, text, name="s.musicxml", steps_per_quarter=24):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return musicxml.read_musicxml(path, steps_per_quarter)
+
+
+@pytest.mark.parametrize("measures, expected", BY_QUARTERS.values(), ids=BY_QUARTERS)
+def test_each_element_means_what_the_standard_says(tmp_path, measures, expected):
+    piece = read_text(tmp_path, score_text(*(measure(1, *inside) for inside in measures)), steps_per_quarter=20)
+    rows = [
+        " ".join(f"{value:g}" for value in (onset / 20, duration / 20, pitch))
+        for onset, duration, pitch, *_ in sorted(piece.notes.tolist())
+    ]
+    assert ", ".join(rows) == expected
+
+
+@given(score=scores())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_random_score_is_read_as_it_was_meant(tmp_path, score):
+    if not score.rows:
+        return
+    piece = read_text(tmp_path, score.text)
+    numbers = sorted({row[-1] for row in score.rows})  # of the parts that hold a note
+    assert sorted((*row[:-1], numbers[row[-1]]) for row in piece.notes.tolist()) == score.rows
+    assert (piece.meters, piece.tempos) == (score.meters, score.tempos)
+
+
+def several(*parts):
+    """Write a score of several parts, each some measures of text."""
+    texts = "".join(f"<part>{''.join(measure(1, inside) for inside in part)}</part>" for part in parts)
+    return f"<score-partwise>{texts}</score-partwise>"
+
+
+FULL = {n: C * n for n in range(1, 18)}
+COMPOSITE = "<attributes><time><beats>{}</beats><beat-type>8</beat-type>{}</time></attributes>"
+SENZA = "<attributes><time><senza-misura/></time></attributes>"
+
+
+@pytest.mark.parametrize(
+    "parts, meters",
+    [
+        # an upbeat; an upbeat in a part that rests too long
+        ([[PER_BAR.format(3, 4) + C, FULL[3]]], [(-48, 3, 4)]),
+        ([[PER_BAR.format(3, 4) + FULL[3], C, FULL[3]]], [(0, 3, 4), (96, 3, 4)]),
+        # no meter is named; only in the second part; only there from the second bar on; after the first part's end
+        ([[FULL[4], FULL[4]]], [(0, 4, 4)]),
+        ([[FULL[3], FULL[3]], [PER_BAR.format(3, 4) + FULL[3], FULL[3]]], [(0, 3, 4)]),
+        (
+            [[PER_BAR.format(4, 4) + FULL[4], FULL[3]], [FULL[4], PER_BAR.format(3, 4) + FULL[3]]],
+            [(0, 4, 4), (96, 3, 4)],
+        ),
+        ([[FULL[4]], [FULL[4], PER_BAR.format(3, 4) + FULL[3]]], [(0, 4, 4), (96, 3, 4)]),
+        # 3/4 in one part, 6/8 in the other
+        ([[PER_BAR.format(3, 4) + FULL[3]], [PER_BAR.format(6, 8) + FULL[3]]], [(0, 3, 4)]),
+        # 3 + 2 eighths; 3/8 + 1/4; 3/8, to be counted as 1/4 too
+        ([[COMPOSITE.format("3+2", "") + C]], [(-36, 5, 8)]),
+        ([[COMPOSITE.format("3", "<beats>1</beats><beat-type>4</beat-type>") + C]], [(-36, 5, 8)]),
+        (
+            [
+                [
+                    COMPOSITE.format("3", "<interchangeable><beats>1</beats><beat-type>4</beat-type></interchangeable>")
+                    + C
+                ]
+            ],
+            [(-12, 3, 8)],
+        ),
+        # a meter in the middle of a bar holds from the next one on; without a meter a bar has its own
+        ([[FULL[2] + PER_BAR.format(3, 4) + FULL[2], FULL[3]]], [(0, 4, 4), (96, 3, 4)]),
+        ([[SENZA + FULL[17], PER_BAR.format(2, 4) + FULL[2]]], [(0, 17, 4), (408, 2, 4)]),
+        ([[FULL[4], FULL[5], FULL[4]]], [(0, 4, 4), (96, 5, 4), (216, 4, 4)]),
+        # a million beats
+        ([[PER_BAR.format(1_000_000, 4) + C, C]], [(24 - 24_000_000, 1_000_000, 4)]),
+    ],
+)
+def test_meters_stand_where_the_bars_of_the_score_are(tmp_path, parts, meters):
+    assert read_text(tmp_path, several(*parts)).meters == tuple(Meter(*meter) for meter in meters)
+
+
+METRONOME = (
+    "<direction>{}<direction-type><metronome>{}<per-minute>{}</per-minute></metronome></direction-type>{}</direction>"
+)
+QUARTER = "<beat-unit>quarter</beat-unit>"
+
+
+@pytest.mark.parametrize(
+    "mark, speed",
+    [
+        (METRONOME.format("", QUARTER, 90, ""), 90),
+        (METRONOME.format("", QUARTER + "<beat-unit-dot/>", 60, ""), 90),
+        (METRONOME.format("", "<beat-unit>32nd</beat-unit>", 800, ""), 100),
+        (METRONOME.format("", QUARTER, "ca. 72-76", ""), 72),
+        *((METRONOME.format("", QUARTER, text, ""), 120) for text in (0, "", "-", "nan", "9" * 400, "fast")),
+        (METRONOME.format("", QUARTER, "", '<sound tempo="50"/>'), 50),
+        (METRONOME.format("<offset>1</offset>", QUARTER, 80, ""), 80),
+        (METRONOME.format("<offset>-9</offset>", QUARTER, 80, ""), 80),
+        (METRONOME.format('<offset sound="yes">3</offset>', QUARTER, 80, ""), 120),
+        (METRONOME.format("", QUARTER + "<beat-unit>half</beat-unit>", 90, ""), 120),
+        ('<sound tempo="66.5"/>', 66.5),
+        *((f'<sound tempo="{text}"/>', 120) for text in ("0", "inf", "", "1e999")),
+    ],
+)
+def test_a_tempo_is_a_mark_with_a_number_above_zero(tmp_path, mark, speed):
+    assert read_text(tmp_path, several([mark + FULL[4]])).tempos[0] == Tempo(0, speed)
+
+
+INSTRUMENT = '<midi-instrument id="{}"><midi-channel>{}</midi-channel><midi-program>{}</midi-program></midi-instrument>'
+
+
+@pytest.mark.parametrize(
+    "instruments, instrument, part",
+    [
+        ("", "", Part("x")),
+        (INSTRUMENT.format("I1", 3, 41), "", Part("x", 40)),
+        (INSTRUMENT.format("I1", 3, 41) + INSTRUMENT.format("I2", 10, 1), '<instrument id="I2"/>', Part("x", 0, True)),
+        (INSTRUMENT.format("I1", 3, 41) + INSTRUMENT.format("I2", 4, 5), '<instrument id="I3"/>', Part("x", 40)),
+        *((INSTRUMENT.format("I1", "", program), "", Part("x")) for program in (0, 129, "", "x", "9" * 5000)),
+    ],
+)
+def test_a_part_has_the_instrument_of_its_first_note(tmp_path, instruments, instrument, part):
+    listed = f'<part-list><score-part id="P1"><part-name> x\n</part-name>{instruments}</score-part></part-list>'
+    text = several([quarters("C", 4, 1, after=instrument)]).replace("<part>", f'{listed}<part id="P1">')
+    assert read_text(tmp_path, text).parts == (part,)
+
+
+MEDIA = 'media-type="application/vnd.recordare.musicxml+xml"'
+ROOT_FILES = "<container><rootfiles>{}</rootfiles></container>"
+PDF = '<rootfile full-path="a.pdf" media-type="application/pdf"/>'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        BY_HAND.replace("<score-partwise", '<score-partwise xmlns="urn:x"').encode(),
+        BY_HAND.replace('<?xml version="1.0"?>', '<?xml version="1.0" encoding="UTF-16"?>').encode("utf-16"),
+        b"\xef\xbb\xbf" + BY_HAND.encode(),
+        archive(container=CONTAINER, score=BY_HAND),
+        archive(
+            ("mimetype", "application/vnd.recordare.musicxml"), ("META-INF/", ""), container=CONTAINER, score=BY_HAND
+        ),
+        archive(container=CONTAINER, score=BY_HAND, kind=zipfile.ZIP_DEFLATED),
+        archive(
+            container=CONTAINER.replace("<container", '<?xml version="1.0" encoding="UTF-16"?><container').encode(
+                "utf-16"
+            ),
+            score=BY_HAND,
+        ),
+        archive(container=CONTAINER.replace("<container", '<container xmlns="urn:oasis"'), score=BY_HAND),
+        archive(
+            ("a.pdf", "%PDF" * 9999),
+            container=ROOT_FILES.format(PDF + f'<rootfile full-path="score.xml" {MEDIA}/>'),
+            score=BY_HAND,
+        ),
+        archive(
+            ("b.xml", "<opus/>"),
+            ("a b/Ä.musicxml", BY_HAND),
+            container=ROOT_FILES.format('<rootfile full-path="a b/Ä.musicxml"/>' + PDF),
+        ),
+        archive(("cover.png", "x"), ("__MACOSX/._score.xml", "x"), score=BY_HAND),
+    ],
+)
+def test_a_score_is_read_in_every_wrapping(tmp_path, data):
+    assert read_text(tmp_path, data, "a.mxl") == read_text(tmp_path, BY_HAND)
+
+
+def test_a_document_type_and_an_entity_from_elsewhere_are_not_fetched(tmp_path):
+    (tmp_path / "elsewhere.dtd").write_text("<!ENTITY x 'y'> no declaration")
+    doctype = '<?xml version="1.0"?><!DOCTYPE score-partwise SYSTEM "{}/elsewhere.dtd">'
+    text = BY_HAND.replace('<?xml version="1.0"?>', doctype.format(tmp_path.as_uri()))
+    assert read_text(tmp_path, text) == read_text(tmp_path, BY_HAND)
 
 
 @pytest.mark.parametrize("name", ["bach/bwv269", "bach/bwv10.7", "bach/bwv66.6"])
@@ -170,8 +512,21 @@ def test_a_grid_too_coarse_moves_notes_to_the_nearest_step(tmp_path):
     assert musicxml.read_musicxml(tmp_path / "a.musicxml", 1).notes["onset_step"].tolist() == [0, 0, 1]
 
 
+def encrypted(data):
+    """Set the flags of encryption in both headers of a zip archive's entries."""
+    changed = bytearray(data)
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = -1
+        while (at := changed.find(mark, at + 1)) >= 0:
+            changed[at + place] |= 1
+    return bytes(changed)
+
+
 NO_XML = r"must be MusicXML, plain or compressed; bad\.xml cannot be parsed .*export it again"
 ONE_REST = score_text(measure(1, ATTRIBUTES, "<note><rest/><duration>18</duration></note>"))
+BOMB = archive(container=CONTAINER, score=b" " * (musicxml.MAX_BYTES + 1), kind=zipfile.ZIP_DEFLATED)
+ENTITY = '<?xml version="1.0"{}?><!DOCTYPE s [<!ENTITY a "b">]>'
+BROKEN = r"must follow MusicXML; bad\.xml breaks it in part 1, measure 2 \({}.*export it again"
 
 
 @pytest.mark.parametrize(
@@ -181,14 +536,41 @@ ONE_REST = score_text(measure(1, ATTRIBUTES, "<note><rest/><duration>18</duratio
         (b"C D E", NO_XML),
         (BY_HAND.encode()[:-40], NO_XML),
         (b"PK\x03\x04 no archive", NO_XML),
+        (archive(container=CONTAINER, score=BY_HAND)[:-30], NO_XML),
         (b'<?xml version="1.0" encoding="x-no"?><a/>', NO_XML),
-        (archive(container="<container/>"), NO_XML),
-        (archive(container=CONTAINER), NO_XML),
+        (archive(container="<container/>"), "it must hold a score, stored"),
+        (archive(container=CONTAINER), "it must hold score.xml, stored"),
+        (archive(("a.pdf", "%PDF")), "it must hold a score, stored"),
+        (archive(container=CONTAINER, score=BY_HAND, kind=zipfile.ZIP_LZMA), "container.xml, stored or deflated"),
+        (encrypted(archive(container=CONTAINER, score=BY_HAND)), "encrypted"),
+        (BOMB, "score.xml, stored or deflated, of at most 50000000 bytes"),
+        (b"<a>" + b"<b/>" * musicxml.MAX_MARKS + b"</a>", "16000007 bytes with 4000002 tags and attributes"),
+        (BY_HAND.replace('<?xml version="1.0"?>', ENTITY.format("")).encode(), "it declares entities"),
+        (BY_HAND.replace('<?xml version="1.0"?>', ENTITY.format(' encoding="UTF-16"')).encode("utf-16"), "it declares"),
         (b"<svg/>", r"must begin with <score-partwise>; bad\.xml begins with <svg>"),
-        (
-            BY_HAND.replace("<octave>5<", "<octave>high<").encode(),
-            r"must follow MusicXML; bad\.xml breaks it in part 1, measure 2 \(",
+        (BY_HAND.replace("<octave>5<", "<octave>high<").encode(), BROKEN.format("'high' is no number")),
+        (BY_HAND.replace("<step>E<", "<step>H<").encode(), BROKEN.format("a pitch has the step 'H'")),
+        (BY_HAND.replace("<duration>12<", "<duration>-1<").encode(), BROKEN.format("a <note> lasts -1")),
+        *(
+            (BY_HAND.replace("<duration>12<", f"<duration>{text}<").encode(), BROKEN.format(".* is no number"))
+            for text in ("", "nan", "1e9", "1/2", "9" * 5000)
         ),
+        (
+            BY_HAND.replace("<pitch>", "<pith>").replace("</pitch>", "</pith>").encode(),
+            "has no <pitch>, <unpitched> or",
+        ),
+        *(
+            (BY_HAND.replace("<divisions>6<", f"<divisions>{text}<").encode(), r"measure 1 \(")
+            for text in ("0", "-1", "", "x")
+        ),
+        *(
+            (BY_HAND.replace("<beats>3<", f"<beats>{text}<").encode(), r"measure 1 \(")
+            for text in ("0", "-3", "", "3/4", "2.5", "9" * 15)
+        ),
+        (BY_HAND.replace("<beat-type>4<", "<beat-type>3<").encode(), "a power of two below it; found 3/3"),
+        (BY_HAND.replace("<octave>4<", "<octave>10<").encode(), "A pitch that sounds must lie in 0..127; found"),
+        (BY_HAND.replace("<octave>4<", "<octave>-9<").encode(), "A pitch that sounds must lie in 0..127; found -"),
+        (BY_HAND.replace(">18<", ">1234567890<").encode(), "end of the last note, in steps, must lie in"),
         (ONE_REST.encode(), r"must hold at least one pitched note; bad\.xml holds none"),
     ],
 )
@@ -200,9 +582,9 @@ def test_what_is_no_score_is_refused(tmp_path, data, sentence):
 
 def test_a_grid_that_cannot_be_is_refused(tmp_path):
     (tmp_path / "hand.xml").write_text(BY_HAND)
-    with pytest.raises(ValueError, match="steps_per_quarter must be at least 1; found 0"):
+    with pytest.raises(ValueError, match="steps_per_quarter must lie in 1..32767; found 0"):
         musicxml.read_musicxml(tmp_path / "hand.xml", 0)
-    with pytest.raises(ValueError, match="end of the last note, in steps, must lie in .*Choose a coarser grid"):
+    with pytest.raises(ValueError, match="steps_per_quarter must lie in 1..32767; found 2147483648"):
         musicxml.read_musicxml(tmp_path / "hand.xml", 2**31)
 
 
@@ -211,9 +593,110 @@ def test_a_grid_that_cannot_be_is_refused(tmp_path):
     [
         (Piece(make_notes([], [], [])), "A score needs at least one note; found a piece of 0 notes"),
         (Piece(make_notes([0], [1], [60]), 10_000), r"needs note values that can be written; .*Use music\.change_grid"),
+        (
+            Piece(make_notes([0], [1], [60]), meters=(Meter(0, 1_000_000, 4),)),
+            r"beats in a bar of a score must lie in 1\.\.128; found 1000000",
+        ),
     ],
 )
 def test_what_a_score_cannot_say_is_not_written(tmp_path, piece, sentence):
     with pytest.raises(ValueError, match=sentence):
         musicxml.write_musicxml(piece, tmp_path / "a.musicxml")
     assert not list(tmp_path.iterdir())
+
+
+# Damaged scores, in a child process with limits.
+
+VALUES = (
+    "0",
+    "-1",
+    "1000000",
+    "999999999999999",
+    "9" * 5000,
+    "1e400",
+    "0.5",
+    "3/4",
+    "",
+    "nan",
+    "x",
+    "\N{ARABIC-INDIC DIGIT FIVE}",
+)
+
+
+def altered_tree(text, generator):
+    """Remove, repeat, move or rename elements of an XML text, and change their texts and attributes."""
+    root = ET.fromstring(text)
+    for _ in range(generator.integers(1, 5)):
+        parents = [element for element in root.iter() if len(element)]
+        parent = parents[generator.integers(len(parents))]
+        place = int(generator.integers(len(parent)))
+        child, value = parent[place], VALUES[generator.integers(len(VALUES))]
+        match generator.integers(7):
+            case 0:
+                parent.remove(child)
+            case 1:
+                parent.insert(place, child)
+            case 2:
+                parents[generator.integers(len(parents))].append(child)
+            case 3:
+                child.tag = parents[generator.integers(len(parents))].tag
+            case 4:
+                child.text = value
+            case 5:
+                ET.SubElement(parent, child.tag).text = value
+            case 6:
+                child.attrib |= dict.fromkeys((*child.attrib, "number", "type"), value)
+    return ET.tostring(root, encoding="unicode")
+
+
+def altered_scores(texts, n, seed=0):
+    """Yield damaged scores, plain and compressed."""
+    generator = np.random.default_rng(seed)
+    for index in range(n):
+        text = texts[index % len(texts)]
+        kind = generator.integers(5)
+        if kind < 2:
+            text = altered_tree(text, generator)
+        elif kind == 2:
+            text = next(fuzzing.altered_numbers(text, generator))
+        data = text.encode(["utf-8", "utf-16", "utf-8", "latin-1"][generator.integers(4)], errors="replace")
+        if generator.random() < 0.4:
+            data = archive(container=CONTAINER, score=data, kind=[0, 8][generator.integers(2)])
+        yield fuzzing.altered(data, generator) if kind > 2 else data
+
+
+def read_bytes(data):
+    with tempfile.TemporaryDirectory() as folder:
+        return read_text(Path(folder), data)
+
+
+def read_and_write(data):
+    """Read a score; write what is short and read that again, which gives the same notes."""
+    piece = read_bytes(data)
+    if len(music.bar_lines_step(piece)) < 40 and len(piece.notes) < 500:
+        with tempfile.TemporaryDirectory() as folder:
+            musicxml.write_musicxml(piece, f"{folder}/a.musicxml")
+            again = musicxml.read_musicxml(f"{folder}/a.musicxml")
+        pieces = [sorted(each.notes[["onset_step", "pitch"]].tolist()) for each in (piece, again)]
+        assert pieces[0] == pieces[1]
+
+
+def test_no_damaged_score_ends_in_a_foreign_error():
+    outcomes = fuzzing.run(read_bytes, altered_scores([BY_HAND], 60))
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)
+    assert len({outcome.kind for outcome in outcomes}) == 2
+
+
+@pytest.mark.slow
+def test_no_damaged_real_score_ends_in_a_foreign_error():
+    from music21 import corpus
+
+    names = (
+        "bach/bwv66.6",
+        "schoenberg/opus19/movement6",
+        "demos/drum_sample",
+        "trecento/PMFC_13_01-Kyrie-Summe-Clementissime",
+    )
+    texts = [musicxml._unpack(corpus.getWork(name).read_bytes()).decode() for name in names]
+    outcomes = fuzzing.run(read_and_write, altered_scores([BY_HAND, *texts], 300), seconds_each=60)
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)

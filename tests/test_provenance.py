@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import kept_runs
 import provenance
@@ -64,6 +65,16 @@ def test_a_run_is_made_once_and_kept(tmp_path):
     for _ in range(2):
         assert kept_runs.keep(tmp_path / "a.json", lambda: made.append(1) or {"seeds": (1, 2)}) == {"seeds": [1, 2]}
     assert made == [1]
+
+
+@pytest.mark.parametrize("text", [b"", b'{"model": "frames", "gro', b"[" * 100_000, b"\xff\xfe", b"null", b"{}", b"3"])
+def test_half_a_row_is_named_and_made_again(tmp_path, capsys, text):
+    place = tmp_path / "frames-0.json"
+    place.write_bytes(text)
+    assert kept_runs.read_rows(SimpleNamespace(file_name="frames"), (0, 1), tmp_path) == []
+    assert f"{place} is damaged" in capsys.readouterr().out
+    assert kept_runs.keep(place, lambda: {"seed": 0}) == {"seed": 0}
+    assert kept_runs.read_rows(SimpleNamespace(file_name="frames"), (0, 1), tmp_path) == [{"seed": 0}]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mini_musessl import results
 from mini_musessl.results import FOLDER, load_result
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -23,6 +24,14 @@ def test_a_result_says_how_to_get_it_again(name):
 def test_an_unknown_result_is_refused_with_the_known_names():
     with pytest.raises(ValueError, match=f"must be one of {NAMES[0]}, .*; found 'nonsense'.*experiments/NAME.py"):
         load_result("nonsense")
+
+
+@pytest.mark.parametrize("text", [b"", b'{"rows": [', b"[" * 100_000, b"\xff"])
+def test_a_damaged_result_is_refused(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    (tmp_path / "jsb.json").write_bytes(text)
+    with pytest.raises(ValueError, match=r"jsb\.json is damaged.* or run the experiment: python exp"):
+        load_result("jsb")
 
 
 def test_remi_encodes_a_million_notes_a_second_and_five_times_as_many_as_miditok():

@@ -456,7 +456,7 @@ REFUSED = [
     (lambda: SMALL.id_of("pitch", 64), "family 'pitch' must be one of 60, 61, 62, 63; found 64"),
     (lambda: Vocabulary(()), r"needs families, .* 'families' are \(\)"),
     (lambda: Vocabulary((("a", (1, 1)),)), r"none of them twice; 'a' are \(1, 1\)"),
-    (lambda: Remi(steps_per_quarter=0), "steps_per_quarter must be at least 1; found 0"),
+    (lambda: Remi(steps_per_quarter=0), "steps_per_quarter must lie in 1..32767; found 0"),
     (lambda: MidiLike(lowest_pitch=61, highest_pitch=60), r"highest_pitch must lie in 61\.\.127; found 60"),
     (lambda: MidiLike(parts=()), "at least one part; found none"),
     (lambda: CompoundWords(max_bars=1.5), "max_bars must be a whole number; found 1.5"),

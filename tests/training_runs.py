@@ -4,6 +4,7 @@ python training_runs.py killed FOLDER UPDATE     trains, and is killed by SIGKIL
 python training_runs.py shared FILE [FOLDER]     trains (under torchrun); the first process writes the weights
 """
 
+import functools
 import os
 import signal
 import sys
@@ -55,6 +56,7 @@ def main() -> None:
     if task == "killed":
         calls = iter(range(CONFIG.n_updates * CONFIG.n_batches))
 
+        @functools.wraps(next_token_loss)
         def objective(model, batch):
             if next(calls) == int(rest[0]) * CONFIG.n_batches + 1:
                 os.kill(os.getpid(), signal.SIGKILL)

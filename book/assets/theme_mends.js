@@ -10,16 +10,26 @@
     document.querySelectorAll(".search-button-field").forEach(function (button) {
       button.removeAttribute("aria-label");
     });
-    // Font Awesome turns each <i> into an <svg>, sooner or later, and its title with it.
-    document.querySelectorAll(".theme-switch-button .theme-switch").forEach(function (picture) {
-      picture.removeAttribute("title");
-      picture.querySelector("title")?.remove();
-      picture.removeAttribute("aria-labelledby");
-      picture.setAttribute("aria-hidden", "true");
+    document.querySelectorAll(".theme-switch-button").forEach(function (button) {
+      hidePictures(button);
+      // Sooner or later Font Awesome turns each <i> into an <svg>, and its title with it.
+      new MutationObserver(hidePictures.bind(null, button)).observe(button, { childList: true });
     });
     document.querySelectorAll(".sidebar-primary-item:has(> .navbar-brand)").forEach(function (item) {
       item.setAttribute("role", "navigation");
       item.setAttribute("aria-label", "Start of the book");
+    });
+    document.querySelectorAll(".citation-list > .citation").forEach(function (entry) {
+      entry.setAttribute("role", "listitem"); // doc-biblioentry, the role that it has, is no longer one
+    });
+  }
+
+  function hidePictures(button) {
+    button.querySelectorAll(".theme-switch").forEach(function (picture) {
+      picture.removeAttribute("title");
+      picture.querySelector("title")?.remove();
+      picture.removeAttribute("aria-labelledby");
+      picture.setAttribute("aria-hidden", "true");
     });
   }
 

@@ -48,7 +48,8 @@ def check(exercise_id: str, answer: object) -> Verdict:
     """
     exercise = EXERCISES.get(exercise_id) if isinstance(exercise_id, str) else None
     if exercise is None:
-        verdict = Verdict(f"There is no exercise {exercise_id}; there are {', '.join(EXERCISES)}.")
+        asked = exercise_id if isinstance(exercise_id, str) else f"of type {type(exercise_id).__name__}"
+        verdict = Verdict(f"There is no exercise {asked}; there are {', '.join(EXERCISES)}.")
     else:
         verdict = judge(exercise, answer)
     print(verdict)

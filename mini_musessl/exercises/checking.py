@@ -10,14 +10,19 @@ Chapter: every notebook; first in 3a.
 
 import copy
 import linecache
+import sys
 import textwrap
 import traceback
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from mini_musessl.checks import printable
 
 Case = tuple  # the arguments of one call
 
@@ -78,7 +83,7 @@ class Verdict(str):
 
     def __new__(cls, sentence: str, is_right: bool = False) -> "Verdict":
         """Make a sentence that knows whether it praises."""
-        verdict = super().__new__(cls, sentence)
+        verdict = super().__new__(cls, printable(sentence))
         verdict.is_right = is_right
         return verdict
 
@@ -94,14 +99,17 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
             "Pass the function itself, without parentheses and arguments."
         )
     cases, found = exercise.make_cases(), []
-    for index, case in enumerate(cases):
-        try:
+    try:
+        for case in cases:
             found.append(_plain(answer(*case)))
-        except NotImplementedError:
-            return Verdict(f"Exercise {exercise.id} is still open: write the function, then run this cell again.")
-        except Exception as error:
-            return Verdict(_on_error(error, _input(exercise, index), _line_of(error, answer)))
-    return _verdict_on(exercise, found, changed=_first_difference(_plain(cases), _plain(exercise.make_cases()), 0.0))
+        given = _plain(cases)
+    except NotImplementedError:
+        return Verdict(f"Exercise {exercise.id} is still open: write the function, then run this cell again.")
+    except KeyboardInterrupt:  # the reader's way to stop an endless answer
+        raise
+    except BaseException as error:  # exit() is no Exception
+        return Verdict(_on_error(error, _input(exercise, min(len(found), len(cases) - 1)), _line_of(answer)))
+    return _verdict_on(exercise, found, changed=_first_difference(given, _plain(exercise.make_cases()), 0.0))
 
 
 def _verdict_on(exercise: Exercise, found: list, changed: int | None) -> Verdict:
@@ -133,18 +141,21 @@ def _input(exercise: Exercise, index: int) -> str:
     return f"f({', '.join(_show(argument) for argument in exercise.make_cases()[index])})"
 
 
-def _on_error(error: Exception, name: str, line: str) -> str:
+def _on_error(error: BaseException, name: str, line: str) -> str:
     """Return the sentence for an answer that stopped with an error."""
-    message = str(error).rstrip(".") or "no message"
+    try:
+        message = _shorten(str(error)).rstrip(".") or "no message"
+    except BaseException:
+        message = "a message that cannot be written"
     place = f" The line is `{line}`." if line else ""
     return f"For {name} your function stops with {type(error).__name__}: {message}.{place}"
 
 
-def _line_of(error: Exception, answer: Callable) -> str:
-    """Return the line of an answer that raised an error, or called what did; empty where its source is not known."""
-    code = getattr(answer, "__code__", None)
-    numbers = [number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
-    return linecache.getline(code.co_filename, numbers[-1]).strip() if numbers else ""
+def _line_of(answer: Callable) -> str:
+    """Return the line of an answer that raised the error at hand, or called what did; empty where it is not known."""
+    code = answer.__code__ if type(answer) is types.FunctionType else None
+    numbers = [number for frame, number in traceback.walk_tb(sys.exc_info()[2]) if frame.f_code is code]
+    return _shorten(linecache.getline(code.co_filename, numbers[-1])) if numbers else ""
 
 
 def _on_difference(found: Any, expected: Any, name: str) -> str:
@@ -155,17 +166,59 @@ def _on_difference(found: Any, expected: Any, name: str) -> str:
     return f"For {name} you give {_show(found)}; the right answer is {_show(expected)}."
 
 
+@dataclass(frozen=True, eq=False)
+class _Stranger:
+    """Stands for an object that no right answer holds; it equals nothing but itself."""
+
+    name: str  # of its class
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
 def _plain(value: Any) -> Any:
-    """Return a value in one form for comparing: arrays for tensors, Python's numbers for NumPy's, lists for tuples."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return value.item()
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+    """Return a value in one form for comparing: arrays for tensors, Python's numbers for NumPy's, lists for tuples.
+
+    Each is read past the methods of its class: one built on ``float`` may call itself equal to everything.
+    """
+    kind, torch = type(value), sys.modules.get("torch")  # not isinstance, which believes what an object says of itself
+    if kind in _AS_THEY_ARE:
+        return value
+    if torch and kind in (torch.Tensor, torch.nn.Parameter):
+        return _plain_array(value.detach().cpu().numpy())
+    read = next((read for known, read in _READ.items() if issubclass(kind, known)), None)
+    return read(value) if read else _Stranger(kind.__name__)
+
+
+def _plain_array(array: np.ndarray) -> Any:
+    """Return an array, its objects made plain, or for an array without axes a number."""
+    if array.dtype.kind == "O":
+        return np.frompyfunc(_plain, 1, 1)(array)
+    if array.ndim == 0:
+        to_number = {"b": bool, "i": int, "u": int, "f": float}.get(array.dtype.kind)
+        return to_number(array) if to_number else _Stranger(array.dtype.name)
+    return array
+
+
+def _plain_key(key: Any) -> Any:
+    """Return the key of a dictionary in a form that can be one."""
+    plain = _plain(key)
+    return tuple(plain) if isinstance(plain, list) else plain
+
+
+_AS_THEY_ARE = (int, float, bool, str, type(None), types.FunctionType)
+
+_READ: dict[type, Callable] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    list: lambda value: [_plain(item) for item in list.__iter__(value)],
+    tuple: lambda value: [_plain(item) for item in tuple.__iter__(value)],
+    dict: lambda value: {_plain_key(key): _plain(item) for key, item in dict.items(value)},
+    np.ndarray: lambda value: _plain_array(np.asarray(value)),
+    np.generic: lambda value: _plain_array(np.asarray(value)),
+    np.random.Generator: lambda value: None,  # drawing from it changes it, and is meant to
+}
 
 
 def _form_problem(expected: Any, found: Any) -> str:
@@ -194,20 +247,35 @@ def _form_problem_inside(expected: list, found: list) -> str:
 
 
 def _same(left: Any, right: Any, tolerance: float) -> bool:
-    """Return whether two outputs are equal within a tolerance; an array never equals a list."""
+    """Return whether two plain outputs are equal within a tolerance; an array never equals a list."""
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        if left.shape == right.shape and left.dtype.kind in "biufc" and right.dtype.kind in "biufc":
-            return bool(np.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True))
-        return bool(np.array_equal(left, right))
-    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return left.shape == right.shape and _same_array(left, right, tolerance)
+    if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and _first_difference(left, right, tolerance) is None
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(_same(left[key], right[key], tolerance) for key in left)
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return bool(np.isclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True))
-    if isinstance(left, np.random.Generator):
-        return True  # drawing from it changes it, and is meant to
+        return _same_number(left, right, tolerance)
     return type(left) is type(right) and bool(left == right)
+
+
+def _same_array(left: np.ndarray, right: np.ndarray, tolerance: float) -> bool:
+    """Return whether two arrays of one shape are equal within a tolerance, or, where it is 0, exactly."""
+    if tolerance and left.dtype.kind in "biuf" and right.dtype.kind in "biuf":
+        with np.errstate(all="ignore"):
+            return bool(np.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True))
+    # As Python's numbers: NumPy takes 2**53 + 1 for 2.0**53.
+    return _first_difference(_plain(left.ravel().tolist()), _plain(right.ravel().tolist()), tolerance) is None
+
+
+def _same_number(left: float, right: float, tolerance: float) -> bool:
+    """Return whether two numbers are equal within a tolerance, whole ones of any size exactly; NaN equals NaN."""
+    if left == right:
+        return True
+    try:
+        return abs(Fraction(left) - Fraction(right)) <= Fraction(tolerance) * (1 + abs(Fraction(right)))
+    except (ValueError, OverflowError):  # NaN or infinity is no fraction
+        return left != left and right != right
 
 
 def _first_difference(left: Sequence, right: Sequence, tolerance: float) -> int | None:
@@ -222,15 +290,24 @@ def _show(value: Any) -> str:
         forms = {"float_kind": "{:.4g}".format, "int_kind": str, "bool": str}
         value = np.array2string(value, threshold=16, edgeitems=6, separator=", ", formatter=forms)
     elif isinstance(value, (list, tuple)):
-        value = f"[{', '.join(_show(item) for item in value)}]"
+        value = f"[{', '.join(_show(item) for item in value[:100])}]"
+    elif isinstance(value, int) and value.bit_length() > 200:  # Python itself writes no more than 4,300 digits
+        value = f"a whole number of about {value.bit_length() * 0.30103:.0f} digits"
     else:
         value = f"{value:.6g}" if isinstance(value, float) else repr(value)
-    return textwrap.shorten(value, width=200, placeholder=" ...")
+    return _shorten(value)
+
+
+def _shorten(text: str) -> str:
+    """Return a text on one line, cut after a word where it is long, or inside its first word."""
+    short = textwrap.shorten(text[:2000], width=200, placeholder=" ...")
+    return short if short != "..." else f"{text[:196]} ..."
 
 
 def _kind(value: Any) -> str:
     """Name the type of a value, with its article and its shape."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    kind = type(value)
+    if issubclass(kind, np.ndarray):
+        return f"an array of shape {np.asarray(value).shape}"
+    name = value.name if kind is _Stranger else kind.__name__
+    return "None" if value is None else f"{'an' if name[:1] in tuple('aeiou') else 'a'} {name}"

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
 from mini_musessl.batches import best_window, window_starts
-from mini_musessl.checks import check_torch_generator, check_truth, whole_number
+from mini_musessl.checks import as_array, check_torch_generator, check_truth, whole_number
 from mini_musessl.generation.sampling import FREE, Ids, Sampling, as_ids, longest_context
 from mini_musessl.network.encoder import MaskedTransformer
 
@@ -86,7 +86,8 @@ def draw_blocks(
     drawn = frames.masked_fill(is_free, 0)
     for sweep in range(n_sweeps):
         share = resampled_share(sweep, n_sweeps)
-        is_block = is_free & (torch.rand(drawn.shape, generator=generator) < share)
+        chance = torch.rand(drawn.shape, generator=generator, dtype=torch.float32, device="cpu")
+        is_block = is_free & (chance < share)
         if is_block.any():
             logits = score_cells(model, drawn, is_block, first_step)
             drawn[is_block] = sampling.draw(logits[is_block], generator)
@@ -130,8 +131,9 @@ def infill(
     whole_number("first_step", first_step, lowest=0)
     shape = ("batch", "n_steps", model.config.n_voices)
     given = as_ids("frames", frames, model.config.vocabulary_size, shape, lowest=FREE, is_batch_optional=True)
-    is_free = given == FREE if is_hidden is None else torch.as_tensor(is_hidden).cpu()
+    is_free = (given == FREE).numpy() if is_hidden is None else as_array("is_hidden", is_hidden)
     check_truth("is_hidden", is_free, given.shape)
+    is_free = torch.from_numpy(is_free.copy())
     if not is_free.any():
         raise ValueError("At least one cell must be hidden, to be filled; found none. Is is_hidden upside down?")
     is_missing = (given == FREE) & ~is_free

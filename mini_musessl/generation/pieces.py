@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Generator
 
 from mini_musessl import voices
-from mini_musessl.checks import check_truth, whole_number
+from mini_musessl.checks import as_array, check_truth, whole_number
 from mini_musessl.generation.gibbs import N_SWEEPS, infill
 from mini_musessl.generation.sampling import FREE, Sampling, Writer, check_writes, sample_frames
 from mini_musessl.network.encoder import MaskedTransformer
@@ -121,7 +121,7 @@ def infill_piece(
     >>> infill_piece(model, piece, is_alto, Generator().manual_seed(0), n_sweeps=2).pitch[:, [0, 2, 3]].tolist()
     [[72, 64, 48], [72, 62, 48]]
     """
-    is_hidden = np.array(is_hidden)
+    is_hidden = as_array("is_hidden", is_hidden)
     check_truth("is_hidden", is_hidden, piece.pitch.shape)
     given = _encode(model, tokenizer, rest_where_hidden(piece, is_hidden))
     grid = tokenizer.decode(infill(model, given, is_hidden, generator, n_sweeps, sampling).numpy())
@@ -169,7 +169,7 @@ def _encode(model: Writer | MaskedTransformer, tokenizer: VoiceGridTokens, piece
 def _melody(soprano: VoiceGrid | ArrayLike, tokenizer: VoiceGridTokens) -> VoiceGrid:
     """Return the soprano as a grid whose other voices rest."""
     is_grid = isinstance(soprano, VoiceGrid)
-    pitch = soprano.pitch[:, 0] if is_grid else np.asarray(soprano)
+    pitch = soprano.pitch[:, 0] if is_grid else as_array("A soprano", soprano)
     if pitch.ndim != 1 or len(pitch) == 0 or pitch.dtype.kind not in "iu":
         raise ValueError(
             f"A soprano must be a VoiceGrid, or whole MIDI pitches (n_steps,), at least one; found the shape "

@@ -23,13 +23,7 @@ from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
 from mini_musessl.batches import window_starts
-from mini_musessl.checks import (
-    check_ids,
-    check_positive,
-    check_scores,
-    check_torch_generator,
-    whole_number,
-)
+from mini_musessl.checks import as_array, check_ids, check_scores, check_torch_generator, real_number, whole_number
 from mini_musessl.network.frames import FrameHistory, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, Network
 
@@ -50,14 +44,16 @@ def keep_top_k(logits: Float[Tensor, "*batch vocabulary"], k: int) -> Float[Tens
 
 
 def keep_top_p(logits: Float[Tensor, "*batch vocabulary"], p: float) -> Float[Tensor, "*batch vocabulary"]:
-    """Make all but the smallest set of symbols that holds the probability p impossible.
+    """Make all but the smallest set of symbols that holds the probability p impossible; of equals the lower ids stay.
+
+    The sum may miss p by a millionth of it: such is the rounding of logits in float32, where 0.5 + 0.25 may miss 0.75.
 
     >>> keep_top_p(torch.tensor([0.5, 0.3, 0.2]).log(), 0.7).isfinite().tolist()
     [True, True, False]
     """
-    probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+    probabilities, order = logits.double().softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
     # Dropped where the symbols before it already reach p: so the one that crosses the line stays.
-    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= p
+    is_dropped = (probabilities.cumsum(dim=-1) - probabilities >= p * (1 - 1e-6)) & (p < 1)
     return logits.masked_fill(torch.zeros_like(is_dropped).scatter(-1, order, is_dropped), -math.inf)
 
 
@@ -65,15 +61,19 @@ def keep_top_p(logits: Float[Tensor, "*batch vocabulary"], p: float) -> Float[Te
 class Sampling:
     """How a symbol is drawn from scores: temperature first, then the k likeliest, then the share p of what is left."""
 
-    temperature: float = 1.0  # above 0; below 1 sharper, above 1 flatter
+    temperature: float = 1.0  # at least a millionth; below 1 sharper, above 1 flatter
     top_k: int | None = None  # at least 1; None for all symbols
     top_p: float | None = None  # above 0 and at most 1; None for all of the probability
 
     def __post_init__(self) -> None:
-        check_positive("temperature", self.temperature, "For the likeliest symbol each time, use 0.01.")
+        if not 1e-6 <= real_number("temperature", self.temperature) < math.inf:
+            raise ValueError(
+                f"temperature must be a finite number of at least 0.000001; found {self.temperature}. For the "
+                "likeliest symbol each time, use 0.01."
+            )
         if self.top_k is not None:
             whole_number("top_k", self.top_k, lowest=1, advice="For no limit, leave it out.")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
+        if self.top_p is not None and not 0 < real_number("top_p", self.top_p) <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1; found {self.top_p}. In percent? Divide by 100.")
 
     def draw(self, logits: Float[Tensor, "n_rows vocabulary"], generator: Generator) -> Int[Tensor, " n_rows"]:
@@ -92,7 +92,7 @@ class TokenDecoder:
     """A MusicTransformer that scores one token after another."""
 
     def __init__(self, model: MusicTransformer, prompt: Int[Tensor, "n_rows n_prompt"]) -> None:
-        begin = torch.full((len(prompt), 1), model.config.begin_id)
+        begin = prompt.new_full((len(prompt), 1), model.config.begin_id)
         self._model, self._ids, self._cache = model, torch.cat((begin, prompt), dim=1), None
 
     def next_logits(self) -> Float[Tensor, "n_rows vocabulary"]:
@@ -184,8 +184,8 @@ def resample(log_weights: Float[Tensor, "batch n"], generator: Generator) -> Int
     """
     batch, n_particles = log_weights.shape
     shares = log_weights.double().softmax(dim=1).cumsum(dim=1)
-    first = torch.rand(batch, 1, generator=generator, dtype=torch.float64)
-    places = (first + torch.arange(n_particles)) / n_particles
+    first = torch.rand(batch, 1, generator=generator, dtype=torch.float64, device="cpu")
+    places = (first + torch.arange(n_particles, device="cpu")) / n_particles
     return torch.searchsorted(shares, places).clamp(max=n_particles - 1)  # rounding may leave the last share below 1
 
 
@@ -197,8 +197,9 @@ def draw_cells(
     n_particles: int = 1,
 ) -> Int[Tensor, "batch n_cells"]:
     """Draw cell after cell, or take what is given; the decoder has ``n_particles`` rows for each piece."""
-    batch = len(given)
-    first_rows, log_weights = n_particles * torch.arange(batch), torch.zeros(batch, n_particles, dtype=torch.float64)
+    places = torch.arange(n_particles, device=given.device)
+    first_rows = n_particles * torch.arange(len(given), device=given.device)
+    log_weights = given.new_zeros(len(given), n_particles, dtype=torch.float64)
     cells = given.repeat_interleave(n_particles, dim=0)
     for cell in range(cells.shape[1]):
         wanted, logits = cells[:, cell], decoder.next_logits()
@@ -213,7 +214,7 @@ def draw_cells(
             # Rows are copied after `ids` are drawn and before they are appended, yet `ids` stays: the particles of a
             # poor piece share one given symbol here. A piece that was free here kept its weights and is not poor.
             if is_poor.any():
-                chosen = torch.where(is_poor[:, None], resample(log_weights, generator), torch.arange(n_particles))
+                chosen = torch.where(is_poor[:, None], resample(log_weights, generator), places)
                 rows = (chosen + first_rows[:, None]).flatten()
                 log_weights[is_poor] = 0.0
                 cells = cells[rows]
@@ -265,7 +266,7 @@ def sample_frames(
     width = model.config.n_voices if is_by_frame else "n_voices"
     prompt = as_ids("prompt_frames", prompt_frames, n_ids, ("batch", "n_prompt", width))
     shape = (len(prompt), n_steps, prompt.shape[2])
-    given = torch.full(shape, FREE)
+    given = prompt.new_full(shape, FREE)
     if clamp is not None:
         given = as_ids("clamp", clamp, n_ids, shape, lowest=FREE, is_batch_optional=True).expand(shape)
     n_frames, prompts = prompt.shape[1] + n_steps, prompt.repeat_interleave(n_particles, dim=0)
@@ -308,16 +309,9 @@ def as_ids(
     name: str, values: Ids, n_ids: int, shape: Sequence[str | int], lowest: int = 0, is_batch_optional: bool = False
 ) -> Int[Tensor, "..."]:
     """Return ids below ``n_ids`` as a tensor on the CPU; ``shape`` is that of ``check_ids``."""
-    try:
-        ids = np.asarray(values.cpu() if isinstance(values, Tensor) else values)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} must be whole numbers in rows of one length; these cannot be made an array. Cut them to the "
-            "shortest, or give them one by one."
-        ) from None
-    if ids.size or ids.ndim != len(shape):
-        has_no_batch = is_batch_optional and ids.ndim == len(shape) - 1
-        check_ids(name, ids, n_ids, shape[1:] if has_no_batch else shape, lowest=lowest)
+    ids = as_array(name, values)
+    has_no_batch = is_batch_optional and ids.ndim == len(shape) - 1
+    check_ids(name, ids, n_ids, shape[1:] if has_no_batch else shape, lowest=lowest)
     return torch.from_numpy(ids.astype(np.int64))
 
 

@@ -39,7 +39,7 @@ def position_angles(first: int, n: int, width: int, device: Device = "cpu") -> A
 
     The ``first`` position is above 0 when a cache holds what came before.
     """
-    speeds = 10_000.0 ** (-torch.arange(0, width, 2, device=device) / width)
+    speeds = 10_000.0 ** (-torch.arange(0, width, 2, dtype=torch.float32, device=device) / width)
     return torch.arange(first, first + n, device=device)[:, None] * speeds
 
 

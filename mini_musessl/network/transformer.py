@@ -13,7 +13,7 @@ Chapter: 5c (the network), 6a (training).
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from mini_musessl.network.attention import (
 )
 
 GPT_STD, TABLE_STD = 0.02, 0.05
+LONGEST_CONTEXT = 100_000  # attention compares each position with each: a cache with room for more fits no memory
 
 # --- what every network shares
 
@@ -97,8 +98,12 @@ def init_weights(network: nn.Module, n_layers: int, seed: int, std: float | None
 
 def check_network(config: object, *sizes: str) -> None:
     """Refuse a configuration of no network: its sizes, those of every network and some more, and its dropout."""
-    check_sizes(config, "vocabulary_size", "context_length", "d_model", "n_layers", "n_heads", "d_feedforward", *sizes)
+    check_sizes(config, "vocabulary_size", "d_model", "n_layers", "n_heads", "d_feedforward", *sizes)
+    whole_number("context_length", config.context_length, 1, LONGEST_CONTEXT)
     check_share("dropout", config.dropout)
+    for field in fields(config):
+        if field.type is bool and not isinstance(getattr(config, field.name), bool):
+            raise TypeError(f"{field.name} must be True or False; found {getattr(config, field.name)!r}.")
     if config.d_model % (2 * config.n_heads):
         raise ValueError(
             f"d_model must be a multiple of 2 * n_heads, because heads split it and rotation pairs features; found "

@@ -27,7 +27,13 @@ def load_result(name: str) -> dict[str, Any]:
     """
     known = sorted(file.stem for file in FOLDER.glob("*.json"))
     check_choice("The name of an experiment that has run", name, known, "To run one: python experiments/NAME.py.")
-    return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    try:
+        return json.loads((FOLDER / f"{name}.json").read_bytes())
+    except (ValueError, RecursionError):
+        raise ValueError(
+            f"A result must be a whole JSON file; {name}.json is damaged. Install the package again, or run the "
+            f"experiment: python experiments/{name}.py."
+        ) from None
 
 
 # --- What the study of objectives found (``experiments/objectives.py``), by encoder and by probe

@@ -170,7 +170,8 @@ def train(
         model: changed in place; left on its device and in evaluation mode.
         batches: such as ``random_batches``; ``n_updates * n_batches`` are taken.
         evaluate: called before the first update and at each report, with the averaged weights where there are any.
-        folder: where the state of the run is kept; a run of the same model, config and batches goes on from there.
+        folder: where the state of the run is kept; a run of the same model, config and batches goes on from there,
+            with the same number of threads and processes to the same end.
         save_every: updates from one saved state to the next; at every report by default.
 
     Returns:
@@ -186,10 +187,11 @@ def train(
     save_every = config.report_every if save_every is None else whole_number("save_every", save_every, lowest=1)
     run, batches = Run(model, config, objective, evaluate, report), iter(batches)
     kept = None if folder is None else RunFolder(folder, run)
-    if kept is not None:
-        kept.go_on(run, batches)
-    run.processes.check_same_update(run.update)
-    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+    devices = [run.device] if run.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), nullcontext() if kept is None else kept.locked(run.processes.rank == 0):
+        if kept is not None:
+            kept.go_on(run, batches)
+        run.processes.check_same_update(run.update)
         while not run.is_over():
             drawn = run.draw(batches)
             run.step(drawn)
@@ -215,7 +217,8 @@ class Run:
         self.optimizer = make_optimizer(model, config)
         self.average = WeightAverage(model, config.averaging) if config.averaging else None
         self.history, self.update, self.n_targets = History(), 0, 0
-        self.best: list[Tensor] = []  # weights of the best line so far
+        # Weights of the best line so far.
+        self.best = [weight.clone() for weight in self._judged_weights()] if config.keep_best else []
         self.recent: list[Tensor] = []  # loss and gradient norm of each update since the last line
         self.began_sec = time.perf_counter()  # when the run would have begun, had it never been interrupted
         self.advice = "Nothing was kept; to keep the state, give train a folder."
