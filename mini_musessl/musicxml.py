@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 DEFAULT_VELOCITY = 64
 MAX_BYTES = 50_000_000  # of a file, and of what it unpacks to
-MAX_MARKS = 4_000_000  # "<" and "=", since each tag or attribute takes up to 170 bytes when it is parsed
+MAX_MARKS = 2_500_000  # "<" and "=", since each tag or attribute takes up to 330 bytes when it is parsed
 TICKS = 2**10 * 3**3 * 5 * 7 * 11  # in a quarter: a multiple of the divisions that programs write
 ROUNDING = TICKS // 24  # what a measure may miss its bar line by: less than any note value
 MEASURES_AT_ONCE = 64  # of those that music21 writes
@@ -56,6 +56,7 @@ LONGEST_QUARTERS = Fraction(32)  # a maxima
 UNBARRED = Meter(0, 1, 2**30)  # music without a meter: every measure is longer than this and has its own
 FIRST_BAR_LINE = "quarters of the first bar before its first measure"  # for write_musicxml to tell read_musicxml
 
+POWERS_OF_TWO = [2**power for power in range(13)]
 SEMITONES = dict(C=0, D=2, E=4, F=5, G=7, A=9, B=11)
 BEAT_UNITS = ("1024th", "512th", "256th", "128th", "64th", "32nd", "16th", "eighth", "quarter", "half", "whole")
 QUARTERS = {unit: 2.0 ** (index - 8) for index, unit in enumerate((*BEAT_UNITS, "breve", "long", "maxima"))}
@@ -255,13 +256,14 @@ def _read_meter(time: ET.Element) -> Meter:
     """Return a time signature; "3+2" and several fractions are added up."""
     if time.find("senza-misura") is not None:
         return UNBARRED
-    tops = [sum(map(_decimal, element.text.split("+"))) for element in time.findall("beats") if element.text]
-    bottoms = [_decimal(element.text) for element in time.findall("beat-type") if element.text]
-    if not tops or len(tops) != len(bottoms) or any(number < 1 or number.denominator > 1 for number in bottoms):
-        raise ValueError("a <time> must have pairs of <beats> and <beat-type>")
-    bottom = math.lcm(*map(int, bottoms))
-    top = sum(top * bottom / each for top, each in zip(tops, bottoms, strict=True))
-    return Meter(0, *(int(number) if number.denominator == 1 else 0 for number in (top, Fraction(bottom))))
+    pairs = list(zip(time.findall("beats"), time.findall("beat-type"), strict=False))
+    tops = [sum(map(_decimal, (beats.text or "")[:100].split("+"))) for beats, _ in pairs]
+    bottoms = [_decimal(beat_type.text or "") for _, beat_type in pairs]
+    # Powers of two: the largest is a multiple of the others.
+    if not pairs or not all(bottom in POWERS_OF_TWO for bottom in bottoms):
+        raise ValueError("a <time> must have pairs of <beats> and <beat-type>, a power of two")
+    top = sum(top * max(bottoms) / bottom for top, bottom in zip(tops, bottoms, strict=True))
+    return Meter(0, int(top) if top.denominator == 1 else 0, int(max(bottoms)))
 
 
 def _speed(text: str | None) -> float | None:
