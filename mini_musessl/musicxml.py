@@ -477,6 +477,19 @@ def _read_parts(path: Path) -> tuple[list[_PartReader], _Measures, ET.Element]:
     return list(readers.values()), measures, root
 
 
+def _check_notes(notes: list[tuple[int, ...]], path: Path) -> int:
+    """Return the step at which the last note ends; refuse notes that no piece can hold."""
+    if not notes:
+        raise ValueError(
+            f"A score must hold at least one pitched note; {shown(path.name)} holds none. Choose another file."
+        )
+    end_step = max(onset + duration for onset, duration, *_ in notes)
+    whole_number("The end of the last note, in steps,", end_step, 0, LARGEST_STEP - 1, "Choose a coarser grid.")
+    for pitch in sorted(note[2] for note in notes)[:: max(len(notes) - 1, 1)]:  # the lowest and the highest
+        whole_number("A pitch that sounds", pitch, 0, 127, "60 is middle C; MIDI has none outside this range.")
+    return end_step
+
+
 def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> Piece:
     """Read a score in MusicXML, plain (.musicxml, .xml) or compressed (.mxl), on a grid of ``steps_per_quarter``.
 
@@ -485,7 +498,8 @@ def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> 
     notes have no length, cue notes are played by others, unpitched percussion has no pitch: they are left out. All
     staves of an instrument are one part. A short first bar is an upbeat; a short bar later on restates its meter, so
     that bars stay where the score has them. Dynamics are not turned into velocities: a note without a velocity of its
-    own has 64. The piece has the parts that hold a note, and ends where its last note ends.
+    own has 64. The piece has the parts that hold a note, and ends where its last note ends. A score may have 50 MB
+    and 2.5 million tags and attributes when it is unpacked.
     """
     check_grid(steps_per_quarter)
     path = check_file(path, "read_musicxml", max_bytes=MAX_BYTES)
@@ -502,14 +516,7 @@ def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> 
             for onset, end, *rest in rows:
                 notes.append((to_step(onset), max(to_step(end) - to_step(onset), 1), *rest, len(parts)))
             parts.append(_read_part(listed.get(reader.part_id, ET.Element("none")), reader.instrument))
-    if not notes:
-        raise ValueError(
-            f"A score must hold at least one pitched note; {shown(path.name)} holds none. Choose another file."
-        )
-    end_step = max(onset + duration for onset, duration, *_ in notes)
-    whole_number("The end of the last note, in steps,", end_step, 0, LARGEST_STEP - 1, "Choose a coarser grid.")
-    for pitch in sorted(note[2] for note in notes)[:: max(len(notes) - 1, 1)]:  # the lowest and the highest
-        whole_number("A pitch that sounds", pitch, 0, 127, "60 is middle C; MIDI has none outside this range.")
+    end_step = _check_notes(notes, path)
     return Piece(
         sort_notes(np.array(notes, NOTE_DTYPE)),
         steps_per_quarter,
@@ -718,8 +725,8 @@ def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
     """Write a piece as a score in MusicXML, with bars, ties and one staff a part.
 
     The same piece gives the same bytes. ``read_musicxml`` gives the same notes, parts, meters, tempos and title back,
-    except for a part without notes, rest and changes of meter or tempo after the last note, and control characters in
-    names. Where two notes of one pitch and part are tied over the same bar line, they may exchange their ends.
+    except for a part without notes, rest and changes of meter or tempo after the last note, a meter that repeats the
+    one before on its bar line, and control characters in names. Where two notes of one pitch and part are tied over the same bar line, they may exchange their ends.
 
     Example:
         >>> import tempfile

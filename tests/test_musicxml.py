@@ -3,7 +3,9 @@
 import copy
 import importlib.util
 import io
+import itertools
 import tempfile
+import warnings
 import xml.etree.ElementTree as ET
 import zipfile
 from collections import Counter
@@ -702,3 +704,85 @@ def test_no_damaged_real_score_ends_in_a_foreign_error():
     texts = [musicxml._unpack((CORPUS / name).read_bytes()).decode() for name in names]
     outcomes = fuzzing.run(read_and_write, altered_scores([BY_HAND, *texts], 300), seconds_each=60)
     assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)
+
+
+# Notes as music21 reads them, and why some of its scores differ.
+
+TIES = (
+    "music21 leaves ties into or out of chords and between voices apart, or joins whole chords where one note is tied"
+)
+TIED_ONLY = "ties that are only notated are joined here, and cue notes left out"
+EXCEPTIONS = {
+    "bach/bwv248.23-2.mxl": TIES,
+    "bach/bwv248.9-1.mxl": TIES,
+    "bach/bwv846.mxl": TIES,
+    "beethoven/opus18no1/movement3.mxl": "bars of a part that are too short: a tie over such a bar line has a gap",
+    "haydn/opus1no1/movement3.mxl": "a bar of a part that is too short: a tie over its bar line has a gap",
+    "haydn/opus74no1/movement2.mxl": TIES,
+    "haydn/opus74no1/movement3.mxl": TIES,
+    "monteverdi/madrigal.3.5.mxl": TIES,
+    "schoenberg/opus19/movement6.mxl": TIES,
+    "schumann_clara/polonaise_op1n3.mxl": TIES,
+    "schumann_clara/polonaise_op1n4.mxl": TIES,
+    "schumann_robert/dichterliebe_no2.xml": TIED_ONLY,
+    "schumann_robert/opus41no1/movement2.mxl": TIES,
+    "schumann_robert/opus48no2.mxl": TIED_ONLY,
+}
+
+
+def some_of_the_corpus():
+    """Return a few hundred paths: chorales, the shorter half of the other MusicXML, and some Humdrum and ABC."""
+    scores = sorted(path for path in CORPUS.rglob("*") if path.suffix in (".mxl", ".xml", ".musicxml"))
+    chorales = [path for path in scores if path.parent.name == "bach"]
+    others = sorted(
+        set(scores) - set(chorales), key=lambda path: path.stat().st_size * (12 if path.suffix == ".mxl" else 1)
+    )
+    foreign = [path for suffix in ("krn", "abc") for path in sorted(CORPUS.rglob(f"*.{suffix}"))]
+    return [*chorales[::3], *others[:150], *foreign[::50]]
+
+
+def notes_of_music21(score, starts=None):
+    """Count onset, duration and pitch in steps; ``starts`` puts the measures of all parts in their places."""
+    for part in score.parts if starts else ():
+        for start, each in zip(starts, part.getElementsByClass("Measure"), strict=False):
+            part.setElementOffset(each, start)
+        part.coreElementsChanged()
+    found = Counter()
+    for part in score.toSoundingPitch().stripTies().parts:
+        flat = part.flatten()
+        for element in flat.notes:
+            onset = Fraction(flat.elementOffset(element))
+            onset, end = (int(time * 24 + Fraction(1, 2)) for time in (onset, onset + Fraction(element.quarterLength)))
+            if element.quarterLength > 0 and not {"Unpitched", "PercussionChord"} & set(element.classes):
+                found.update((onset, max(end - onset, 1), pitch.midi) for pitch in element.pitches)
+    return found
+
+
+def differs_from_music21(path, folder):
+    """Return whether our notes differ from music21's; where its parts lose each other, we say where measures begin."""
+    from music21 import converter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        score = converter.parse(path, forceSource=True)
+        if path.suffix in (".krn", ".abc"):
+            score = score.scores[0] if "Opus" in score.classes else score
+            path = Path(score.write("musicxml", fp=folder / "foreign.musicxml"))
+            score = converter.parse(path, forceSource=True)
+        ours = Counter(musicxml.read_musicxml(path).notes[["onset_step", "duration_step", "pitch"]].tolist())
+        if ours == notes_of_music21(score):
+            return False
+        begins = [tuple(each.offset for each in part.getElementsByClass("Measure")) for part in score.parts]
+        if len(set(begins)) == 1:
+            return True
+        starts = [0, *itertools.accumulate(length for length, _ in musicxml._read_parts(path)[1])]
+        return ours != notes_of_music21(score, [Fraction(start, musicxml.TICKS) for start in starts])
+
+
+@pytest.mark.slow
+def test_scores_of_every_format_have_the_notes_that_music21_reads(tmp_path):
+    paths = {path.relative_to(CORPUS).as_posix(): path for path in some_of_the_corpus()}
+    assert len(paths) > 300
+    silent = {"demos/drum_sample.xml", "demos/ComprehensiveChordSymbolsTestFile.mxl"}
+    differing = {name for name, path in paths.items() if name not in silent and differs_from_music21(path, tmp_path)}
+    assert differing == EXCEPTIONS.keys() & paths.keys()
