@@ -47,7 +47,7 @@ def as_path(path: str | os.PathLike[str], has_home: bool = False) -> Path:
     return found
 
 
-def check_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None = None) -> Path:
+def check_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None = None, advice: str = "") -> Path:
     """Return the path of a file that may be read by the function ``reader``: it is there, not empty, not too large."""
     path = as_path(path)
     try:
@@ -67,15 +67,17 @@ def check_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None 
     if state.st_size == 0:
         raise empty_file(shown(path.name))
     if max_bytes is not None and state.st_size > max_bytes:
-        raise ValueError(f"{reader} reads at most {max_bytes} bytes; {shown(path.name)} has {state.st_size}.")
+        raise ValueError(
+            f"{reader} reads at most {max_bytes} bytes; {shown(path.name)} has {state.st_size}. {advice}".rstrip()
+        )
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{reader} needs a file that you may read; {shown(path)} is not yours to read.")
     return path
 
 
-def read_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None = None) -> bytes:
+def read_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None = None, advice: str = "") -> bytes:
     """Return the bytes of a file that ``check_file`` lets pass."""
-    path = check_file(path, reader, max_bytes)
+    path = check_file(path, reader, max_bytes, advice)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -84,7 +86,7 @@ def read_file(path: str | os.PathLike[str], reader: str, max_bytes: int | None =
 
 def empty_file(label: str) -> ValueError:
     """Return the refusal of a file, or of bytes in memory, without a byte."""
-    return ValueError(f"A file of music must hold something; {label} is empty (0 bytes). Copy or export it again.")
+    return ValueError(f"A file must hold something; {label} is empty (0 bytes). Copy or export it again.")
 
 
 def write_aside(path: str | os.PathLike[str], data: bytes) -> None:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mini_musessl.checks import check_choice, check_grid, check_positive, shown, whole_number
-from mini_musessl.files import check_file, empty_file, write_aside
+from mini_musessl.files import empty_file, read_file, write_aside
 from mini_musessl.music import LARGEST_STEP, NOTE_DTYPE, Meter, Part, Piece, Tempo, check_is_piece
 
 if TYPE_CHECKING:
@@ -65,29 +65,27 @@ LOWEST_TICKS_PER_QUARTER = 480
 
 def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> tuple[str, bytes]:
     """Return what to call the source in messages, and its bytes."""
-    limit = BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000
-    label = "the data"
+    limit, label, advice = (
+        BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000,
+        "the data",
+        "If that is meant, raise max_notes.",
+    )
     if isinstance(source, (str, os.PathLike)):
-        path = check_file(source, "read_midi")
-        label = shown(path.name)
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        data, label = read_file(source, "read_midi", limit, advice), shown(Path(source).name)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source[: limit + 1])
-    elif isinstance(source, io.TextIOBase) or not hasattr(source, "read"):
-        raise TypeError(
-            f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}. Open a file with "
-            'mode "rb".'
-        )
     else:
-        data, label = source.read(limit + 1), shown(getattr(source, "name", label))
+        try:
+            data, label = bytes(source.read(limit + 1)), shown(getattr(source, "name", label))
+        except Exception as error:  # no file, one that is closed, or open for text or writing
+            raise TypeError(
+                f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}, which gives "
+                f'none ({shown(error)}). Open a file with mode "rb".'
+            ) from None
     if len(data) == 0:
         raise empty_file(label)
     if len(data) > limit:  # its events alone would take minutes to parse
-        raise ValueError(
-            f"A file for max_notes={max_notes} must have at most {limit} bytes; {label} has more. "
-            "If that is meant, raise max_notes."
-        )
+        raise ValueError(f"read_midi reads at most {limit} bytes; {label} has more. {advice}")
     return label, data
 
 
@@ -220,20 +218,25 @@ def _events_of(label: str, track: bytes) -> Iterator[tuple[int, int, bytes]]:
             position += 1 if 0xC0 <= status < 0xE0 else 2
             if status < 0xA0 or 0xC0 <= status < 0xD0:
                 yield tick, status, data[start:position]
-        elif status in SYSTEM_BYTES:
-            position += SYSTEM_BYTES[status]
-        elif status in (0xF0, 0xF7, 0xFF):
-            kind = data[position] if status == 0xFF else None
-            length, start = _number(label, data, position + (status == 0xFF))
-            position = start + length
+        else:
+            kind, start, position = _long_event(label, data, position, status)
             if kind == END:
                 return
             if kind in SHORTEST_META:
                 yield tick, kind, data[start:position]
-        else:
-            raise _damaged_file(label, f"the status {status:#x}")
     if position > len(track):
         raise _damaged_file(label, "an event that goes on behind the end")
+
+
+def _long_event(label: str, data: bytes, position: int, status: int) -> tuple[int | None, int, int]:
+    """Return the type of a meta event, None for a message of the system, and where its data begin and end."""
+    if status in SYSTEM_BYTES:
+        return None, position, position + SYSTEM_BYTES[status]
+    if status not in (0xF0, 0xF7, 0xFF):
+        raise _damaged_file(label, f"the status {status:#x}")
+    kind, position = (data[position], position + 1) if status == 0xFF else (None, position)
+    length, start = _number(label, data, position)
+    return kind, start, start + length
 
 
 def _read_track(track: bytes, found: _Events) -> None:
@@ -595,7 +598,6 @@ def _check_can_be_written(piece: Piece) -> None:
         raise ValueError(
             "A MIDI file needs at least one note, or no reader takes it; found a piece of 0 notes. Write another."
         )
-    whole_number("steps_per_quarter of MIDI", piece.steps_per_quarter, 1, 0x7FFF, "Use music.change_grid first.")
     whole_number("The number of parts of a MIDI file", len(piece.parts), 0, 0xFFFE, "Write several files.")
     for meter in piece.meters:
         whole_number("The numerator of a MIDI meter", meter.numerator, 1, 255, "Divide its bars.")
@@ -715,8 +717,8 @@ def to_pretty_midi(piece: Piece) -> "pretty_midi.PrettyMIDI":
 def from_pretty_midi(midi: "pretty_midi.PrettyMIDI", steps_per_quarter: int = 24) -> Piece:
     """Return an object ``midi`` of pretty_midi on a grid of ``steps_per_quarter``; seconds go back to its own ticks."""
     buffer, midi = io.BytesIO(), copy.copy(midi)
-    midi._charset = "utf-8"  # its own default, Latin-1, lacks most of the world's names
     try:
+        midi._charset = "utf-8"  # its own default, Latin-1, lacks most of the world's names
         midi.write(buffer)
     except Exception as error:  # whatever mido says to a pitch of 200 or a time below 0
         raise ValueError(

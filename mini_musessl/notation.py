@@ -11,16 +11,16 @@ Chapter: 3a (pitch, rhythm and harmony as arrays).
 import locale
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from mini_musessl.checks import UNPRINTABLE, shown
+from mini_musessl.harmony import pitch_class_name, place_name, signature_of
 from mini_musessl.voices import REST, VoiceGrid
 
 _CLEFS = {"soprano": "*clefG2", "alto": "*clefG2", "tenor": "*clefGv2", "bass": "*clefF4"}
-_LETTERS = "FCGDAEB"  # the line of fifths; seven further on is the same letter, one sharp higher
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SCORE_WIDTH = 1200
 _LONGEST_KERN = (
     60_000  # characters: some 500 bars of a chorale, which verovio engraves in as many hundredths of a second
@@ -48,7 +48,8 @@ def to_kern(grid: VoiceGrid) -> str:
     """Write a grid as Humdrum ``**kern``, the bass in the first column.
 
     Notes are split at bar lines, and inside a bar where the beat would be hidden otherwise; the pieces are tied.
-    Pitches are named by the key signature (C major where it is unknown). A fermata stands on the last note of each
+    Pitches are named by the key signature; where it is unknown, that of the key that fits the notes best is written
+    (``harmony.signature_of``). A fermata stands on the last note of each
     voice under it. The last line asks verovio for beams.
 
     >>> from mini_musessl import voices
@@ -66,6 +67,7 @@ def to_kern(grid: VoiceGrid) -> str:
     !!!filter: autobeam
     """
     _check_writable(grid)
+    grid = replace(grid, fifths=signature_of(grid))
     spines = [_spine(grid, voice) for voice in reversed(range(grid.n_voices))]
     heads = [_head(grid, voice) for voice in reversed(range(grid.n_voices))]
     lines = ["\t".join(row) for row in zip(*heads, strict=True)]
@@ -180,12 +182,12 @@ def _head(grid: VoiceGrid, voice: int) -> list[str]:
     """Return the lines at the top of one column: name, clef, key signature, key, meter."""
     # On one line, since a tab or a new line would begin another column or record.
     head = ["**kern", f'*I"{shown(grid.voice_names[voice], 60)}', _clef(grid, voice)]
-    if grid.fifths is not None:
-        sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
-        head.append(f"*k[{''.join(_letter(position).lower() for position in (*sharps, *flats))}]")
-        if grid.mode in ("major", "minor"):
-            tonic = _letter(grid.fifths) if grid.mode == "major" else _letter(grid.fifths + 3).lower()
-            head.append(f"*{tonic}:")
+    sharps, flats = range(6, 6 + grid.fifths), range(-2, -2 + grid.fifths, -1)
+    signs = (place_name(place) for place in (*sharps, *flats))
+    head.append(f"*k[{''.join(_kern(sign).lower() for sign in signs)}]")
+    if grid.mode in ("major", "minor"):
+        tonic = place_name(grid.fifths) if grid.mode == "major" else place_name(grid.fifths + 3).lower()
+        head.append(f"*{_kern(tonic)}:")
     return [*head, f"*M{grid.meter[0]}/{grid.meter[1]}"]
 
 
@@ -198,18 +200,14 @@ def _clef(grid: VoiceGrid, voice: int) -> str:
     return "*clefF4" if mean < 54 else "*clefGv2" if mean < 62 else "*clefG2"
 
 
-def _letter(position: int) -> str:
-    """Return the name at a place on the line of fifths, C at 0: 1 is G, 6 is F#, -2 is B- (kern writes flats so)."""
-    alteration, index = divmod(position + 1, 7)
-    return _LETTERS[index] + ("#" * alteration if alteration > 0 else "-" * -alteration)
+def _kern(name: str) -> str:
+    """Return the name of a pitch class as kern writes it, where a flat is a minus."""
+    return name[0] + name[1:].replace("b", "-")
 
 
 def _pitch_token(pitch: int, fifths: int) -> str:
     """Return the kern name of a pitch: c is middle C, cc an octave higher, C an octave lower, CC two."""
-    # From three fifths below the major tonic to eight above: every scale note, the raised sixth and seventh of the
-    # minor key, and the usual borrowed notes.
-    lowest = fifths - 3
-    name = _letter(lowest + (7 * pitch - lowest) % 12)
+    name = _kern(pitch_class_name(pitch % 12, fifths))
     letter, signs = name[0], name[1:]
     octave = (pitch - signs.count("#") + signs.count("-")) // 12 - 1
     return (letter.lower() * (octave - 3) if octave >= 4 else letter * (4 - octave)) + signs
@@ -233,7 +231,7 @@ def _spine(grid: VoiceGrid, voice: int) -> dict[int, str]:
             opens, closes = len(pieces) > 1 and index == 0, len(pieces) > 1 and index == len(pieces) - 1
             goes_on = "_" if 0 < index < len(pieces) - 1 else "]" if closes else ""
             fermata = ";" if is_fermata_end[at : at + length].any() else ""
-            name = _pitch_token(int(pitch[start]), grid.fifths or 0)
+            name = _pitch_token(int(pitch[start]), grid.fifths)
             spine[at] = f"{'[' if opens else ''}{value}{name}{goes_on}{fermata}"
     return spine
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mini_musessl.checks import check_choice, check_text, printable, real_number, shown, whole_number
+from mini_musessl.harmony import pitch_class_name
 from mini_musessl.music import Piece, bar_lines_step, ends_step, steps_to_sec
 from mini_musessl.voices import VoiceGrid, as_piece
 
@@ -36,14 +37,16 @@ PITCH_RANGE = (36, 84)
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
-def pitch_name(pitch: int) -> str:
-    """Return the name of a MIDI pitch, with sharps; middle C is C4.
+def pitch_name(pitch: int, fifths: int | None = None) -> str:
+    """Return the name of a MIDI pitch, as under a key signature or, without one, with sharps; middle C is C4.
 
-    >>> pitch_name(60), pitch_name(58)
-    ('C4', 'A#3')
+    >>> pitch_name(60), pitch_name(58), pitch_name(58, fifths=-1)
+    ('C4', 'A#3', 'Bb3')
     """
     pitch = whole_number("A pitch", pitch, 0)
-    return f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+    name = NOTE_NAMES[pitch % 12] if fifths is None else pitch_class_name(pitch % 12, fifths)
+    natural = pitch - name.count("#") + name.count("b")  # B# is named after the B below it, in the octave below
+    return f"{name}{natural // 12 - 1}"
 
 
 def check_pitch_range(lowest: int, highest: int) -> None:
@@ -175,8 +178,8 @@ def plot_heatmap(
     with figure(says, title, x_label, y_label) as axes:
         drawn = axes.imshow(values, origin="lower", aspect="auto", cmap="Blues", interpolation="nearest")
         axes.grid(False)
-        axes.set_xticks(range(len(x_names)), [_words(name) for name in x_names])
-        axes.set_yticks(range(len(y_names)), [_words(name) for name in y_names])
+        axes.set_xticks(range(len(x_names)), [_words(name, 30) for name in x_names])
+        axes.set_yticks(range(len(y_names)), [_words(name, 30) for name in y_names])
         axes.figure.colorbar(drawn, label=_words(unit))
 
 
@@ -199,9 +202,9 @@ def _said(says: str) -> str:
     return says.strip()
 
 
-def _words(text: object) -> str:
+def _words(text: object, longest: int = 100) -> str:
     """Return text as matplotlib writes it: short enough for a figure, and a dollar sign begins no formula."""
-    return shown(text).replace("$", r"\$")
+    return shown(text, longest).replace("$", r"\$")
 
 
 def _display(picture: Picture) -> None:

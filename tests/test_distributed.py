@@ -51,3 +51,10 @@ def test_batches_that_cannot_be_shared_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match="n_batches must be a multiple of the number of processes, 4, .*; found 2"):
         run(make_model(), CONFIG)
+
+
+def test_an_environment_that_torchrun_has_not_made_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(ValueError, match="which would have set MASTER_ADDR, MASTER_PORT too. Start it with torchrun"):
+        run(make_model(), CONFIG)

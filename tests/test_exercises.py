@@ -1,6 +1,8 @@
 """The book's exercises: every solution is right, every known mistake is recognised, and no answer is an error."""
 
+import math
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -63,6 +65,114 @@ def test_several_mistakes_are_known_and_no_two_say_the_same(exercise):
 def test_the_stub_is_still_open_and_a_missing_return_is_told(exercise):
     assert judge(exercise, stub).startswith(f"Exercise {exercise.id} is still open: ")
     assert "returns None" in judge(exercise, lambda *arguments: None)
+
+
+def agree(*arguments, **named):
+    return True
+
+
+def leave(*arguments):
+    sys.exit()
+
+
+class Agrees:
+    """Says that it equals everything, is any class, and has every attribute."""
+
+    __class__ = property(lambda self: np.ndarray)
+    __eq__ = agree
+    __hash__ = None
+
+    def __getattr__(self, name):
+        return agree
+
+
+class AgreeingFloat(float):
+    __hash__ = float.__hash__
+    __eq__ = agree
+    __sub__ = __rsub__ = __abs__ = __float__ = lambda self, *other: 0.0
+
+
+class AgreeingList(list):
+    __eq__, __iter__ = agree, leave
+
+
+class AgreeingArray(np.ndarray):
+    __array_ufunc__ = __array_function__ = __eq__ = agree
+
+
+class AgreeingTensor(torch.Tensor):
+    __torch_function__ = classmethod(agree)
+
+
+class Refuses:
+    __eq__ = __repr__ = __getattr__ = __iter__ = __len__ = leave
+    __hash__ = None
+
+
+class Unspeakable(Exception):
+    __str__ = leave
+
+
+def raises(error):
+    def answer(*arguments):
+        raise error
+
+    return answer
+
+
+def descends(*arguments):
+    return descends()
+
+
+ENDLESS, DEEP = [], []
+ENDLESS.append(ENDLESS)
+for _ in range(320):
+    DEEP = [DEEP]
+OBJECTS = np.empty(2, object)
+OBJECTS[0], OBJECTS[1] = Refuses(), AgreeingFloat(1)
+RETURNED = {
+    "a large number": 10**20,
+    "a number that no float holds": -(10**400),
+    "a number that Python does not write": 10**5000,
+    "no number": math.nan,
+    "infinity": -math.inf,
+    "a complex number": 1j,
+    "a long float": np.longdouble(1),
+    "agrees": Agrees(),
+    "agrees, a float": AgreeingFloat(1),
+    "agrees, in a list": [AgreeingFloat(1)] * 2,
+    "agrees, a list": AgreeingList([1, 2]),
+    "agrees, an array": np.ones(3).view(AgreeingArray),
+    "agrees, a tensor": torch.ones(3).as_subclass(AgreeingTensor),
+    "agrees, a key": {AgreeingFloat(1): 1},
+    "refuses": Refuses(),
+    "refuses, in an array": OBJECTS,
+    "a huge array": np.broadcast_to(1.0, (10**6, 10**6)),
+    "a long list": [0] * 10**5,
+    "large numbers in an array": np.array([10**30, 1], object),
+    "dates": np.array(["2020"], "M8[D]"),
+    "bfloat16": torch.ones(2, dtype=torch.bfloat16),
+    "a generator": (n for n in range(3)),
+    "no text": "\ud800\0",
+    "itself": ENDLESS,
+    "many brackets": DEEP,
+}
+HOSTILE = {name: lambda *arguments, value=value: value for name, value in RETURNED.items()} | {
+    "exit()": lambda *arguments: sys.exit(3),
+    "no end": descends,
+    "stops a generator": raises(GeneratorExit()),
+    "stops": raises(BaseException("\udcfc")),
+    "stops without words": raises(Unspeakable()),
+    "stops with many words": raises(ValueError("x" * 10**6)),
+    "a call": Agrees,
+}
+
+
+@every_exercise
+def test_a_hostile_answer_to_any_exercise_is_told_and_the_next_honest_one_is_right(exercise):
+    for name in ("a large number", "exit()", "agrees, a float", "agrees, an array"):
+        assert not judge(exercise, HOSTILE[name]).is_right
+    assert judge(exercise, exercise.solution).is_right
 
 
 def test_exercises_stand_in_the_order_of_the_book_and_are_numbered_without_gaps():
@@ -179,6 +289,53 @@ def test_without_a_tolerance_every_digit_counts_and_entries_of_a_dictionary_are_
     assert not judge(make_exercise(tolerance=0.0), lambda numbers: numbers * (2 + 1e-12)).is_right
     assert not judge(make_exercise(**TABLE), lambda n: {"all": np.arange(n) + 1}).is_right
     assert not judge(make_exercise(**TABLE), lambda n: {"every": np.arange(n)}).is_right
+
+
+@pytest.mark.parametrize("changes", [{}, NUMBER, TENSOR, TABLE, PAIR, dict(tolerance=0.0)])
+def test_no_answer_stops_the_checker_or_talks_it_round(changes):
+    for name, answer in HOSTILE.items():
+        verdict = judge(make_exercise(**changes), answer)
+        assert not verdict.is_right and len(verdict.encode()) < 2000, name
+
+
+@pytest.mark.parametrize("n", [10**20, 2**53 + 1, 10**400])
+@pytest.mark.parametrize("tolerance", [0.0, 1e-9])
+def test_whole_numbers_of_any_size_are_compared_exactly(n, tolerance):
+    facts = dict(make_cases=lambda: [(n,)], mistakes=(), tolerance=tolerance, fact="yes.")
+    assert judge(make_exercise(solution=lambda n: n, **facts), lambda n: n).is_right
+    assert judge(make_exercise(solution=lambda n: [n], **facts), lambda n: [n + 1]).is_right == (tolerance > 0)
+    assert not judge(make_exercise(solution=lambda n: n, **facts), lambda n: n + 10**395 + n // 2).is_right
+
+
+def test_whole_numbers_in_arrays_are_compared_exactly_too():
+    facts = dict(make_cases=lambda: [(2**53,)], mistakes=(), tolerance=0.0, fact="yes.")
+    exercise = make_exercise(solution=lambda n: np.array([n, 0]), **facts)
+    assert judge(exercise, lambda n: np.array([float(n), 0])).is_right
+    assert not judge(exercise, lambda n: np.array([n + 1, 0])).is_right
+    floats = make_exercise(solution=lambda n: np.array([float(n), math.nan]), **facts)
+    assert judge(floats, lambda n: np.array([float(n), math.nan])).is_right
+    assert not judge(floats, lambda n: np.array([n + 1, 0])).is_right
+
+
+def test_the_keyboard_still_stops_an_endless_answer():
+    with pytest.raises(KeyboardInterrupt):
+        judge(make_exercise(), raises(KeyboardInterrupt()))
+
+
+def test_what_an_answer_puts_into_its_inputs_is_noticed():
+    exercise = make_exercise(make_cases=lambda: [([1, 2],)], solution=sum, mistakes=(), tolerance=0.0)
+
+    def spoil(numbers):
+        total = sum(numbers)
+        numbers[0] = Agrees()
+        return total
+
+    assert judge(exercise, spoil) == "Your function changes what it is given, f([1, 2]): work on a copy."
+
+
+def test_a_large_number_is_told_by_its_digits():
+    verdict = judge(make_exercise(**NUMBER), lambda n: 10**5000)
+    assert verdict == "For f(3) you give a whole number of about 5000 digits; the right answer is 6."
 
 
 def test_a_call_with_the_wrong_arguments_has_no_line_and_a_value_is_no_function():

@@ -189,7 +189,8 @@ def test_the_pages_on_getting_started_say_whether_the_address_answers(monkeypatc
     clone = f"`git clone {repository.read_address()}`"
     for is_published in (False, True):
         monkeypatch.setattr(repository, "IS_PUBLISHED", is_published)
-        for page in (write_tables.readme(), write_tables.result_page("setting_up")):
+        pages = [write_tables.result_page(name) for name in ("index", "setting_up")]
+        for page in [write_tables.readme(), *pages]:
             assert ("Not published yet" in page) != is_published and (clone in page) == is_published
 
 
@@ -273,3 +274,15 @@ def test_each_problem_of_a_built_page_is_found(tmp_path: Path, html: str, proble
     (tmp_path / "p q.html").write_text('<p id="café">', "utf-8")
     (tmp_path / "page.html").write_text(html, "utf-8")
     assert list(check_book.page_problems(tmp_path / "page.html", tmp_path)) == problems
+
+
+def test_nothing_is_read_that_could_run_code_when_it_is_opened():
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("mini_musessl", "experiments", "tools", "notebooks/src")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".py", ".md")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"import (pickle|dill|joblib|shelve|marshal)|torch\.load\(|allow_pickle=True|read_pickle", line)
+    ]
+    assert found == []

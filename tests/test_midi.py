@@ -555,11 +555,12 @@ def test_a_missing_file_a_folder_and_a_file_opened_as_text_are_refused(tmp_path)
         midi.read_midi(tmp_path / "gone.mid")
     with pytest.raises(IsADirectoryError, match=r"read_midi needs one file; .* is a folder\. .*load_midi_folder"):
         midi.read_midi(tmp_path)
-    for wrong in (10**12, None, [1, 2]):
-        with pytest.raises(TypeError, match="A MIDI file is a path, bytes, or a file open for bytes; found "):
-            midi.read_midi(wrong)
-    with pytest.raises(TypeError, match=r'or a file open for bytes; found StringIO\. .* mode "rb"'):
-        midi.read_midi(io.StringIO("MThd"))
+    closed, written = io.BytesIO(b"MThd"), (tmp_path / "a.mid").open("wb")
+    closed.close()
+    with written:
+        for wrong in (10**12, None, [1, 2], io.StringIO("MThd"), closed, written):
+            with pytest.raises(TypeError, match=r'or a file open for bytes; found .* Open a file with mode "rb"'):
+                midi.read_midi(wrong)
 
 
 @READERS
@@ -583,7 +584,7 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "huge.mid"
     with path.open("wb") as file:
         file.truncate(11_000_001)
-    with pytest.raises(ValueError, match=r"at most 11000000 bytes; huge\.mid has more\. .* raise max_notes"):
+    with pytest.raises(ValueError, match=r"at most 11000000 bytes; huge\.mid has 11000001\. .* raise max_notes"):
         midi.read_midi(path)
 
 
@@ -708,7 +709,6 @@ def test_a_grid_too_fine_for_the_length_is_refused(reader):
             Piece(TRIPLET.notes, tempos=(Tempo(0, 3.0),)),
             r"between 3\.58 and 60 million quarters per minute; found 3\.0",
         ),
-        (Piece(TRIPLET.notes, 32_768), r"steps_per_quarter of MIDI must lie in 1\.\.32767; found 32768"),
         (
             Piece(TRIPLET.notes, meters=(Meter(0, 256, 4),)),
             r"numerator of a MIDI meter must lie in 1\.\.255; found 256",

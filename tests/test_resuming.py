@@ -8,14 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import altered_tensors
+import fuzzing
 import numpy as np
 import pytest
 import torch
 import training_runs
+from altered_tensors import altered_by_chance, altered_on_purpose
 from safetensors.torch import save_file
 from training_runs import CONFIG, make_batches, make_model, run
 
@@ -181,6 +183,7 @@ def with_another_weight():
             "begun with other first weights. Make the same model anew from the same seed",
             {"model": with_another_weight()},
         ),
+        (r"begun with dtype=torch\.float32, and now it is dtype=torch\.float64", {"model": make_model().double()}),
         ("drew another batch for update 4. Draw from the same pieces with the same", {"batches": make_batches(seed=1)}),
     ],
 )
@@ -194,31 +197,29 @@ def test_another_run_is_refused_naming_what_differs(begun, sentence, change):
 
 def test_other_first_weights_on_another_processor_are_explained(begun, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NO VECTORS")
-    sentence = (
-        r"from the same seed, where it was begun: with processor=\w+, and now it is processor=NO VECTORS; or choose "
-    )
+    sentence = r"from the same seed where it was begun \(processor=\w+, and now it is processor=NO VECTORS\), or choose"
     with pytest.raises(ValueError, match=sentence):
         run(with_another_weight(), folder=begun)
 
 
-@pytest.mark.parametrize("change", ["threads", "objective", "evaluate", "processor"])
-def test_a_run_that_goes_on_otherwise_says_so(begun, monkeypatch, change):
-    def other(model, batch):
+@pytest.mark.parametrize(
+    "what", ["objective", "evaluate", "processes", "threads", "device", "precision", "torch", "processor"]
+)
+def test_a_run_that_goes_on_otherwise_says_so(begun, what):
+    alter(begun / FILE_NAME, lambda about, tensors: (about | {"around": about["around"] | {what: "x"}}, tensors))
+    sentence = f"was begun with {what}=x, and now it is {what}=[^,]*. It goes on all the same, and may end with other"
+    with pytest.warns(UserWarning, match=sentence):
+        run(make_model(), folder=begun)
+    run(make_model(), folder=begun)  # it has ended, and only gives its weights
+
+
+def test_an_objective_is_known_by_its_name_and_numbers(begun):
+    def smooth_loss(model, batch, smoothing, teachers):
         return next_token_loss(model, batch)
 
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 5 if change == "threads" else 1)
-    if change == "processor":
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "NO VECTORS")
-    asked = {
-        "objective": other if change == "objective" else next_token_loss,
-        "evaluate": (lambda model: 1.0) if change == "evaluate" else training_runs.evaluate,
-    }
-    found = {"threads": "5", "objective": ".*other", "evaluate": ".*lambda>", "processor": "NO VECTORS"}[change]
-    sentence = f"was begun with {change}=.*, and now it is {change}={found}. It goes on all the same"
-    with pytest.warns(UserWarning, match=sentence):
-        training.train(make_model(), make_batches(), CONFIG, **asked, report=None, folder=begun)
-    with warnings.catch_warnings(action="error"):  # a run that has ended only gives its weights
-        training.train(make_model(), make_batches(), CONFIG, training_runs.evaluate, report=None, folder=begun)
+    objective = functools.partial(smooth_loss, smoothing=0.1, teachers=[1])
+    with pytest.warns(UserWarning, match=r"=next_token_loss, and now .*smooth_loss {'smoothing': 0\.1}"):
+        run(make_model(), objective=objective, folder=begun)
 
 
 def test_a_folder_belongs_to_one_run_at_a_time_and_is_free_when_it_stops(tmp_path):
@@ -238,6 +239,13 @@ def test_what_is_no_folder_is_refused(tmp_path, monkeypatch, folder):
     Path("file").write_text("no folder")
     with pytest.raises((OSError, ValueError), match=r"A run needs a folder that is there|A path must be text"):
         run(make_model(), folder=folder)
+
+
+def test_a_folder_may_have_any_name(tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"caf\xe9\n\x1b[31m")
+    for _ in range(2):
+        run(make_model(), folder=folder, report=print)
+    assert "going on from" in capsys.readouterr().out and (folder / FILE_NAME).is_file()
 
 
 @pytest.mark.parametrize("n_bytes", [0, 6, 3000, -1])
@@ -360,3 +368,14 @@ def test_what_is_no_number_stops_the_run_and_the_last_good_state_is_kept(tmp_pat
     run(whole)
     run(resumed, folder=tmp_path, save_every=3)
     assert same(whole, resumed)
+
+
+@pytest.mark.parametrize("n_files", [4, pytest.param(150, marks=pytest.mark.slow)])
+def test_no_altered_checkpoint_or_state_does_harm(n_files):
+    inputs = []
+    for doors, data in zip(altered_tensors.DOORS, altered_tensors.whole_files(), strict=True):
+        for door, alter in zip(doors, (altered_by_chance, altered_on_purpose), strict=True):
+            files = itertools.islice(alter(data, np.random.default_rng(n_files)), n_files)
+            inputs += [(door, file) for file in files]
+    outcomes = fuzzing.run(altered_tensors.pass_on, inputs)
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)

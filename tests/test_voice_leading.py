@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mini_musessl import voices
+from mini_musessl import corpora, voices
 from mini_musessl.evaluation import voice_leading
 from mini_musessl.evaluation.voice_leading import FIFTH, OCTAVE
 
@@ -36,6 +36,38 @@ def test_parallels_name_step_and_voices():
     pitch = [[79, 72, 64, 48], [79, 74, 64, 48], [79, 72, 65, 50], [81, 74, 65, 50]]
     grid = voices.from_pitches(pitch)
     assert voice_leading.parallels(grid, FIFTH).tolist() == [[3, 0, 1]]
+
+
+C_G, D_A, F_A = (67, 60), (69, 62), (69, 65)
+
+
+@pytest.mark.parametrize(
+    ("chords", "fermatas", "n_found", "n_counted", "n_within_lines"),
+    [
+        ([C_G, D_A], [], 1, 1, 1),
+        ([C_G, D_A], [0], 1, 1, 0),  # a new line begins at the second chord
+        ([C_G, D_A], [1], 1, 1, 1),  # into the last chord of a line
+        ([C_G, D_A], [0, 1], 1, 1, 1),  # both under one fermata
+        ([F_A, C_G, D_A, F_A, C_G, D_A, F_A], [], 2, 1, 1),  # a repeat
+        ([F_A, C_G, D_A, F_A, C_G, D_A, F_A], [1], 2, 1, 1),  # once across a fermata, once in a line
+        ([F_A, C_G, D_A, C_G, D_A, F_A], [], 3, 3, 3),  # the second time between other chords
+    ],
+)
+def test_counted_parallels_by_hand(chords, fermatas, n_found, n_counted, n_within_lines):
+    is_fermata = np.repeat(np.isin(np.arange(len(chords)), fermatas), 4)
+    grid = voices.from_pitches(np.repeat(chords, 4, axis=0), voice_names=("high", "low"), is_fermata=is_fermata)
+    counted = (voice_leading.count_parallels(grid, within_lines) for within_lines in (False, True))
+    assert (len(voice_leading.parallels(grid, FIFTH)), *counted) == (n_found, n_counted, n_within_lines)
+
+
+def test_repeats_written_out_add_no_parallel_to_bach():
+    written, expanded = (corpora.load_chorales(expand_repeats=is_expanded) for is_expanded in (False, True))
+    counts = [
+        sum(voice_leading.count_parallels(grid, within_lines=True) for grid in grids) for grids in (written, expanded)
+    ]
+    assert counts == [52, 52]
+    with_line_ends = sum(map(voice_leading.count_parallels, written))
+    assert with_line_ends > 52
 
 
 def test_parallels_agree_with_music21_on_white_keys():

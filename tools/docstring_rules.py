@@ -24,6 +24,7 @@ DOORS: tuple[str, ...] = (
     "evaluation.infilling.evaluate_infilling",
     "evaluation.likelihood.compare",
     "evaluation.probing.fit_linear_probe",
+    "evaluation.voice_leading.count_parallels",
     "evaluation.voice_leading.parallels",
     "generation.pieces.harmonise",
     "generation.pieces.infill_piece",

@@ -13,7 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-#: Whether the address answers. Until it does, README.md and the page on setting up say so: see ``notice``.
+#: Whether the address answers. Until it does, README.md, the first page and the page on setting up say so.
 IS_PUBLISHED = False
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,7 +1,8 @@
 """How voices move together: parallel fifths and octaves, crossings, ranges.
 
 These are rules that a student of harmony is marked by. They are not a measure of beauty, and Bach breaks them too: each
-number is read beside Bach's own.
+number is read beside Bach's own, counted in the same way. Teachers also mark fifths and octaves that are reached in
+contrary motion, and hidden ones; neither is counted here.
 
 Conventions:
     A *move* is a pair of neighbouring steps between which a voice changes its pitch and sounds at both.
@@ -40,8 +41,8 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
         [[1, 0, 1]]
 
     References:
-        Equal to music21's ``VoiceLeadingQuartet.parallelFifth`` where its spelling of the two notes is a fifth. A fifth
-        that goes to a twelfth in contrary motion is counted by music21 and not here.
+        Equal to music21's ``VoiceLeadingQuartet.parallelFifth`` where its spelling of the two notes is a fifth, but for
+        contrary motion, as from a fifth to a twelfth, which music21 counts.
     """
     if not 0 <= interval < 12:
         raise ValueError(f"An interval must be 0..11 semitones modulo the octave; found {interval}. A fifth is 7.")
@@ -55,6 +56,34 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
         steps = np.flatnonzero(moves_together & is_interval[1:] & is_interval[:-1]) + 1
         found += [(step, upper, lower) for step in steps.tolist()]
     return np.array(sorted(found), dtype=int).reshape(-1, 3)
+
+
+def count_parallels(grid: VoiceGrid, within_lines: bool = False) -> int:
+    """Count parallel fifths and octaves, those of a passage that is repeated note for note once.
+
+    Two are one if the same voices make them and all voices sing the same from a half note before to the arrival. So
+    Bach's chorales count the same with their repeats written out as without.
+
+    Args:
+        within_lines: leave out those from a fermata to the note after it, where a new line begins and textbooks do not
+            count. Say so where both sides know their fermatas, such as two settings of one melody. What a model writes
+            freely has lines too, and no fermatas: there Bach's are counted with all of his.
+
+    Example:
+        >>> from mini_musessl import voices
+        >>> pitch = np.repeat([[65, 62], [67, 60], [69, 62], [65, 62]] * 2, 8, axis=0)
+        >>> grid = voices.from_pitches(pitch, voice_names=("high", "low"))
+        >>> len(parallels(grid, FIFTH)), count_parallels(grid)
+        (2, 1)
+    """
+    half_note, distinct = 2 * grid.steps_per_quarter, set()
+    for interval in (FIFTH, OCTAVE):
+        for step, upper, lower in parallels(grid, interval).tolist():
+            is_new_line = grid.is_fermata[step - 1] and not grid.is_fermata[step]
+            lead = grid.pitch[max(0, step - half_note) : step + 1]
+            if not (within_lines and is_new_line):
+                distinct.add((upper, lower, lead.tobytes()))
+    return len(distinct)
 
 
 def crossings(grid: VoiceGrid) -> np.ndarray:

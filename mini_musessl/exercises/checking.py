@@ -155,7 +155,7 @@ def _line_of(answer: Callable) -> str:
     """Return the line of an answer that raised the error at hand, or called what did; empty where it is not known."""
     code = answer.__code__ if type(answer) is types.FunctionType else None
     numbers = [number for frame, number in traceback.walk_tb(sys.exc_info()[2]) if frame.f_code is code]
-    return linecache.getline(code.co_filename, numbers[-1]).strip() if numbers else ""
+    return _shorten(linecache.getline(code.co_filename, numbers[-1])) if numbers else ""
 
 
 def _on_difference(found: Any, expected: Any, name: str) -> str:
@@ -167,7 +167,7 @@ def _on_difference(found: Any, expected: Any, name: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Stranger:
+class _Stranger:
     """Stands for an object that no right answer holds; it equals nothing but itself."""
 
     name: str  # of its class
@@ -182,10 +182,12 @@ def _plain(value: Any) -> Any:
     Each is read past the methods of its class: one built on ``float`` may call itself equal to everything.
     """
     kind, torch = type(value), sys.modules.get("torch")  # not isinstance, which believes what an object says of itself
+    if kind in _AS_THEY_ARE:
+        return value
     if torch and kind in (torch.Tensor, torch.nn.Parameter):
         return _plain_array(value.detach().cpu().numpy())
     read = next((read for known, read in _READ.items() if issubclass(kind, known)), None)
-    return read(value) if read else Stranger(kind.__name__)
+    return read(value) if read else _Stranger(kind.__name__)
 
 
 def _plain_array(array: np.ndarray) -> Any:
@@ -194,7 +196,7 @@ def _plain_array(array: np.ndarray) -> Any:
         return np.frompyfunc(_plain, 1, 1)(array)
     if array.ndim == 0:
         to_number = {"b": bool, "i": int, "u": int, "f": float}.get(array.dtype.kind)
-        return to_number(array) if to_number else Stranger(array.dtype.name)
+        return to_number(array) if to_number else _Stranger(array.dtype.name)
     return array
 
 
@@ -204,8 +206,9 @@ def _plain_key(key: Any) -> Any:
     return tuple(plain) if isinstance(plain, list) else plain
 
 
+_AS_THEY_ARE = (int, float, bool, str, type(None), types.FunctionType)
+
 _READ: dict[type, Callable] = {
-    **dict.fromkeys((bool, type(None), types.FunctionType), lambda value: value),  # of these no class can be built
     int: int.__int__,
     float: float.__float__,
     str: str.__str__,
@@ -306,5 +309,5 @@ def _kind(value: Any) -> str:
     kind = type(value)
     if issubclass(kind, np.ndarray):
         return f"an array of shape {np.asarray(value).shape}"
-    name = value.name if kind is Stranger else kind.__name__
+    name = value.name if kind is _Stranger else kind.__name__
     return "None" if value is None else f"{'an' if name[:1] in tuple('aeiou') else 'a'} {name}"

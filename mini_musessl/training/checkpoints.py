@@ -22,9 +22,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_bytes
 from safetensors.torch import save as save_bytes
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mini_musessl.checks import check_choice, shown, whole_number
-from mini_musessl.files import check_file, write_aside
+from mini_musessl.files import as_path, check_file, write_aside
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, Network, TransformerConfig
@@ -129,13 +130,11 @@ class TensorFile:
             f"damaged, cut short or of another kind{why}. Copy or download it again."
         )
 
-    def check_format(self, wanted: str) -> None:
+    def check_format(self, wanted: str, advice: str) -> None:
         """Refuse a file of another kind or version."""
         if self.about.get("format") != wanted:
-            raise ValueError(
-                f"A file of the format {wanted!r} is needed; {self.name} says {shown(self.about.get('format'))}. "
-                f"{_RETRAIN}"
-            )
+            found = shown(self.about.get("format"))
+            raise ValueError(f"A file of the format {wanted!r} is needed; {self.name} says {found}. {advice}")
 
     def check_table(self, wanted: Table) -> None:
         """Refuse tensors of other names, shapes or types than those that are needed, before any is read."""
@@ -200,13 +199,15 @@ def save_checkpoint(
             as lists, and keys as text.
         dtype: torch.bfloat16 or torch.float16 halve the file; the weights are rounded. None keeps them as they are.
     """
-    path, name = Path(path), type(model).__name__
+    path, name = as_path(path), type(model).__name__
     if path.suffix != ".safetensors":
-        raise ValueError(f'A checkpoint\'s name must end in ".safetensors"; found {path.name!r}. Rename it.')
+        raise ValueError(f'A checkpoint\'s name must end in ".safetensors"; found {shown(path.name)!r}. Rename it.')
     if name not in MODELS:
         raise ValueError(f"A checkpoint holds a model of this library, one of {', '.join(MODELS)}; found {name}.")
     check_choice("dtype", dtype, (None, *FLOATS))
-    about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": dict(card or {})}
+    if not isinstance(card or {}, dict):
+        raise TypeError(f"A card must be a dictionary of facts; found {type(card).__name__}.")
+    about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": card or {}}
     if model.trained_steps is not None:
         about["trained_steps"] = model.trained_steps
     weights = {key: weight.to(dtype or weight.dtype) for key, weight in model.state_dict().items()}
@@ -222,7 +223,7 @@ def save_checkpoint(
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a model and its card."""
     file = TensorFile(path)
-    file.check_format(FORMAT)
+    file.check_format(FORMAT, _RETRAIN)
     # Whatever a caller has set as defaults: tensors that are made in inference mode could never be trained.
     with torch.inference_mode(False):
         try:
@@ -236,6 +237,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(model.eval(), card)
 
 
+class _Undrawn(TorchFunctionMode):
+    """Draw no first weights: on the meta device, the first draw loads a compiler, which takes seconds."""
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        is_drawn = getattr(function, "__module__", "") == "torch.nn.init"
+        return (kwargs or {})["tensor"] if is_drawn else function(*args, **(kwargs or {}))
+
+
 def _prepare(file: TensorFile) -> tuple[nn.Module, dict[str, Any]]:
     """Return a model without memory for weights, once it is clear that the file holds them, and the card."""
     check_choice("Its model", file.about["class"], MODELS)
@@ -246,7 +255,7 @@ def _prepare(file: TensorFile) -> tuple[nn.Module, dict[str, Any]]:
     tables = (len(size) if isinstance(size, tuple) else size for size in map(sizes.get, PARTS) if size is not None)
     if 6 * config.n_layers + sum(tables) > len(file.table):
         raise ValueError(f"it asks for a larger network than its {len(file.table)} tensors fill")
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model = kind(config)
     file.check_table(
         {name: (tuple(weight.shape), tuple(FLOATS.values())) for name, weight in model.state_dict().items()}

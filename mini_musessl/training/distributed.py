@@ -65,6 +65,11 @@ def join_processes(n_batches: int, device: torch.device) -> Processes:
             f"n_batches must be a multiple of the number of processes, {count}, so that each has as many batches per "
             f"update; found {n_batches}. Change n_batches, or start as many processes as divide it."
         )
+    if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
+        raise ValueError(
+            f"WORLD_SIZE={count} in the environment says that torchrun started this process, which would have set "
+            f"{', '.join(missing)} too. Start it with torchrun, or remove WORLD_SIZE."
+        )
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not distributed.is_initialized():

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from mini_musessl.checks import check_positive, shown, whole_number
+from mini_musessl.files import as_path
 from mini_musessl.training.checkpoints import TYPES, TensorFile, weights_digest, write_tensors
 
 try:
@@ -43,7 +44,8 @@ class RunFolder:
 
     def __init__(self, folder: str | os.PathLike[str], run: Any) -> None:
         self.path = _make_folder(folder) / FILE_NAME
-        run.advice = f"No state is kept in {folder} yet."
+        self.name = shown(self.path)
+        run.advice = f"No state is kept in {shown(folder)} yet."
         about = {"settings": _settings(run), "around": _circumstances(run)}
         # JSON has no tuples and no numbers of NumPy: what is compared later comes from there.
         self.about = json.loads(json.dumps(about, default=lambda fact: getattr(fact, "item", fact.__str__)()))
@@ -72,33 +74,33 @@ class RunFolder:
         about = {"format": FORMAT, "latest_batch": batch_digest(latest_batch)}
         if run.processes.rank == 0:
             write_tensors(self.path, _tensors_of(run), self.about | about | counters)
-        run.advice = f"The state after update {run.update} is kept in {self.path}."
+        run.advice = f"The state after update {run.update} is kept in {self.name}."
 
     def go_on(self, run: Any, batches: Iterator[Any]) -> None:
         """Take up the kept state, if there is one, and pass over the batches that it had drawn."""
         if not self.path.exists():
             return
         file = TensorFile(self.path)
-        file.check_format(FORMAT)
+        file.check_format(FORMAT, "Choose another folder.")
         around = self._check_same_run(file.about)
         n_updates, tensors = self._read(file, run)
         for update in range(n_updates):
             run.update = update  # named by the refusal of batches that end too soon
             drawn = run.draw(batches)
-        if batch_digest(drawn[-1]) != file.about["latest_batch"]:
+        if batch_digest(drawn[-1]) != file.about.get("latest_batch"):
             raise ValueError(
-                f"A run goes on only with the batches with which it began; the one of {self.path} drew another batch "
+                f"A run goes on only with the batches with which it began; the one of {self.name} drew another batch "
                 f"for update {n_updates}. Draw from the same pieces with the same seed, or choose another folder."
             )
         _set_tensors(run, tensors)
         run.update, run.n_targets = n_updates, file.about["n_targets"]
         run.began_sec -= file.about["seconds"]
-        run.advice = f"The state after update {n_updates} is kept in {self.path}."
-        run.report(f"update {n_updates:5d}   going on from {self.path}")
+        run.advice = f"The state after update {n_updates} is kept in {self.name}."
+        run.report(f"update {n_updates:5d}   going on from {self.name}")
         if around and not run.is_over():
             warnings.warn(
                 f"A run ends with the same weights to the bit only if nothing changes on its way; the one of "
-                f"{self.path} was begun with {around}. It goes on all the same, and may end with other weights.",
+                f"{self.name} was begun with {around}. It goes on all the same, and may end with other weights.",
                 stacklevel=3,
             )
 
@@ -111,10 +113,10 @@ class RunFolder:
         other = _differences(then["settings"], self.about["settings"])
         if other or not is_same:
             # The numbers that a seed draws depend on the processor too.
-            where = f", where it was begun: with {around}" if around and not other else ""
+            where = f" where it was begun ({around})" if around and not other else ""
             raise ValueError(
-                f"A run goes on only with the model and config with which it began; {self.path} was begun with "
-                f"{other or 'other first weights'}. Make the same model anew from the same seed{where}; or choose "
+                f"A run goes on only with the model and config with which it began; {self.name} was begun with "
+                f"{other or 'other first weights'}. Make the same model anew from the same seed{where}, or choose "
                 "another folder."
             )
         return around
@@ -125,7 +127,6 @@ class RunFolder:
             n_updates = whole_number("update", file.about["update"], 1, run.config.n_updates)
             whole_number("n_targets", file.about["n_targets"], n_updates, 1 << 62)
             check_positive("seconds", file.about["seconds"])
-            str(file.about["latest_batch"])
             _make_room(run, n_updates)
             wanted = _tensors_of(run)
             file.check_table({name: (tuple(each.shape), (TYPES[each.dtype],)) for name, each in wanted.items()})
@@ -141,7 +142,7 @@ class RunFolder:
             yield
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
-                f"The state of a run must fit its model and config; {self.path} does not ({shown(error)}). Remove it "
+                f"The state of a run must fit its model and config; {self.name} does not ({shown(error)}). Remove it "
                 "to begin anew, or choose another folder."
             ) from None
 
@@ -151,8 +152,8 @@ def _lock(descriptor: int, folder: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BlockingIOError(
-            f"A folder of training belongs to one run at a time; another one goes on in {folder}. Wait for its end, or "
-            "choose another folder."
+            f"A folder of training belongs to one run at a time; another one goes on in {shown(folder)}. Wait for its "
+            "end, or choose another folder."
         ) from None
     except OSError:
         return  # a file system without locks
@@ -160,13 +161,15 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 def _make_folder(folder: str | os.PathLike[str]) -> Path:
     """Return the folder of a run, made if it is not there."""
+    path = as_path(folder)
     try:
-        path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-    except (OSError, TypeError, ValueError) as error:
-        raise (OSError if isinstance(error, OSError) else ValueError)(
-            f"A run needs a folder that is there or can be made; {shown(repr(folder))} is none "
-            f"({getattr(error, 'strerror', None) or error}). Choose another."
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise PermissionError(0, "you may not read it")
+    except OSError as error:
+        raise OSError(
+            f"A run needs a folder that is there or can be made; {shown(path)} is none "
+            f"({error.strerror}). Choose another."
         ) from None
     return path
 
@@ -174,7 +177,7 @@ def _make_folder(folder: str | os.PathLike[str]) -> Path:
 def _settings(run: Any) -> dict[str, Any]:
     """Return what must be the same for a run to go on, beside its weights."""
     config, kinds = getattr(run.model, "config", None), {str(weight.dtype) for weight in run.model.parameters()}
-    model = {"class": type(run.model).__name__, "types": sorted(kinds)}
+    model = {"class": type(run.model).__name__, "dtype": " ".join(sorted(kinds))}
     return model | (asdict(config) if is_dataclass(config) else {}) | asdict(run.config)
 
 
@@ -182,7 +185,7 @@ def _circumstances(run: Any) -> dict[str, Any]:
     """Return what else moves the last digits of weights, or more: it may change, but not without a word."""
     return {
         "objective": name_of(run.objective),
-        "evaluate": name_of(run.evaluate),
+        "evaluate": run.evaluate and name_of(run.evaluate),
         "processes": run.processes.count,
         "threads": torch.get_num_threads(),
         "device": run.device.type,
@@ -192,19 +195,16 @@ def _circumstances(run: Any) -> dict[str, Any]:
     }
 
 
-def name_of(function: Callable | None) -> str:
+def name_of(function: Callable) -> str:
     """Return by what a function is recognised; for ``functools.partial``, with the numbers and texts that it adds.
 
     >>> from functools import partial
-    >>> name_of(partial(print, "a", end=""))
-    "print('a', end='')"
+    >>> name_of(partial(print, end=""))
+    "print {'end': ''}"
     """
-    if function is None:
-        return "None"
-    words = [repr(each) for each in getattr(function, "args", ()) if isinstance(each, PLAIN)]
-    words += [f"{key}={each!r}" for key, each in getattr(function, "keywords", {}).items() if isinstance(each, PLAIN)]
+    words = {key: each for key, each in getattr(function, "keywords", {}).items() if isinstance(each, PLAIN)}
     function = inspect.unwrap(getattr(function, "func", function))
-    return getattr(function, "__qualname__", type(function).__name__) + (f"({', '.join(words)})" if words else "")
+    return getattr(function, "__qualname__", type(function).__name__) + (f" {words}" if words else "")
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> str:
