@@ -726,7 +726,8 @@ def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
 
     The same piece gives the same bytes. ``read_musicxml`` gives the same notes, parts, meters, tempos and title back,
     except for a part without notes, rest and changes of meter or tempo after the last note, a meter that repeats the
-    one before on its bar line, and control characters in names. Where two notes of one pitch and part are tied over the same bar line, they may exchange their ends.
+    one before on its bar line, and control characters in names. Where two notes of one pitch and part are tied over the
+    same bar line, they may exchange their ends.
 
     Example:
         >>> import tempfile
