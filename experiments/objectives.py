@@ -262,7 +262,9 @@ def main() -> None:
         (row,) = _timed(find_keys)
         row["probes"] = gather_draws(row["probes"])
         cost = row["all_seconds"]
-        path = add_rows("objectives", [row], seconds=cost, folder=asked.results, rename=rename_tasks)
+        path = add_rows(
+            "objectives", [row], lambda old: old["model"] == row["model"], cost, asked.results, rename_tasks
+        )
         print(f"Wrote {path}")
         return
     seeds = SEEDS if asked.seeds is None else asked.seeds

@@ -76,20 +76,20 @@ def write_result(
 def add_rows(
     name: str,
     rows: Sequence[Mapping[str, Any]],
-    *,
+    is_old: Callable[[dict[str, Any]], bool],
     seconds: float,
     folder: Path = RESULTS,
     rename: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> Path:
-    """Put rows into the kept NAME.json, before the others and in the place of those of the same models; say there how.
+    """Put rows into the kept NAME.json, before the others and in the place of old ones; say there how.
 
     For baselines that cost seconds, where the runs beside them cost hours. ``rename`` gives each row that is there the
     names of now.
     """
     path = folder / f"{name}.json"
     result = json.loads(path.read_bytes())
-    models = [row["model"] for row in rows]
-    result["rows"] = [*rows, *(rename(row) for row in result["rows"] if row["model"] not in models)]
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    result["rows"] = [*rows, *(rename(row) for row in result["rows"] if not is_old(row))]
     added = [each for each in result["provenance"].get("added", []) if each["models"] != models]
     new = {"models": models, "commit": COMMIT_AT_START, "command": describe_command(), "seconds": round(seconds, 1)}
     result["provenance"]["added"] = [*added, new]
