@@ -3,6 +3,7 @@
 python experiments/objectives.py                                   # every run that is not there yet; hours on one core
 python experiments/objectives.py --only "masked, orderless" order --seeds 0       # some runs; no result is written
 python experiments/objectives.py --collect                         # the result of all runs that are there
+python experiments/objectives.py --key-finder      # this baseline alone, put into the result that is there; seconds
 python experiments/objectives.py --updates 3 --folder try          # a quick look at everything
 
 The training part of the rebuilt split gives the pieces to train on and those to label; the test part is asked. Each
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from kept_runs import keep, read_options, read_rows, shorten
 from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
-from provenance import COMMIT_AT_START, ROOT, describe_command, find_processor, write_result
+from provenance import COMMIT_AT_START, ROOT, add_rows, describe_command, find_processor, write_result
 from torch import nn
 
 from mini_musessl import corpora, masking, training, voices
@@ -36,6 +37,14 @@ PROBE_BUDGETS, FINE_TUNING_BUDGETS = (1, 5, 10, 50, None), (10, None)
 N_DRAWS, N_FINE_TUNING_DRAWS = 3, 1
 #: Updates of fine-tuning: as many for an encoder that was trained before as for a fresh one, which needs more.
 N_FINE_TUNING_UPDATES = 300
+#: Names of tasks in runs that were kept before the tasks had those of now.
+NAMES_BEFORE = {"key": "key signature", "cadence": "phrase end"}
+#: What in a row has a task.
+KINDS = ("probes", "fine_tuned")
+SWITCHES = {
+    "collect": "train nothing; write the result of what is there",
+    "key-finder": "put the row of the key finder, which needs no label, into the result that is there",
+}
 
 
 @functools.cache
@@ -192,8 +201,20 @@ def reference_rows(folder: Path) -> list[dict[str, Any]]:
             for name, model in models.items()
         ]
 
-    makers = (by_hand, by_voice, by_counting)
+    makers = (find_keys, by_hand, by_voice, by_counting)
     return [row for make in makers for row in keep(folder / f"{make.__name__}.json", functools.partial(_timed, make))]
+
+
+def find_keys() -> list[dict[str, Any]]:
+    """Return the row of the key finder of notebook 3a, which needs no label: budget 0."""
+    grids, splits = split_tests()
+    rows = []
+    for tested, split in splits.items():
+        for task in ("key signature", "mode"):
+            found = probing.probe_key_finder(task, grids, split, np.random.default_rng(0))
+            accuracy = round(found.balanced_accuracy, 4)
+            rows.append({"tested": tested, "task": task, "budget": 0, "balanced_accuracy": accuracy})
+    return [{"model": "key finder, no labels", "group": "references", "probes": rows}]
 
 
 def _timed(make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -202,6 +223,16 @@ def _timed(make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     rows = make()
     cost = {"all_seconds": round((time.perf_counter() - began) / len(rows), 1), "commit": COMMIT_AT_START}
     return [row | cost for row in rows]
+
+
+def rename_tasks(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the names that tasks have now."""
+    renamed = {
+        kind: [each | {"task": NAMES_BEFORE.get(each["task"], each["task"])} for each in row[kind]]
+        for kind in KINDS
+        if kind in row
+    }
+    return row | renamed
 
 
 def gather_draws(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -226,7 +257,16 @@ def gather_draws(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     """Run what is asked for, and write the result of all runs that are there."""
     names = [setting.name for setting in SETTINGS]
-    asked = read_options(__doc__, names, RUNS, collect="train nothing; write the result of what is there")
+    asked = read_options(__doc__, names, RUNS, **SWITCHES)
+    if asked.key_finder:
+        (row,) = _timed(find_keys)
+        row["probes"] = gather_draws(row["probes"])
+        cost = row["all_seconds"]
+        path = add_rows(
+            "objectives", [row], lambda old: old["model"] == row["model"], cost, asked.results, rename_tasks
+        )
+        print(f"Wrote {path}")
+        return
     seeds = SEEDS if asked.seeds is None else asked.seeds
     torch.set_num_threads(1)
     chosen = [setting for setting in SETTINGS if setting.name in asked.only]
@@ -240,8 +280,7 @@ def main() -> None:
     rows = reference_rows(asked.runs)
     for setting in SETTINGS:
         rows += read_rows(setting, SEEDS, asked.runs)
-    kinds = ("probes", "fine_tuned")
-    rows = [row | {kind: gather_draws(row[kind]) for kind in kinds if kind in row} for row in rows]
+    rows = [row | {kind: gather_draws(row[kind]) for kind in KINDS if kind in row} for row in map(rename_tasks, rows)]
     path = write_result(
         "objectives",
         rows,

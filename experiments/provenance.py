@@ -11,7 +11,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,30 @@ def write_result(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
     write_aside(path, text.encode("utf-8"))
+    return path
+
+
+def add_rows(
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    is_old: Callable[[dict[str, Any]], bool],
+    seconds: float,
+    folder: Path = RESULTS,
+    rename: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> Path:
+    """Put rows into the kept NAME.json, before the others and in the place of old ones; say there how.
+
+    For baselines that cost seconds, where the runs beside them cost hours. ``rename`` gives each row that is there the
+    names of now.
+    """
+    path = folder / f"{name}.json"
+    result = json.loads(path.read_bytes())
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    result["rows"] = [*rows, *(rename(row) for row in result["rows"] if not is_old(row))]
+    added = [each for each in result["provenance"].get("added", []) if each["models"] != models]
+    new = {"models": models, "commit": COMMIT_AT_START, "command": describe_command(), "seconds": round(seconds, 1)}
+    result["provenance"]["added"] = [*added, new]
+    write_aside(path, (json.dumps(result, indent=1, allow_nan=False) + "\n").encode("utf-8"))
     return path
 
 

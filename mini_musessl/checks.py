@@ -64,7 +64,9 @@ def real_number(name: str, value: object, advice: str = "") -> float:
             raise TypeError
         return float(value)
     except OverflowError:  # whole numbers have no largest
-        return math.inf if value > 0 else -math.inf
+        raise ValueError(
+            f"{name} must be a number that a float can hold; found one beyond. {advice}".rstrip()
+        ) from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number; found {shown(repr(value))}. {advice}".rstrip()) from None
 
@@ -177,7 +179,7 @@ def check_ids(
         )
     if 0 in ids.shape:
         return
-    if "int" not in str(ids.dtype):
+    if "int" not in getattr(ids.dtype, "name", str(ids.dtype)):  # NumPy's str of another byte order has no "int"
         raise TypeError(f"{name} must be whole numbers; found {ids.dtype}. {ENCODE}")
     if "torch." in str(ids.dtype) and str(ids.dtype) not in ("torch.int64", "torch.int32"):
         raise TypeError(f"{name} must be int64 or int32 for a network; found {ids.dtype}. Convert them with .long().")

@@ -82,18 +82,18 @@ def _choose_voices(root: ElementTree.Element) -> list[ElementTree.Element] | Non
 
 def _read_voice(part: ElementTree.Element) -> _Voice:
     """Walk through a part, measure by measure, and collect its notes."""
-    (divisions,) = {int(item.text) for item in part.iter("divisions")}  # one unit from beginning to end
-    voice, now, written = _Voice(divisions), 0, []
+    (divisions,) = {int(item.text) for item in part.findall("measure/attributes/divisions")}  # one unit for all
+    voice, now, written, latest = _Voice(divisions), 0, [], LONGEST_STEPS * divisions
     for measure in part.iter("measure"):
         furthest = now
         voice.measure_start.append(now)
         for item in measure:
-            if item.find("grace") is not None:
+            if item.tag == "note" and item.find("grace") is not None:
                 voice.n_grace += 1
             elif item.tag in ("note", "forward", "backup"):
                 start, duration = now, int(item.findtext("duration"))
                 now += -duration if item.tag == "backup" else duration
-                if duration < 0 or not 0 <= now <= LONGEST_STEPS * divisions or item.find("chord") is not None:
+                if duration < 0 or not 0 <= now <= latest or item.find("chord") is not None:
                     raise ValueError(f"a {item.tag} that is no single note of a melody leads to {now}/{divisions}")
                 if item.tag == "note":
                     written.append((start, now, item))

@@ -36,7 +36,7 @@ from mini_musessl.chorale_files import METADATA, WrittenChorale
 
 # Raise one when its reader changes what it returns, so that old cache files are not used.
 READER_VERSION_CHORALES = 3
-READER_VERSION_MIDI_FOLDER = 2
+READER_VERSION_MIDI_FOLDER = 3
 
 # The Bach chorales of the reader's own music21.
 
@@ -513,8 +513,8 @@ def load_midi_folder(
             title = printable(path.relative_to(folder).with_suffix("").as_posix())
             pieces.append(replace(known[0], title=title))
         except Exception as error:  # whatever one file raises, the others are read
-            is_ours = isinstance(error, (ValueError, OSError)) and str(error)
-            refused[path] = printable(error) if is_ours else f"it cannot be read ({type(error).__name__}: {error})"
+            is_sentence = isinstance(error, (ValueError, OSError))
+            refused[path] = printable(error) if is_sentence else f"It cannot be read ({shown(repr(error))})."
         if print_every and (n_done % print_every == 0 or n_done == len(paths)):
             print(f"{n_done} of {len(paths)} files, {len(refused)} refused")
     return pieces, FolderReport(len(paths), len(pieces), n_from_cache, refused)
@@ -540,7 +540,7 @@ def _midi_files(folder: Path) -> tuple[list[Path], dict[Path, str]]:
         try:
             entries = list(os.scandir(here))
         except OSError as error:
-            closed[here] = f"the folder cannot be looked into ({error.strerror})"
+            closed[here] = f"The folder cannot be looked into ({error.strerror})"
             continue
         folders += [here / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         paths += [here / entry.name for entry in entries if Path(entry.name).suffix.lower() in (".mid", ".midi")]

@@ -178,8 +178,8 @@ def plot_heatmap(
     with figure(says, title, x_label, y_label) as axes:
         drawn = axes.imshow(values, origin="lower", aspect="auto", cmap="Blues", interpolation="nearest")
         axes.grid(False)
-        axes.set_xticks(range(len(x_names)), [_words(name) for name in x_names])
-        axes.set_yticks(range(len(y_names)), [_words(name) for name in y_names])
+        axes.set_xticks(range(len(x_names)), [_words(name, 30) for name in x_names])
+        axes.set_yticks(range(len(y_names)), [_words(name, 30) for name in y_names])
         axes.figure.colorbar(drawn, label=_words(unit))
 
 
@@ -202,9 +202,9 @@ def _said(says: str) -> str:
     return says.strip()
 
 
-def _words(text: object) -> str:
+def _words(text: object, longest: int = 100) -> str:
     """Return text as matplotlib writes it: short enough for a figure, and a dollar sign begins no formula."""
-    return shown(text).replace("$", r"\$")
+    return shown(text, longest).replace("$", r"\$")
 
 
 def _display(picture: Picture) -> None:

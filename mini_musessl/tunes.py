@@ -81,13 +81,12 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
     if name == "T":
         tune.title = tune.title or printable(value)
     elif name == "L":
-        tune.unit = _read_fraction(tune, "A unit of length", value if "/" in value else f"{value}/1") * 4
+        tune.unit = 4 * Fraction(*_read_pair(tune, "A unit of length", value if "/" in value else f"{value}/1"))
     elif name == "M":
         known = {"C": "4/4", "C|": "2/2", "none": "4/4", "": "4/4"}
-        _read_fraction(tune, "A meter", value := known.get(value, value))
-        tune.meter = tuple(map(int, value.split("/")))
+        tune.meter = _read_pair(tune, "A meter", known.get(value, value))
     elif name == "Q" and (tempo := re.search(r"(?<!\d)(\d{1,5}/\d{1,5})\s*=\s*(\d{1,5})(?!\d)", value)):
-        tune.quarters_per_minute = float(_read_fraction(tune, "A tempo", tempo[1]) * 4 * int(tempo[2]))
+        tune.quarters_per_minute = float(Fraction(*_read_pair(tune, "A tempo", tempo[1])) * 4 * int(tempo[2]))
         if not 0 < tune.quarters_per_minute <= FASTEST_TEMPO:
             raise ValueError(
                 f"A tempo must lie above 0 and up to {FASTEST_TEMPO} quarters a minute; {tune.name} has {tempo[0]}."
@@ -98,32 +97,34 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
         raise ValueError(f"A tune must have one voice; {tune.name} has several.")
 
 
-def _read_fraction(tune: _Tune, what: str, written: str) -> Fraction:
-    """Return a fraction such as 6/8."""
-    if not re.fullmatch(r"[1-9][0-9]{0,4}/[1-9][0-9]{0,4}", written):
+def _read_pair(tune: _Tune, what: str, written: str) -> tuple[int, int]:
+    """Return the two numbers of a fraction such as 6/8."""
+    pair = re.fullmatch(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", written)
+    if pair is None:
         raise ValueError(
             f"{what} must be a fraction of numbers of at most 5 digits, such as 3/4; {tune.name} has "
             f"{shown(written, 30)!r}."
         )
-    return Fraction(written)
+    return int(pair[1]), int(pair[2])
 
 
-def _read_count(tune: _Tune, digits: str, otherwise: int) -> int:
+def _read_count(tune: _Tune, digits: str) -> int:
     """Return how many units or parts of one a note lasts."""
-    if len(digits) > 5:
-        raise ValueError(f"A length must have at most 5 digits; {tune.name} has {shown(digits, 30)}.")
-    return int(digits or otherwise)
+    count = int(digits[:6])
+    if not 0 < count < 100_000:
+        raise ValueError(f"A length must lie in 1..99999; {tune.name} has {shown(digits, 30)}.")
+    return count
 
 
 def _read_key(value: str, name: str) -> dict[str, int]:
     """Return the alteration of each letter under a key such as "Em", "A Dorian" or "Hp" (the bagpipe's)."""
     if value[:2] in ("Hp", "HP"):
         value = "D"
+    value = re.sub(r"\b(clef|middle|stafflines)=\S*", "", value)  # what changes no pitch
     written = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
     mode = written[3][:3].lower() if written else ""
     mode = "maj" if written and written[3] == "M" else mode
-    alters_letters = re.search(r"(?<![a-z])[\^_=][A-Ga-g](?![a-z])", value)  # as in D ^c, but not clef=bass
-    if written is None or mode not in _MODE_FIFTHS or alters_letters:
+    if written is None or mode not in _MODE_FIFTHS:
         raise ValueError(
             f"A key must be a letter and a mode, such as G, Em or A Dorian; {name} has {shown(value, 30)!r}."
         )
@@ -131,7 +132,9 @@ def _read_key(value: str, name: str) -> dict[str, int]:
     if not -7 <= fifths <= 7:
         raise ValueError(f"A key must have at most 7 sharps or flats; {name} has {shown(value, 30)!r}.")
     sharps, flats = "FCGDAEB"[: max(fifths, 0)], "BEADGCF"[: max(-fifths, 0)]
-    return {**dict.fromkeys(sharps, 1), **dict.fromkeys(flats, -1)}
+    own = re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])", value[written.end() :])  # as in "D Phr ^f"
+    own_key = {letter.upper(): _ACCIDENTAL[sign] for sign, letter in own}
+    return {**dict.fromkeys(sharps, 1), **dict.fromkeys(flats, -1), **own_key}
 
 
 def _read_token(tune: _Tune, token: re.Match) -> None:
@@ -155,12 +158,14 @@ def _read_token(tune: _Tune, token: re.Match) -> None:
     elif token["field"]:
         _read_field(tune, token["field"], token["value"].strip())
         if token["field"] == "M":
-            tune.meters = [entry for entry in tune.meters if entry[0] < tune.now] + [(tune.now, tune.meter)]
+            while tune.meters and tune.meters[-1][0] >= tune.now:
+                tune.meters.pop()
+            tune.meters.append((tune.now, tune.meter))
 
 
 def _read_note(tune: _Tune, token: re.Match) -> None:
     """Take in a note or a rest."""
-    if (tune.now * music.DEFAULT_STEPS_PER_QUARTER).denominator != 1:  # looked at early: sums of odd fractions get slow
+    if music.DEFAULT_STEPS_PER_QUARTER % tune.now.denominator:  # looked at early: sums of odd fractions get slow
         raise _off_grid(tune)
     duration = _duration(tune, token)
     letter, is_note = token["letter"], token["letter"] not in "zxZ"
@@ -183,11 +188,15 @@ def _duration(tune: _Tune, token: re.Match) -> Fraction:
     """Return the length of a note in quarters, with tuplet and broken rhythm; a bare slash halves."""
     unit = tune.unit or Fraction(1, 4 if Fraction(*tune.meter) < Fraction(3, 4) else 2)
     slashes = token["slashes"]
-    divisor = _read_count(tune, token["divisor"], 2 ** min(len(slashes), _HALVINGS)) if slashes else 1
+    divisor = 2 ** min(len(slashes), _HALVINGS)
+    if slashes and token["divisor"]:
+        divisor = _read_count(tune, token["divisor"])
     if token["letter"] == "Z":
         unit = Fraction(*tune.meter) * 4
-    duration = unit * _read_count(tune, token["number"], 1) / (divisor or 1) * tune.next_factor
-    tune.next_factor = Fraction(1)
+    number = _read_count(tune, token["number"]) if token["number"] else 1
+    duration = unit if number == divisor else unit * number / divisor  # most notes; arithmetic of fractions is slow
+    if tune.next_factor != 1:
+        duration, tune.next_factor = duration * tune.next_factor, Fraction(1)
     n_left, factor = tune.tuplet
     if n_left:
         duration *= factor
@@ -221,6 +230,7 @@ def _to_piece(tune: _Tune) -> music.Piece:
         bar = Fraction(numerator * 4, denominator)
         is_upbeat = int(start * grid) == 0 and tune.first_bar is not None and tune.first_bar < bar
         meters.append(music.Meter(int((tune.first_bar - bar if is_upbeat else start) * grid), numerator, denominator))
+        meters[-1].bar_length_step(grid)  # which refuses what is none
     return music.Piece(
         music.make_notes(*([int(value) for value in column] for column in zip(*rows, strict=True))),
         meters=tuple(meters),
@@ -294,7 +304,7 @@ TUNE_COLLECTIONS = {
     "Davies; the files state no licence: use them from music21, do not redistribute them.",
 }
 #: Raise this when the reader changes what it returns, so that old cache files are not used.
-READER_VERSION = 2
+READER_VERSION = 3
 
 
 def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:

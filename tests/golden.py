@@ -187,7 +187,7 @@ def frame_batches(seed=0, n_steps=24):
     return random_frame_batches(frames_of(some("train", 6, 40)), 4, n_steps, chance(seed))
 
 
-def labelled_batches(task="key", seed=0):
+def labelled_batches(task="key signature", seed=0):
     """Return batches of labelled excerpts of four pieces."""
     grids = some("train", 4, 120)
     shown = probe_tasks.EXCERPTS["windows"](grids)
@@ -325,7 +325,7 @@ def order_answers(network):
 
 
 def classifier_answers(network):
-    chords, keys = (next(labelled_batches(task)) for task in ("chord", "key"))
+    chords, keys = (next(labelled_batches(task)) for task in ("chord", "key signature"))
     return {"logits": summary(network(chords)), "training": in_training(network, keys)}
 
 
@@ -861,7 +861,7 @@ def part_probing():
     for name, features in makers.items():
         n_labelled = None if name == "by hand" else 5
         found[name] = {task: probed(features, task, divided, n_labelled) for task in features}
-    for task in ("chord", "key", "voice"):
+    for task in ("chord", "key signature", "voice"):
         result = fine_tuning.fine_tune(encoder(), task, grids, divided, 3, chance(2), few)
         found[f"fine-tuned, {task}"] = describe_result(result)
     return found

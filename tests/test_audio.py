@@ -231,6 +231,23 @@ def test_loudness_does_not_depend_on_the_scale(scale):
             ValueError,
             r"at most 600 s to be played at 22050 samples a second; this lasts 601 s",
         ),
+        (
+            lambda s: audio.synthesize(held([60], 599), 48000),
+            ValueError,
+            "at most 276 s to be played at 48000 samples a second; this lasts 599 s",
+        ),
+        (
+            lambda s: audio.synthesize(music.Piece(music.make_notes([0] * 30, 24 * 2 * 400, 60))),
+            ValueError,
+            "may last 10000 s in all, one after the other; these 30 last 12000 s. Cut",
+        ),
+        (
+            lambda s: audio.synthesize(music.Piece(music.make_notes(np.arange(10**6) // 1000, 1, 60))),
+            ValueError,
+            "these 1000000 last 100000 s",
+        ),
+        (lambda s: audio.synthesize(held([60]), 10**6 * 22050), ValueError, "at most 0 s to be played at 22050000000"),
+        (lambda s: audio.to_mp3(s, 22050.5), ValueError, "must be one of 8000, .*; found 22050.5"),
         (lambda s: audio.synthesize(held([60]), 4000), ValueError, "sample_rate must be at least 8000; found 4000"),
         (lambda s: audio.normalize(0 * s), ValueError, "found silence"),
         (lambda s: audio.to_mp3(s, 10000), ValueError, "sample rate of an MP3 must be one of 8000, .*; found 10000"),

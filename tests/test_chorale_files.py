@@ -4,6 +4,7 @@ import io
 import math
 import zipfile
 
+import fuzzing
 import numpy as np
 import pytest
 
@@ -148,9 +149,27 @@ def test_a_score_without_four_voices_gives_none():
         (score(measure(("C", 4, 4)).replace("<pitch>", "<chord/><pitch>")), "that is no single note of a melody"),
         (score(measure(("C", 99, 4))), "found a number that is no pitch"),
         (score(measure(("H", 4, 4))), "KeyError: 'H'"),
-        (score("<measure/>"), "list index out of range|it holds no notes"),
+        (score("<measure/>"), "not enough values to unpack"),
     ],
 )
 def test_scores_that_are_none_are_refused(data, sentence):
     with pytest.raises(ValueError, match=sentence):
         chorale_files.read_chorale(data, "bwv1")
+
+
+def altered_chorales(n_chorales, seed):
+    generator = np.random.default_rng(seed)
+    for path in corpora._chorale_files()[5 : 5 + n_chorales // 3]:
+        data = text = path.read_bytes()
+        if path.suffix == ".mxl":
+            with zipfile.ZipFile(path) as archive:
+                text = max((archive.read(name) for name in archive.namelist()), key=len)
+        yield fuzzing.altered(data, generator)
+        yield fuzzing.altered(text, generator)
+        yield next(fuzzing.altered_numbers(text.decode(), generator)).encode()
+
+
+@pytest.mark.parametrize("n_chorales", [21, pytest.param(600, marks=pytest.mark.slow)])
+def test_altered_chorales_are_read_or_refused(n_chorales):
+    outcomes = fuzzing.run(chorale_files.read_chorale, altered_chorales(n_chorales, seed=n_chorales))
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)

@@ -581,7 +581,7 @@ def test_whatever_one_file_raises_the_others_are_read(folder, monkeypatch, error
     monkeypatch.setattr(midi, "read_midi", read_all_but_one)
     pieces, report = corpora.load_midi_folder(folder)
     assert [piece.title for piece in pieces] == ["below/a"] and len(report.refused) == 3
-    assert "it cannot be read (" in report.refused[folder / "b.mid"]
+    assert "It cannot be read (" in report.refused[folder / "b.mid"]
 
 
 def test_what_is_no_file_in_a_folder_is_named_and_not_waited_for(folder, monkeypatch):
@@ -634,7 +634,7 @@ def test_a_folder_that_cannot_be_looked_into_is_named(folder, monkeypatch):
     monkeypatch.setattr(os, "scandir", look_into_all_but_one)
     pieces, report = corpora.load_midi_folder(folder, print_every=0)
     assert [piece.title for piece in pieces] == ["b"]
-    assert report.refused[folder / "below"] == "the folder cannot be looked into (Permission denied)"
+    assert report.refused[folder / "below"] == "The folder cannot be looked into (Permission denied)"
 
 
 def test_a_folder_within_a_thousand_others_is_found(tmp_path, own_cache):

@@ -29,12 +29,12 @@ def test_fine_tuning_learns_what_a_piece_is_in_and_leaves_the_encoder_alone():
     before = {name: weight.clone() for name, weight in encoder.state_dict().items()}
     split = PieceSplit(tuple(range(8)), tuple(range(8, 12)))
     config = TrainingConfig(n_updates=40, learning_rate=1e-2, n_warmup_updates=5, report_every=40)
-    found = [fine_tune(encoder, "key", grids, split, 6, np.random.default_rng(0), config) for _ in range(2)]
+    found = [fine_tune(encoder, "key signature", grids, split, 6, np.random.default_rng(0), config) for _ in range(2)]
     assert found[0] == found[1]
     assert found[0].balanced_accuracy == 1
     assert all(torch.equal(before[name], weight) for name, weight in encoder.state_dict().items())
-    features = probing.encoder_features(encoder, grids, ["key"])
-    probed = probing.probe(features, "key", split, 6, np.random.default_rng(0))
+    features = probing.encoder_features(encoder, grids, ["key signature"])
+    probed = probing.probe(features, "key signature", split, 6, np.random.default_rng(0))
     assert probed.labelled_pieces == found[0].labelled_pieces
     assert probed.n_test_examples == found[0].n_test_examples
 
@@ -61,8 +61,8 @@ SHORT.trained_steps = 31
         (FrameEncoder(TINY), "beat", HYMNS[:2], "must be one of the 2 given, 0 to 1; found piece 2"),
         (FrameEncoder(TINY), "hymn", HYMNS, "is retrieval"),
         (TOLD, "beat", HYMNS, "told the index of each step modulo 16"),
-        (SHORT, "key", HYMNS, "at most 31 steps at once"),
-        (torch.nn.Linear(2, 2), "key", HYMNS, "A FrameEncoder is needed.*; found Linear"),
+        (SHORT, "key signature", HYMNS, "at most 31 steps at once"),
+        (torch.nn.Linear(2, 2), "key signature", HYMNS, "A FrameEncoder is needed.*; found Linear"),
     ],
 )
 def test_what_cannot_be_learned_is_refused_before_anything_is_trained(monkeypatch, model, task, grids, sentence):

@@ -1,7 +1,11 @@
 """Scores: note values and spelling by hand, and a reader that is not ours."""
 
+import os
 import re
+import subprocess
+import sys
 from fractions import Fraction
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -218,6 +222,11 @@ def test_the_bass_comes_first_and_every_column_is_as_long(excerpt):
         ),
         (lambda: notation.to_kern(voices.from_pitches(np.zeros((0, 4), int))), ValueError, "one step; found none"),
         (lambda: notation.to_kern(melody((60, 5), steps_per_quarter=5)), ValueError, "three times one; found 5"),
+        (
+            lambda: notation.to_svg("**kern" + 59_995 * "\n"),
+            ValueError,
+            "one tall page, 60000 characters of .*kern; this one has 60001. Engrave a cut of it",
+        ),
         (lambda: notation.to_svg("hello"), ValueError, "verovio reads .*kern text; it cannot read 'hello'"),
     ],
 )
@@ -229,3 +238,45 @@ def test_what_cannot_be_written_is_refused(call, error, sentence):
 def test_a_name_stays_in_its_column():
     lines = notation.to_kern(voices.from_pitches([[60]] * 4, voice_names=("a\tb\nc",))).splitlines()
     assert lines[1] == '*I"a b c'
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0", "\x1b[2J", "L\ufffdbeck", "\ufffe", "<b>&'\"", '*I"x', "*-", "!!!x", "x" * 100_000, ""]
+)
+def test_whatever_a_voice_is_called_the_score_is_a_picture(name):
+    ElementTree.fromstring(notation.to_svg(voices.from_pitches([[60]] * 4, voice_names=(name,))))
+
+
+def test_kern_with_halves_of_characters_and_other_line_ends_is_engraved():
+    kern = notation.to_kern(voices.from_pitches([[60]] * 4, voice_names=("a",)))
+    odd = notation.to_svg(kern.replace('"a', '"\udcfc\0').replace("\n", "\r\n"))
+    assert ElementTree.fromstring(odd) is not None and odd.count('class="note"') == 1
+
+
+@pytest.fixture(scope="module")
+def languages(tmp_path_factory):
+    """German and Turkish, which write 0,5: made here, since few machines have them."""
+    folder = tmp_path_factory.mktemp("languages")
+    for name in ("de_DE", "tr_TR"):
+        try:
+            subprocess.run(["localedef", "-i", name, "-f", "UTF-8", folder / f"{name}.UTF-8"], capture_output=True)
+        except FileNotFoundError:
+            pytest.skip("localedef is not installed")
+        if not (folder / f"{name}.UTF-8").exists():
+            pytest.skip("this machine has no descriptions of languages")
+    return folder
+
+
+@pytest.mark.parametrize("language", ["de_DE.UTF-8", "tr_TR.UTF-8"])
+def test_a_score_is_the_same_in_every_language(languages, language):
+    program = (
+        "import locale; from mini_musessl import notation, voices; from mini_musessl.show import show\n"
+        "grid = voices.from_pitches([[66, 62]] * 3 + [[67, 60]] * 5, fifths=1, voice_names=('a', 'b'))\n"
+        "def make(): return notation.to_svg(grid), show(grid, score=True).html\n"
+        f"before = make(); locale.setlocale(locale.LC_ALL, '{language}')\n"
+        "assert locale.localeconv()['decimal_point'] == ',' and make() == before\n"
+        "assert locale.localeconv()['decimal_point'] == ','"
+    )
+    environment = os.environ | {"LOCPATH": str(languages)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr

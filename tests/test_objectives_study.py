@@ -61,8 +61,8 @@ def test_a_run_is_trained_measured_probed_and_kept(study, tmp_path, monkeypatch)
     assert set(row["infilling"]["test"]) == {"cells", "spans", "bars", "voices", "notes"}
     assert row["infilling"]["test"]["notes"] == pytest.approx(np.log(47), abs=0.5)
     assert {each["tested"] for each in row["probes"]} == {"all", "new hymns"}
-    assert {each["task"] for each in row["probes"]} >= {"key", "chord", "cadence", "hymn"}
-    assert [(each["budget"], each["draw"]) for each in row["probes"] if each["task"] == "key"] == 2 * [
+    assert {each["task"] for each in row["probes"]} >= {"key signature", "chord", "phrase end", "hymn"}
+    assert [(each["budget"], each["draw"]) for each in row["probes"] if each["task"] == "key signature"] == 2 * [
         (1, 0),
         (None, 0),
     ]
@@ -78,8 +78,26 @@ def test_few_pieces_are_among_many(study):
     assert len(study.choose_pieces(BY_NAME["masked, orderless"], 3)) == 6
 
 
+def test_the_key_finder_joins_a_result_and_tasks_get_the_names_of_now(study, tmp_path, monkeypatch):
+    before = {"task": "key", "budget": None, "tested": "all", "balanced_accuracy": [0.5]}
+    kept = {"rows": [{"model": "order", "probes": [before], "fine_tuned": [before]}], "provenance": {"commit": "abc"}}
+    (tmp_path / "objectives.json").write_text(json.dumps(kept))
+    for _ in range(2):  # the second time in the place of the first
+        monkeypatch.setattr("sys.argv", ["objectives.py", "--key-finder", "--folder", str(tmp_path)])
+        study.main()
+    found = json.loads((tmp_path / "objectives.json").read_bytes())
+    row, order = found["rows"]
+    assert order == {"model": "order"} | {kind: [before | {"task": "key signature"}] for kind in study.KINDS}
+    assert [(each["tested"], each["task"], each["budget"]) for each in row["probes"]] == [
+        (tested, task, 0) for tested in ("all", "new hymns") for task in ("key signature", "mode")
+    ]
+    assert all(len(each["balanced_accuracy"]) == 1 for each in row["probes"])
+    (added,) = found["provenance"]["added"]
+    assert found["provenance"]["commit"] == "abc" and added["models"] == ["key finder, no labels"]
+
+
 def test_draws_are_gathered_and_chance_is_kept_once():
-    asked = {"tested": "all", "task": "key"}
+    asked = {"tested": "all", "task": "key signature"}
     found = [
         asked | {"budget": 10, "draw": draw, "balanced_accuracy": 0.25 * draw, "chance": 0.1, "accuracy": 0.5}
         for draw in range(2)

@@ -310,3 +310,26 @@ def test_doubled_notes_are_found_as_step_by_step():
 def test_a_long_piece_is_drawn_without_a_table_of_its_steps():
     far = music.Piece(music.make_notes([0, 2**30], 2**20, [60, 60]), meters=(music.Meter(0, 2**20, 4),))
     assert len(boxes(plotting.piano_roll_svg(far), plotting.COLOURS[0])) == 2
+
+
+TEXTS = ("Piano\0", "\x1b[2J", "L\udcfcbeck", "\ufffe", "two\nlines", "$\\frac$ of $5", "x" * 5000, "<b>&")
+
+
+def test_no_text_breaks_a_figure(monkeypatch):
+    seen = []
+    monkeypatch.setattr(plotting, "_display", seen.append)
+    for text in TEXTS:
+        with plotting.figure(f"A line. {text}", text, text, text) as axes:
+            axes.plot([0, 1])
+        plotting.plot_heatmap(np.eye(1), [text], [text], f"One cell. {text}", text, text, text, text)
+    assert len(seen) == 2 * len(TEXTS)
+    for picture in seen:
+        picture.html.encode(), repr(picture).encode()
+        assert len(picture.html) < 100_000
+
+
+def test_a_roll_of_a_million_bars_stays_small_and_has_a_line_in_each_half_pixel():
+    many = music.Piece(music.make_notes([0], [3_000_000], [60]), meters=(music.Meter(0, 1, 32),))
+    svg = plotting.piano_roll_svg(many)
+    assert len(svg) < 50_000 and 1000 < len(re.findall(r"M[\d.]+ \d+V", svg)) <= 2 * (590 - 46) + 1
+    assert 5 < svg.count('text-anchor="middle"') < 20

@@ -13,7 +13,7 @@ SMALL = hymn("G", "D", "Em", "D", "G", "F#dim", "G", "G", fermatas=(3, 6, 7))
 
 
 def test_labels_of_a_tiny_chorale_are_those_that_a_musician_reads():
-    assert probe_tasks.KEY_CLASSES[probe_tasks.label_key(SMALL)] == "1 sharp"
+    assert probe_tasks.KEY_SIGNATURE_CLASSES[probe_tasks.label_key_signature(SMALL)] == "1 sharp"
     assert probe_tasks.MODE_CLASSES[probe_tasks.label_mode(SMALL)] == "major"
     step, chord = probe_tasks.label_chords(SMALL)
     assert step.tolist() == list(range(0, 32, 4))
@@ -23,18 +23,18 @@ def test_labels_of_a_tiny_chorale_are_those_that_a_musician_reads():
 
 
 def test_a_cadence_is_the_beat_where_a_fermata_begins_and_the_last_one_is_not_asked():
-    step, ends = probe_tasks.label_cadences(SMALL)
+    step, ends = probe_tasks.label_phrase_ends(SMALL)
     assert step.tolist() == [0, 4, 8, 12, 16, 20]
     assert ends.tolist() == [0, 0, 0, 1, 0, 0]
 
 
 def test_beats_on_which_a_fermata_sounds_on_are_not_asked():
-    step, ends = probe_tasks.label_cadences(hymn("G", "D", "D", "Em", "G", fermatas=(1, 2, 4)))
+    step, ends = probe_tasks.label_phrase_ends(hymn("G", "D", "D", "Em", "G", fermatas=(1, 2, 4)))
     assert step.tolist() == [0, 4, 12] and ends.tolist() == [0, 1, 0]
 
 
 def test_signatures_that_sound_the_same_are_one_class():
-    six_flats, six_sharps = (probe_tasks.label_key(hymn("G", fifths=fifths)) for fifths in (-6, 6))
+    six_flats, six_sharps = (probe_tasks.label_key_signature(hymn("G", fifths=fifths)) for fifths in (-6, 6))
     assert six_flats == six_sharps
 
 
@@ -46,7 +46,7 @@ def test_sevenths_count_as_their_triads():
 
 def test_a_piece_in_three_has_no_beat_to_ask_and_one_without_fermata_no_cadence():
     assert probe_tasks.label_beats(hymn("G", "D", "G", meter=(3, 4))) is None
-    assert probe_tasks.label_cadences(hymn("G", "D", "G")) is None
+    assert probe_tasks.label_phrase_ends(hymn("G", "D", "G")) is None
 
 
 @pytest.mark.parametrize("n_steps", [1, 95, 96, 97, 176, 177, 400])
@@ -95,9 +95,9 @@ def test_a_voice_that_rests_and_a_window_of_rests_are_left_out():
 @pytest.mark.parametrize(
     "task, grid, words",
     [
-        ("key", hymn("G", fifths=None), r"a key signature \(fifths\)"),
+        ("key signature", hymn("G", fifths=None), r"a key signature \(fifths\)"),
         ("mode", hymn("G", mode=None), "a mode, major or minor"),
-        ("cadence", hymn("G", "D"), "fermatas"),
+        ("phrase end", hymn("G", "D"), "fermatas"),
         ("beat", hymn("G", "D", "G", meter=(3, 4)), "the meter 4/4"),
     ],
 )
@@ -107,5 +107,5 @@ def test_missing_labels_are_refused(task, grid, words):
 
 
 def test_a_task_of_another_name_is_refused_with_those_that_exist():
-    with pytest.raises(ValueError, match="must be one of key, mode, chord, .*; found 'genre'"):
+    with pytest.raises(ValueError, match="must be one of key signature, mode, chord, .*; found 'genre'"):
         probe_tasks.find_task("genre")

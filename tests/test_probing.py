@@ -1,6 +1,7 @@
 """Probes read what is there, nothing that is not, and never a test piece."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,24 +125,24 @@ def test_each_beat_is_read_at_its_own_step():
         """Describe each step by its index in the piece."""
         return (first_step[:, None] + np.arange(frames.shape[1]))[..., None].astype(np.float32)
 
-    found = probing.make_features(place, grids, ["chord", "cadence", "key"])
+    found = probing.make_features(place, grids, ["chord", "phrase end", "key signature"])
     for piece, grid in enumerate(grids):
-        for task, label in (("chord", probe_tasks.label_chords), ("cadence", probe_tasks.label_cadences)):
+        for task, label in (("chord", probe_tasks.label_chords), ("phrase end", probe_tasks.label_phrase_ends)):
             rows = found[task].piece == piece
             step, wanted = label(grid)
             order = np.argsort(found[task].values[rows, 0])
             np.testing.assert_array_equal(found[task].values[rows, 0][order], step)
             np.testing.assert_array_equal(found[task].label[rows][order], wanted)
-    np.testing.assert_allclose(found["key"].values[found["key"].piece == 1], [[15.5]])
+    np.testing.assert_allclose(found["key signature"].values[found["key signature"].piece == 1], [[15.5]])
 
 
 def test_an_encoders_features_are_what_it_says_of_the_step():
     encoder, grid = FrameEncoder(TINY, seed=1), hymn(*"GDGDGDGD")
-    found = probing.encoder_features(encoder, [grid], ["chord", "key"], precision="float32")
+    found = probing.encoder_features(encoder, [grid], ["chord", "key signature"], precision="float32")
     with torch.no_grad():
         said = encoder(torch.from_numpy(encode_chorales([grid])[0])[None])[0].numpy()
     np.testing.assert_allclose(found["chord"].values, said[::4], atol=1e-5)
-    np.testing.assert_allclose(found["key"].values, said.mean(axis=0)[None], atol=1e-5)
+    np.testing.assert_allclose(found["key signature"].values, said.mean(axis=0)[None], atol=1e-5)
 
 
 def test_a_network_with_an_encoder_is_probed_by_its_encoder_and_not_changed():
@@ -245,7 +246,7 @@ def test_a_class_that_no_labelled_piece_shows_is_never_answered():
 def test_the_majority_class_stands_beside_the_accuracy():
     asked = drawn(n_classes=2)
     label = (np.arange(len(asked.label)) % 10 == 0).astype(int)
-    result = probe(Features("cadence", ("a", "b"), np.zeros((len(label), 1), np.float32), label, asked.piece))
+    result = probe(Features("phrase end", ("a", "b"), np.zeros((len(label), 1), np.float32), label, asked.piece))
     assert result.majority_accuracy == pytest.approx(0.9)
     assert result.balanced_accuracy == 0.5
 
@@ -255,6 +256,19 @@ def test_scores_by_hand():
     right, total = probing.count_answers(label, predicted, np.array([4, 4, 9, 9, 9]), 4)
     assert right.tolist() == [[2, 0, 0, 0], [0, 1, 0, 0]] and total.tolist() == [[2, 0, 0, 0], [1, 1, 1, 0]]
     assert probing.balanced_accuracy(right.sum(axis=0), total.sum(axis=0)) == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+def test_the_key_finder_answers_without_labels():
+    in_g = hymn("G", "Em", "G", "D", "G", "G")
+    grids = [in_g, in_g, voices.transpose(in_g, -5), replace(in_g, fifths=-3)]
+    split = PieceSplit((0,), (1, 2, 3))
+    found = probing.probe_key_finder("key signature", grids, split, np.random.default_rng(0))
+    assert (found.budget, found.labelled_pieces, found.n_labelled_examples, found.n_test_examples) == (0, (), 0, 3)
+    assert found.balanced_accuracy == pytest.approx(2 / 3)  # the last piece is in G, whatever its signature says
+    assert found.chance == pytest.approx(1 / 3)
+    assert probing.probe_key_finder("mode", grids, split, np.random.default_rng(0)).balanced_accuracy == 1
+    with pytest.raises(ValueError, match="task of the key finder must be one of key signature, mode; found 'chord'"):
+        probing.probe_key_finder("chord", grids, split, np.random.default_rng(0))
 
 
 def test_the_range_holds_what_drawing_pieces_by_hand_gives():
@@ -340,13 +354,25 @@ def test_parts_that_share_pieces_or_where_asked_melodies_are_refused():
 
 ONE_HYMN = Features("hymn", (), np.eye(2, dtype=np.float32), np.zeros(2, int), np.arange(2), n_pieces=2)
 REFUSED = {
-    "an unknown task": (lambda: probing.handmade_features([SMALL], ["genre"]), "one of key, mode, chord.*'genre'"),
-    "a text for a list": (lambda: probing.handmade_features([SMALL], "key"), r"found the text 'key'. Write \['key'\]"),
-    "no chorale": (lambda: probing.handmade_features([], ["key"]), "Chorales are needed, at least one"),
-    "one chorale": (lambda: probing.handmade_features(SMALL, ["key"]), "come in a list; found one VoiceGrid"),
+    "an unknown task": (
+        lambda: probing.handmade_features([SMALL], ["genre"]),
+        "one of key signature, mode, chord.*'genre'",
+    ),
+    "a text for a list": (
+        lambda: probing.handmade_features([SMALL], "key signature"),
+        r"found the text 'key signature'. Write \['key signature'\]",
+    ),
+    "no chorale": (lambda: probing.handmade_features([], ["key signature"]), "Chorales are needed, at least one"),
+    "one chorale": (lambda: probing.handmade_features(SMALL, ["key signature"]), "come in a list; found one VoiceGrid"),
     "another model": (lambda: probing.describe_by(torch.nn.Linear(2, 2)), "FrameTransformer is needed.*found Linear"),
-    "NaN": (lambda: Features("key", ("a",), np.full((1, 1), np.nan), np.zeros(1, int), np.zeros(1, int)), "diverge"),
-    "a task not described": (lambda: probing.probe({}, "key", SPLIT, 1, np.random.default_rng(0)), "'key'. Ask for it"),
+    "NaN": (
+        lambda: Features("key signature", ("a",), np.full((1, 1), np.nan), np.zeros(1, int), np.zeros(1, int)),
+        "diverge",
+    ),
+    "a task not described": (
+        lambda: probing.probe({}, "key signature", SPLIT, 1, np.random.default_rng(0)),
+        "'key signature'. Ask for it",
+    ),
     "too large a budget": (lambda: probe(drawn(), 17), "Of the 16 pieces to label, 17 must have labels.*found 16"),
     "a broken budget": (lambda: probe(drawn(), 2.5), "budget must be a whole number"),
     "a seed": (lambda: probing.draw_labelled(SPLIT, np.arange(24), 1, 0), r"numpy\.random\.Generator"),
@@ -387,13 +413,13 @@ def test_a_network_that_is_told_the_beat_is_not_asked_for_it():
     told = FrameEncoder(EncoderConfig(d_model=16, n_heads=2, d_feedforward=24, cycle_length=16))
     with pytest.raises(ValueError, match="told the index of each step modulo 16"):
         probing.encoder_features(told, HYMNS, ["beat"])
-    assert "key" in probing.encoder_features(told, HYMNS, ["key"])
+    assert "key signature" in probing.encoder_features(told, HYMNS, ["key signature"])
 
 
 def test_windows_longer_than_those_of_the_training_are_refused_unless_allowed():
     model = MaskedTransformer(TINY)
     model.trained_steps = 31
     with pytest.raises(ValueError, match="at most 31 steps at once.*found 32.*trained_steps = None"):
-        probing.encoder_features(model, HYMNS, ["key"])
+        probing.encoder_features(model, HYMNS, ["key signature"])
     model.trained_steps = None
-    assert np.isfinite(probing.encoder_features(model, HYMNS, ["key"])["key"].values).all()
+    assert np.isfinite(probing.encoder_features(model, HYMNS, ["key signature"])["key signature"].values).all()

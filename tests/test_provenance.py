@@ -107,3 +107,15 @@ def test_options_that_name_no_run_are_refused(tmp_path, monkeypatch, capsys, arg
         kept_runs.read_options("About.", ["a", "b: c"], tmp_path / "runs")
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "runs").exists()
+
+
+def test_rows_join_a_result_in_the_place_of_old_ones_and_say_how(tmp_path):
+    provenance.write_result("some", [{"model": "a"}, {"model": "b"}], seeds=[1], seconds=0, folder=tmp_path)
+    for _ in range(2):  # the second time in the place of the first
+        rows = [{"model": "new"}]
+        path = provenance.add_rows("some", rows, lambda row: row["model"] in ("a", "new"), 2.06, tmp_path)
+    found = json.loads(path.read_bytes())
+    assert found["rows"] == [{"model": "new"}, {"model": "b"}]
+    (added,) = found["provenance"]["added"]
+    assert (added["models"], added["seconds"]) == (["new"], 2.1)
+    assert {"commit", "command"} < set(added)

@@ -9,10 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mini_musessl import generation
 from mini_musessl.generation import sampling
 from mini_musessl.generation.sampling import Sampling
+from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 
@@ -47,7 +50,7 @@ def model():
 
 
 def from_seed(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator("cpu").manual_seed(seed)
 
 
 def empty(batch=1, n_voices=4):
@@ -62,6 +65,43 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(p, kept):
     logits = torch.tensor([0.125, 0.5, 0.125, 0.25], dtype=torch.float64).log2() * math.log(2)
     is_kept = generation.keep_top_p(logits, p).isfinite()
     assert torch.nonzero(is_kept).flatten().tolist() == kept
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_top_p_reaches_sums_that_rounding_misses(dtype):
+    for eighths in itertools.product(range(9), repeat=5):
+        if sum(eighths) == 8:
+            probabilities = torch.tensor(eighths, dtype=dtype) / 8
+            for p in range(1, 8):
+                expected = smallest_set([n / 8 for n in eighths], p / 8)
+                kept = generation.keep_top_p(probabilities.log(), p / 8).isfinite()
+                assert torch.nonzero(kept).flatten().tolist() == expected
+
+
+def smallest_set(probabilities, p):
+    """Try every set: the smallest one that holds p, of these the likeliest, of equals the lower ids."""
+    ids = range(len(probabilities))
+    sets = [each for size in ids for each in itertools.combinations(ids, size + 1)]
+    holds = [each for each in sets if sum(probabilities[i] for i in each) >= p]
+    size = min(map(len, holds))
+    return list(max((each for each in holds if len(each) == size), key=lambda s: sum(probabilities[i] for i in s)))
+
+
+@given(st.lists(st.floats(-20, 20), min_size=1, max_size=7), st.floats(1e-300, 0.999))
+def test_top_p_keeps_what_trying_every_set_keeps(logits, p):
+    logits = torch.tensor(logits, dtype=torch.float64)
+    probabilities = logits.softmax(0)
+    kept = generation.keep_top_p(logits, p).isfinite()
+    assert kept.any() and probabilities[kept].sum() >= p * (1 - 2e-6)
+    assert probabilities[kept].min() >= probabilities[~kept].max() if (~kept).any() else True
+    # Without its least symbol the set would not hold p.
+    assert kept.sum() == 1 or probabilities[kept].sum() - probabilities[kept].min() < p
+    assert kept.sum() == len(smallest_set(probabilities.tolist(), p)) or abs(probabilities[kept].sum() - p) < 1e-5
+
+
+def test_a_top_p_of_1_keeps_all_that_is_possible():
+    logits = torch.tensor([0.0, -30.0, -60.0, -math.inf])
+    assert torch.equal(generation.keep_top_p(logits, 1.0), logits)
 
 
 def test_top_p_treats_each_row_alone_and_leaves_kept_logits_as_they_are():
@@ -133,7 +173,14 @@ def test_a_new_window_keeps_the_phase_and_about_half_the_context():
         np.zeros((1, 0), int),
         np.arange(40).reshape(1, 40) % 11,  # longer than the context
         np.arange(8, dtype=np.uint16)[None, ::-1],
+        np.arange(8, dtype=">i2")[None, ::2],
+        np.broadcast_to(np.uint64(3), (1, 4)),  # read-only
+        torch.ones(1, 4, dtype=torch.uint16),
+        torch.arange(4).view(4, 1).T,
+        ((np.int64(1), np.uint8(2), 3),),
+        [range(4)],
         [torch.tensor([1, 2])],
+        [[torch.tensor(1), torch.tensor(2)]],
     ],
 )
 def test_prompts_of_any_length_and_kind_are_continued_and_stay_as_they_are(model, prompt):
@@ -250,10 +297,20 @@ def test_sixteen_bars_take_seconds_and_a_batch_many_times_less_a_piece():
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"temperature": 0}, "temperature must be a finite number of at least 0.000001; found 0"),
-        ({"temperature": math.nan}, "temperature must be a finite number of at least 0.000001; found nan"),
+        ({"temperature": 0}, "temperature must lie in 0.000001..1000000; found 0"),
+        ({"temperature": math.nan}, "temperature must lie in 0.000001..1000000; found nan"),
+        ({"temperature": -1}, "temperature must lie in 0.000001..1000000; found -1"),
+        ({"temperature": math.inf}, "temperature must lie in 0.000001..1000000; found inf"),
+        ({"temperature": 1e-44}, "temperature must lie in 0.000001..1000000; found 1e-44"),
+        ({"temperature": None}, "temperature must be a number; found None"),
+        ({"temperature": True}, "temperature must be a number; found True"),
+        ({"temperature": "1"}, "temperature must be a number; found '1'"),
+        ({"temperature": np.ones(2)}, r"temperature must be a number; found array\(\[1\., 1\.\]\)"),
+        ({"top_p": math.nan}, "top_p must be above 0 and at most 1; found nan"),
+        ({"top_p": True}, "top_p must be a number; found True"),
+        ({"top_k": True}, "top_k must be a whole number; found True"),
         ({"top_p": 0}, "top_p must be above 0 and at most 1; found 0"),
-        ({"top_p": 90}, "top_p must be above 0 and at most 1; found 90. In percent"),
+        ({"top_p": 90}, "top_p must be above 0 and at most 1; found 90.0. In percent"),
         ({"top_k": 0}, "top_k must be at least 1; found 0. For no limit, leave it out"),
         ({"top_k": 2.5}, "top_k must be a whole number; found 2.5"),
     ],
@@ -261,6 +318,41 @@ def test_sixteen_bars_take_seconds_and_a_batch_many_times_less_a_piece():
 def test_ways_to_sample_that_cannot_be_are_refused(settings, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         Sampling(**settings)
+
+
+def test_settings_may_be_numbers_of_any_library():
+    logits = torch.tensor([[0.0, 1.0, 2.0, -math.inf]]).expand(50, 4)
+    for number in (np.float64, np.float32, torch.tensor):
+        how = Sampling(number(0.5), np.int8(3), number(0.75))
+        assert how == Sampling(0.5, 3, 0.75)
+        assert torch.equal(how.draw(logits, from_seed()), Sampling(0.5, 3, 0.75).draw(logits, from_seed()))
+
+
+@pytest.fixture(params=["dtype", "device"])
+def another_default(request):
+    def choose():
+        if request.param == "dtype":
+            torch.set_default_dtype(torch.float64)
+        else:
+            torch.set_default_device("meta")  # whatever is made there by mistake has no values
+
+    yield choose
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+def test_another_default_type_or_device_draws_the_same(another_default):
+    sizes = dict(d_model=12, n_heads=2, d_feedforward=16, d_voice=12, context_length=8)
+    filler, how = make_lively(MaskedTransformer(EncoderConfig(**sizes))), Sampling(0.9, 20, 0.9)
+    writers, melody = [make_frame_model(context_length=8), make_token_model()], np.arange(60, 72)
+
+    def draw():
+        filled = generation.harmonise_by_infilling(filler, melody, from_seed(), 4, how).pitch
+        return [filled, *(generation.harmonise(each, melody, from_seed(), how, 3).pitch for each in writers)]
+
+    before = draw()
+    another_default()
+    assert np.array_equal(before, draw())
 
 
 SHORT = MusicTransformer(replace(CONFIG, cycle_lengths=(32,)))
@@ -273,6 +365,18 @@ SHORT = MusicTransformer(replace(CONFIG, cycle_lengths=(32,)))
         ({"prompt_ids": [[0.5]]}, "prompt_ids must be whole numbers; found float64"),
         ({"prompt_ids": [3, 4]}, r"prompt_ids must have the shape \(batch, n_prompt\), .* found \(2,\)"),
         ({"prompt_ids": [[3], [3, 4]]}, "whole numbers in rows of one length; these cannot be made an array"),
+        ({"prompt_ids": [[True]]}, "prompt_ids must be whole numbers; found bool"),
+        ({"prompt_ids": np.zeros((0, 3), int)}, r"prompt_ids must have the shape .* found \(0, 3\)"),
+        ({"prompt_ids": torch.ones(1, 2, requires_grad=True)}, "prompt_ids must be whole numbers; found float32"),
+        ({"prompt_ids": torch.ones(1, 2, dtype=torch.bfloat16)}, "these cannot be made an array"),
+        ({"prompt_ids": [[10**30]]}, "prompt_ids must be whole numbers; found object"),
+        (
+            {"prompt_ids": np.array([[2**64 - 1]], np.uint64)},
+            r"prompt_ids must lie in 0\.\.10; found 18446744073709551615",
+        ),
+        ({"n_tokens": 10**5000}, "n_steps must lie in 1..1000000; found one of 16610 bits"),
+        ({"n_tokens": torch.tensor(True)}, r"n_steps must be a whole number; found tensor\(True\)"),
+        ({"sampling": 0.9}, r"said by a Sampling\(temperature, top_k, top_p\); found 0\.9"),
         ({"generator": 0}, r"draws from a torch\.Generator on the CPU, .*; found int"),
         (
             {"model": SHORT, "n_tokens": 16},
@@ -293,13 +397,14 @@ def test_a_request_for_tokens_that_cannot_be_met_is_refused(model, changes, sent
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({"n_steps": 0}, "n_steps must be at least 1; found 0"),
+        ({"n_steps": 0}, "n_steps must lie in 1..1000000; found 0"),
         ({"n_particles": 0}, "n_particles must be at least 1; found 0"),
         ({"first_step": -1}, "first_step must be at least 0; found -1"),
         ({"first_step": 4, "model": make_token_model()}, "first_step must be 0; found 4"),
         ({"clamp": np.full((5, 4), -1)}, r"clamp must have the shape \(6, 4\), .* found \(5, 4\)"),
         ({"clamp": np.full((2, 6, 4), -1)}, r"clamp must have the shape \(1, 6, 4\), .* found \(2, 6, 4\)"),
         ({"clamp": np.full((6, 4), 47)}, r"clamp must lie in -1\.\.46; found 47\.\.47"),
+        ({"prompt_frames": np.zeros((1, 0, 3))}, r"\(batch, n_prompt, 4\), .* found \(1, 0, 3\)"),
         ({"prompt_frames": np.zeros((1, 2, 3), int)}, r"\(batch, n_prompt, 4\), .* found \(1, 2, 3\)"),
         ({"model": torch.nn.Linear(1, 1)}, "from a FrameTransformer or MusicTransformer, .* found Linear"),
     ],

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -262,3 +263,110 @@ def test_words_and_rates_of_another_kind_are_refused():
         show(voices.from_pitches([[60]], voice_names=("one",)), says=3)
     with pytest.raises(ValueError, match="sample_rate must be at least 1; found 0"):
         show_audio(np.full(100, 0.5), 0, says="A tone.")
+
+
+# --- whatever text, whatever length
+
+HOSTILE = (
+    "Piano\0",
+    "\x1b[31mred",
+    "a\x08b",
+    "L\udcfcbeck",
+    "\ud83d",
+    "\ufffe\uffff",
+    "\x7f\x9b\x85",
+    "two\nlines\r\nor\tthree",
+    "\u2028x\u2029",
+    "\u202eback",
+    "<script>alert(1)</script>",
+    '" onerror="x',
+    "'",
+    "&amp;&bogus;&#0;&#xD800;",
+    "]]>",
+    "<!--",
+    "$x^2$ $\\frac$",
+    "%s{0}",
+    "x" * 5000,
+    "e\u0301" * 50,
+    "\uff76 \u6f22 \u0639 \U0001f3b5\U0001fffe",
+    "\\u0000",
+)
+
+
+def note(**facts) -> music.Piece:
+    return music.Piece(music.make_notes([0], [24], [60]), **facts)
+
+
+def voice(**facts) -> voices.VoiceGrid:
+    return voices.from_pitches([[67]] * 4, **{"voice_names": ("a",), **facts})
+
+
+PLACES = {
+    "title of a piece": lambda text: show(note(title=text)),
+    "part": lambda text: show(note(parts=(music.Part(text),))),
+    "title of a grid": lambda text: show(voice(title=text), score=True),
+    "name of a grid": lambda text: show(voice(name=text), score=True),
+    "voice": lambda text: show(voice(voice_names=(text,)), score=True),
+    "says": lambda text: show(voice(), says=text),
+    "title": lambda text: show(voice(), title=text),
+    "sound": lambda text: show_audio(np.sin(np.arange(400)), says=text),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_text_breaks_a_page_a_picture_or_a_print(place):
+    for text in HOSTILE:
+        if place in ("part", "voice") and any("\ud800" <= character <= "\udfff" for character in text):
+            with pytest.raises(ValueError, match="name of a part must be text that files can hold"):
+                PLACES[place](text)
+            continue
+        shown = PLACES[place](text)
+        assert not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", shown.html + repr(shown)), text
+        assert {tag for tag, _ in Elements(shown.html).found} <= {"figure", "img", "audio", "figcaption"}
+        for picture in re.findall(r'svg\+xml;base64,([^"]+)', shown.html):
+            ElementTree.fromstring(base64.b64decode(picture))
+
+
+@pytest.mark.parametrize("onset_sec, start_sec", [(7, 0), (8, 8), (9.5, 8), (20, 20), (21, 20), (600, 600)])
+def test_music_that_begins_late_is_shown_from_its_first_bar(onset_sec, start_sec):
+    late = music.Piece(music.make_notes([int(48 * onset_sec), 48 * 700], 24, [60, 64]))
+    shown = show(late)
+    told = f"15 seconds from second {start_sec} on" if start_sec else "the first 14 seconds"
+    assert shown.says.endswith(f"Shown and played: {told}.") or shown.says.endswith(f"from second {start_sec} on.")
+    samples, rate = sound_of(shown.html)
+    sounding = np.flatnonzero(np.abs(samples) > 0.05)[0] / rate
+    assert sounding == pytest.approx(onset_sec - start_sec, abs=0.1)
+
+
+def test_a_late_note_in_a_bar_of_minutes_begins_its_own_clip():
+    late = music.Piece(music.make_notes([48 * 50], 24, 60), meters=(music.Meter(0, 400, 4),))
+    assert show(late).says.endswith("Shown and played: 0.5 seconds from second 50 on.")
+    before = music.Piece(music.make_notes([48 * 50], 24, 60), meters=(music.Meter(-48 * 40, 400, 4),))
+    assert show(before).says.endswith("Shown and played: 0.5 seconds from second 50 on.")
+    grid = voices.from_pitches([[-1]] * 200 + [[60]] * 4, voice_names=("a",))
+    assert show(grid).says.endswith("from second 36 on.")
+
+
+@pytest.mark.parametrize(
+    "piece, sentence",
+    [
+        (note(n_steps=10**9, meters=(music.Meter(0, 1, 32),)), "Bars are listed up to 1000000; .* has 333333334"),
+        (music.Piece(music.make_notes(np.arange(60_000) // 100, 1, 60)), "holds at most 50000 notes; found 60000"),
+        (
+            music.Piece(music.make_notes([0] * 2000, 24 * 20, 60)),
+            "may last 10000 s in all, .*; these 2000 last 20000 s",
+        ),
+        (note(n_steps=2**31 - 1, tempos=(music.Tempo(0, 1e9),)), "Bars are listed up to 1000000"),
+    ],
+)
+def test_music_that_would_fill_the_memory_is_refused(piece, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        show(piece)
+
+
+def test_hours_of_rest_are_described_and_not_shown():
+    silence = music.Piece(music.make_notes([], [], []), n_steps=48 * 600)
+    assert describe(silence) == "One part, 300 bars of 4/4, 600 seconds, no pitch."
+    assert describe(music.Piece(music.make_notes([], [], []))) == "One part, 0 bars of 4/4, 0.0 seconds, no pitch."
+    with pytest.raises(ValueError, match="at least one note to be shown"):
+        show(silence)

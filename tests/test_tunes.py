@@ -4,6 +4,8 @@ import os
 import re
 from fractions import Fraction
 
+import fuzzing
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,9 @@ def durations(body, meter="4/4"):
     return [float(duration) for _, duration, _ in notes(body, meter=meter)]
 
 
+HEAD = "X:1\nT:t\nM:4/4\nL:1/8\nK:C\n"
+
+
 def test_letters_are_pitches():
     assert pitches("C B, c b c' C,,") == [60, 59, 72, 83, 84, 36]
 
@@ -45,6 +50,8 @@ def test_letters_are_pitches():
         ("D, Hp", [66, 71, 61]),
         ("F, Dm, Bb", [65, 70, 60]),
         ("F#m", [66, 71, 61]),
+        ("D =c, Dmix=c, G clef=bass, D middle=d =c", [66, 71, 60]),
+        ("D Phr ^f", [66, 70, 60]),
     ],
 )
 def test_the_key_alters_the_letters(keys, expected):
@@ -106,17 +113,76 @@ def test_meter_and_tempo_and_title_are_kept():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("X:1\nT:Chords\nK:C\n[CEG]", "one note at a time; Chords has chords"),
-        ("X:1\nT:Two\nK:C\nV:1\nABc\nV:2\nCDE", "must have one voice; Two has several"),
+        (f"{HEAD}[CEG]", "one note at a time; t has chords"),
+        (f"{HEAD}CE & GA", "one note at a time; t has chords"),
+        (f"{HEAD}V:1\nABc\nV:2\nCDE", "must have one voice; t has several"),
+        (f"{HEAD}A\nX:2\nK:G\nB", "A tune must be one; behind t begins another. Use split_tunes first"),
         ("X:1\nT:Odd\nK:Bn\nABc", "a letter and a mode, such as G, Em or A Dorian; Odd has 'Bn'"),
+        ("X:1\nT:Odd\nK:D transpose=-2\nABc", "such as G, Em or A Dorian; Odd has 'D transpose=-2'"),
+        ("X:1\nT:Odd\nK:G#\nABc", "A key must have at most 7 sharps or flats; Odd has 'G#'"),
         ("X:1\nT:None\nABc", "A tune needs its key, a line such as K:G; None has none"),
-        ("X:1\nT:Rest\nK:C\nz4|", "A tune needs at least one note; Rest has none"),
-        ("X:1\nT:Fine\nK:C\n(7ABcdefg", "must lie on the grid of 24 steps a quarter; Fine has one that does not"),
+        ("X:1\nT:\x1b[2J\ud800\nABc", "; \ufffd.2J\ufffd has none"),
+        (f"{HEAD}z4|", "A tune needs at least one note; t has none"),
+        (f"{HEAD}(7ABcdefg", "must lie on the grid of 24 steps a quarter; t has one that does not"),
+        (f"{HEAD}A{'/' * 90}B", "must lie on the grid of 24 steps a quarter"),
+        (f"{HEAD}A{'>' * 90}B", "must lie on the grid of 24 steps a quarter"),
+        (f"{HEAD}A{'1' * 5000}", r"A length must lie in 1\.\.99999; t has 1+\.\.\.1+\."),
+        (f"{HEAD}A/0", r"A length must lie in 1\.\.99999; t has 0\."),
+        (f"{HEAD}A0", r"A length must lie in 1\.\.99999; t has 0\."),
+        (f"{HEAD}(3:0ABc", "duration_step must lie in"),
+        (f"{HEAD}c{chr(39) * 9}", r"pitch must lie in 0\.\.127"),
+        (f"{HEAD}A99999z99999", "A tune must play for at most 3 hours; t plays for longer"),
+        ("X:1\nL:1/0\nK:C\nA", "A unit of length must be a fraction of .* such as 3/4; this one has '1/0'"),
+        (f"X:1\nL:1/{'8' * 5000}\nK:C\nA", "A unit of length must be a fraction"),
+        ("X:1\nM:2+3/8\nK:C\nA", "A meter must be a fraction .*; this one has '2.3/8'"),
+        ("X:1\nM:0/4\nK:C\nA", "A meter must be a fraction .*; this one has '0/4'"),
+        ("X:1\nM:3/7\nK:C\nA", "A meter needs a numerator of at least 1 and a power of two"),
+        ("X:1\nM:3/128\nK:C\nA", "A bar must be a whole number of steps; 3/128"),
+        ("X:1\nQ:1/4=0\nK:C\nA", "A tempo must lie above 0 and up to 1000 quarters a minute; this one has 1/4=0"),
+        ("X:1\nQ:1/4=99999\nK:C\nA", "A tempo must lie above 0 and up to 1000 quarters a minute"),
+        ("X:1\nQ:1/99999=1\nK:C\nA", "A tune must play for at most 3 hours"),
+        ("A" * 100_001, "A tune must have at most 100000 characters; found 100001. Use split_tunes first"),
     ],
 )
 def test_tunes_that_are_no_melody_are_refused(text, sentence):
     with pytest.raises(ValueError, match=sentence):
         read_abc(text)
+
+
+@pytest.mark.parametrize("given", [b"X:1\nK:C\nA", 5, None])
+def test_what_is_no_text_is_refused(given):
+    with pytest.raises(TypeError, match=r"A tune must be text; found .*Decode bytes with data\.decode"):
+        read_abc(given)
+    with pytest.raises(TypeError, match="A file of tunes must be text; found"):
+        split_tunes(given)
+
+
+#: Each is easily read in the square of its length, or in numbers of so many digits.
+LONG = (
+    *("{" * 60_000, '"' * 60_001, "[K:" * 20_000, "[M:3/4]A" * 7_000, "/" * 60_000, "c" + "'" * 60_000),
+    *("^" * 60_000 + "A", ">" * 60_000, "".join(f"z/{number}" for number in range(3, 12_000))),
+)
+
+
+def test_long_tunes_are_read_or_refused_in_time():
+    outcomes = fuzzing.run(read_abc, [*(HEAD + text for text in LONG), f"X:1\nQ:{'1' * 60_000}\nK:C\nA"])
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)
+
+
+def altered_tunes(n_tunes, seed):
+    generator = np.random.default_rng(seed)
+    collections = [music21_files(name, ".abc")[0].read_bytes() for name in tunes.TUNE_COLLECTIONS]
+    texts = [text for data in collections for text in split_tunes(data.decode("utf-8", "replace"))]
+    for _ in range(n_tunes // 2):
+        text = texts[generator.integers(len(texts))]
+        yield fuzzing.altered(text.encode(), generator).decode("utf-8", "replace")
+        yield next(fuzzing.altered_numbers(text, generator))
+
+
+@pytest.mark.parametrize("n_tunes", [40, pytest.param(300, marks=pytest.mark.slow)])
+def test_altered_tunes_are_read_or_refused(n_tunes):
+    outcomes = fuzzing.run(read_abc, altered_tunes(n_tunes, seed=n_tunes))
+    assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)
 
 
 @given(st.text(alphabet="ABCGabcgz^=_,'/0123456789()[]|:<>-{}\"!~TH \nMLKVQ", max_size=40))
@@ -208,6 +274,25 @@ def test_the_cache_returns_the_same_tunes_until_the_file_or_its_reader_changes(b
     monkeypatch.setattr(tunes, "READER_VERSION", tunes.READER_VERSION + 1)
     tunes.load_tunes()
     assert len(list(own_cache.iterdir())) == 3
+
+
+def test_an_altered_file_is_left_out_and_named_each_time(book, own_cache, monkeypatch):
+    other = book.with_name("other.abc")
+    other.write_text("X:1\nT:Other\nK:C\nCDEF|")
+    monkeypatch.setattr(tunes, "music21_files", lambda folder, ending: [other, book])
+    other.unlink()
+    os.mkfifo(other)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"without 1 of 2, .*other\.abc \(.*is a device or a pipe.*Run: pip"):
+            assert [tune.title for tune in tunes.load_tunes()] == ["Scale", "Air"]
+    assert not own_cache.exists()
+    book.write_bytes(b"\xff" * 100)
+    other.unlink()
+    with (
+        pytest.warns(UserWarning, match="found nothing at"),
+        pytest.raises(ValueError, match="At least one tune of music21 must be as it was installed; found none"),
+    ):
+        tunes.load_tunes()
 
 
 def test_an_unknown_collection_is_refused_and_the_known_ones_named():

@@ -115,6 +115,12 @@ def test_a_grid_without_steps_becomes_a_piece_without_notes():
         (lambda g: voices.from_pitches(g.pitch, meter="4/4"), TypeError, "pair of whole numbers, .*found '4/4'"),
         (lambda g: replace(g, steps_per_quarter=0), ValueError, "steps_per_quarter must lie in 1..32767; found 0"),
         (lambda g: replace(g, meter=(4, 3)), ValueError, "found 4/3"),
+        (lambda g: replace(g, meter=(3, 32)), ValueError, "3/32 at 4 steps per quarter is not. .*: 8 steps"),
+        (
+            lambda g: voices.from_piece(replace(voices.to_piece(g), n_steps=10**9), n_voices=2),
+            ValueError,
+            r"steps times voices, must lie in 0\.\.10000000; found 2000000000",
+        ),
         (lambda g: replace(g, quarters_per_minute=0), ValueError, "must be a finite number above 0; found 0. 80 is"),
         (lambda g: replace(g, fifths=8), ValueError, r"fifths must lie in -7\.\.7; found 8"),
         (lambda g: replace(g, mode="dorian"), ValueError, "mode must be one of major, minor, None; found 'dorian'"),

@@ -169,7 +169,7 @@ class NGram(CountingModel):
         semitones: transpositions to count in, as far as a piece stays within the vocabulary.
     """
 
-    def __init__(self, chorales: Chorales, order: int = 8, semitones: range = range(-5, 7)) -> None:
+    def __init__(self, chorales: Chorales, order: int = 6, semitones: range = range(-5, 7)) -> None:
         self.order = whole_number("order", order, 1, 11)  # contexts of more do not fit in 64 bits
         pitch_ids = range(1, N_SYMBOLS)
         moved = [

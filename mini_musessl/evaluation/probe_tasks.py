@@ -25,19 +25,19 @@ from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS, encode_chorale
 
 BeatLabels = tuple[Int[np.ndarray, " n_beats"], Int[np.ndarray, " n_beats"]]
 
-KEY_CLASSES = ("5 flats", "4 flats", "3 flats", "2 flats", "1 flat", "none", "1 sharp", "2 sharps", "3 sharps")
-KEY_CLASSES += ("4 sharps", "5 sharps", "6 sharps or flats")
+KEY_SIGNATURE_CLASSES = (*(f"{n} flats" for n in range(5, 1, -1)), "1 flat", "none", "1 sharp")
+KEY_SIGNATURE_CLASSES += (*(f"{n} sharps" for n in range(2, 6)), "6 sharps or flats")
 MODE_CLASSES = ("major", "minor")
 _ROOTS = tuple(harmony.pitch_class_name(root, 0) for root in range(12))
 CHORD_CLASSES = (*_ROOTS, *(f"{root}m" for root in _ROOTS), "other")
 #: Qualities that are a major or a minor triad, perhaps with more on top; the others are joined.
 _TRIADS = (("major", "dominant seventh", "major seventh"), ("minor", "minor seventh"))
-CADENCE_CLASSES = ("goes on", "ends")
+PHRASE_END_CLASSES = ("goes on", "ends")
 BEAT_CLASSES = ("1", "2", "3", "4")
 
 
-def label_key(grid: voices.VoiceGrid) -> int | None:
-    """Return the key signature, as an index into ``KEY_CLASSES``.
+def label_key_signature(grid: voices.VoiceGrid) -> int | None:
+    """Return the key signature, as an index into ``KEY_SIGNATURE_CLASSES``.
 
     The signature and not the tonic: it is printed in every score, and it depends on the scale alone. Which of its two
     keys it is, is the task of the mode. Signatures that sound the same are one.
@@ -58,7 +58,7 @@ def label_chords(grid: voices.VoiceGrid) -> BeatLabels:
     return chords["step"].astype(np.int64), np.where(triad < 0, 24, 12 * triad + chords["root"]).astype(np.int64)
 
 
-def label_cadences(grid: voices.VoiceGrid) -> BeatLabels | None:
+def label_phrase_ends(grid: voices.VoiceGrid) -> BeatLabels | None:
     """Return for each beat whether a fermata begins in it: 1 where the phrase ends.
 
     Beats on which the same fermata goes on sounding are not asked about, nor is the last fermata of the piece: the end
@@ -212,14 +212,19 @@ class Task:
 
 #: Every task by its name.
 TASKS: dict[str, Task] = {
-    "key": Task(
-        "What is the piece's key signature?", KEY_CLASSES, label_piece=label_key, needs="a key signature (fifths)"
+    "key signature": Task(
+        "What is the piece's key signature?",
+        KEY_SIGNATURE_CLASSES,
+        label_piece=label_key_signature,
+        needs="a key signature (fifths)",
     ),
     "mode": Task(
         "Is the piece in major or minor?", MODE_CLASSES, label_piece=label_mode, needs="a mode, major or minor"
     ),
     "chord": Task("Which triad does the beat hold?", CHORD_CLASSES, label_beats=label_chords, needs="beats"),
-    "cadence": Task("Does the phrase end on this beat?", CADENCE_CLASSES, label_beats=label_cadences, needs="fermatas"),
+    "phrase end": Task(
+        "Does the phrase end on this beat?", PHRASE_END_CLASSES, label_beats=label_phrase_ends, needs="fermatas"
+    ),
     "beat": Task("Which beat of the bar is it?", BEAT_CLASSES, label_beats=label_beats, needs="the meter 4/4"),
     "voice": Task("Which voice is this line?", voices.SATB, shows="voices"),
     "corrupted": Task("Is there a wrong note in the window?", ("as Bach wrote it", "one note moved"), "corrupted"),

@@ -12,8 +12,8 @@ measures the network that may learn on.
 Example:
     >>> from mini_musessl import voices
     >>> grids = [voices.from_pitches([[72, 67, 64, 48]] * 96, fifths=0), voices.from_pitches([[74] * 4] * 96, fifths=2)]
-    >>> features = handmade_features(grids * 2, ["key"])
-    >>> result = probe(features, "key", PieceSplit((0, 1), (2, 3)), None, np.random.default_rng(0))
+    >>> features = handmade_features(grids * 2, ["key signature"])
+    >>> result = probe(features, "key signature", PieceSplit((0, 1), (2, 3)), None, np.random.default_rng(0))
     >>> result.balanced_accuracy, result.chance
     (1.0, 0.5)
 
@@ -24,7 +24,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from mini_musessl import corpora, voices
+from mini_musessl import corpora, harmony, voices
 from mini_musessl.checks import (
     check_choice,
     check_generator,
@@ -442,7 +442,7 @@ class ProbeResult:
     """How well a probe answers on the test pieces."""
 
     task: str
-    budget: int | None  # how many labelled pieces were asked for; None for all
+    budget: int | None  # how many labelled pieces were asked for; None for all, 0 for a rule that needs none
     labelled_pieces: tuple[int, ...]
     n_labelled_examples: int
     n_classes_seen: int  # of the labelled examples; the others can never be answered
@@ -504,7 +504,9 @@ def score_answers(
     right, total = count_answers(label, predicted, asked.piece[is_test], len(asked.classes))
     balanced = float(balanced_accuracy(right.sum(axis=0), total.sum(axis=0)))
     low, high = bootstrap_interval(right, total, generator)
-    accuracy, majority = (float(np.mean(label == each)) for each in (predicted, np.bincount(fitted_to).argmax()))
+    accuracy, majority = (
+        float(np.mean(label == each)) for each in (predicted, np.bincount(fitted_to, minlength=1).argmax())
+    )
     scores = (balanced, low, high, 1 / n_occurring, accuracy, majority)
     return ProbeResult(asked.task, budget, tuple(labelled), len(fitted_to), n_seen, len(label), l2, *scores)
 
@@ -539,6 +541,24 @@ def probe(
     l2 = choose_l2(values, label, place)
     predicted = fit_linear_probe(values, label, l2).predict(asked.values[is_test])
     return score_answers(asked, chosen, predicted, budget, l2, generator)
+
+
+def probe_key_finder(task: str, grids: Grids, split: PieceSplit, generator: Generator) -> ProbeResult:
+    """Answer "key signature" or "mode" by ``harmony.find_key``: the baseline that needs no label.
+
+    Its profiles are ratings by listeners, so it knows music, as counts made by hand do, and nothing of these pieces.
+    """
+    check_choice("A task of the key finder", task, ("key signature", "mode"))
+    excerpts, label_piece = EXCERPTS[find_task(task).shows](grids), find_task(task).label_piece
+    asked = ask(task, grids, excerpts)
+    is_test = np.isin(asked.piece, split.test)
+    predicted = []
+    for index in asked.excerpt[is_test]:
+        window = TOKENS.decode(excerpts[index].frames)
+        key = harmony.find_key(harmony.chroma(window))
+        predicted.append(label_piece(replace(window, fifths=key.fifths, mode=key.mode)))
+    chosen = [], np.zeros(len(is_test), bool), is_test
+    return score_answers(asked, chosen, np.array(predicted), 0, None, generator)
 
 
 # --- Retrieval of the same hymn: which pieces lie near each other?

@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 
 from mini_musessl.batches import best_window, window_starts
 from mini_musessl.checks import as_array, check_torch_generator, check_truth, whole_number
-from mini_musessl.generation.sampling import FREE, Ids, Sampling, as_ids, longest_context
+from mini_musessl.generation.sampling import FREE, Ids, Sampling, as_ids, check_is_sampling, longest_context
 from mini_musessl.network.encoder import MaskedTransformer
 
 N_SWEEPS = 100
@@ -122,6 +122,7 @@ def infill(
     ([37, 39], True)
     """
     check_torch_generator(generator, "infill")
+    check_is_sampling(sampling)
     if not isinstance(model, MaskedTransformer):
         raise TypeError(
             f"Hidden cells are filled by a MaskedTransformer, which sees what comes before and after; found "

@@ -28,6 +28,7 @@ from mini_musessl.network.frames import FrameHistory, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, Network
 
 FREE = -1  # stands where nothing is given
+MOST_STEPS = 1_000_000  # or tokens, that are drawn in one call
 
 Ids = ArrayLike | Tensor
 Writer = FrameTransformer | MusicTransformer
@@ -53,7 +54,7 @@ def keep_top_p(logits: Float[Tensor, "*batch vocabulary"], p: float) -> Float[Te
     """
     probabilities, order = logits.double().softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
     # Dropped where the symbols before it already reach p: so the one that crosses the line stays.
-    is_dropped = (probabilities.cumsum(dim=-1) - probabilities >= p * (1 - 1e-6)) & (p < 1)
+    is_dropped = probabilities.cumsum(dim=-1) - probabilities >= (p * (1 - 1e-6) if p < 1 else math.inf)
     return logits.masked_fill(torch.zeros_like(is_dropped).scatter(-1, order, is_dropped), -math.inf)
 
 
@@ -61,19 +62,22 @@ def keep_top_p(logits: Float[Tensor, "*batch vocabulary"], p: float) -> Float[Te
 class Sampling:
     """How a symbol is drawn from scores: temperature first, then the k likeliest, then the share p of what is left."""
 
-    temperature: float = 1.0  # at least a millionth; below 1 sharper, above 1 flatter
+    temperature: float = 1.0  # from a millionth to a million; below 1 sharper, above 1 flatter
     top_k: int | None = None  # at least 1; None for all symbols
     top_p: float | None = None  # above 0 and at most 1; None for all of the probability
 
     def __post_init__(self) -> None:
-        if not 1e-6 <= real_number("temperature", self.temperature) < math.inf:
+        object.__setattr__(self, "temperature", real_number("temperature", self.temperature))
+        if self.top_p is not None:
+            object.__setattr__(self, "top_p", real_number("top_p", self.top_p))
+        if not 1e-6 <= self.temperature <= 1e6:
             raise ValueError(
-                f"temperature must be a finite number of at least 0.000001; found {self.temperature}. For the "
-                "likeliest symbol each time, use 0.01."
+                f"temperature must lie in 0.000001..1000000; found {self.temperature}. For the likeliest symbol each "
+                "time, use 0.01."
             )
         if self.top_k is not None:
             whole_number("top_k", self.top_k, lowest=1, advice="For no limit, leave it out.")
-        if self.top_p is not None and not 0 < real_number("top_p", self.top_p) <= 1:
+        if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1; found {self.top_p}. In percent? Divide by 100.")
 
     def draw(self, logits: Float[Tensor, "n_rows vocabulary"], generator: Generator) -> Int[Tensor, " n_rows"]:
@@ -258,8 +262,9 @@ def sample_frames(
     [37, 39]
     """
     check_torch_generator(generator, "sample_frames")
+    check_is_sampling(sampling)
     check_writes(model, Writer)
-    whole_number("n_steps", n_steps, lowest=1)
+    whole_number("n_steps", n_steps, 1, MOST_STEPS)
     whole_number("first_step", first_step, lowest=0)
     whole_number("n_particles", n_particles, lowest=1)
     n_ids, is_by_frame = model.config.vocabulary_size, isinstance(model, FrameTransformer)
@@ -303,6 +308,12 @@ def check_writes(model: object, kinds: type = Writer) -> None:
             f"Music is drawn from a FrameTransformer or MusicTransformer, tokens from a MusicTransformer alone; found "
             f"{type(model).__name__}. Frames are drawn by sample_frames; a MaskedTransformer fills by infill."
         )
+
+
+def check_is_sampling(sampling: object) -> None:
+    """Refuse a bare temperature, a dictionary or nothing in place of a ``Sampling``."""
+    if not isinstance(sampling, Sampling):
+        raise TypeError(f"How to draw is said by a Sampling(temperature, top_k, top_p); found {sampling!r}.")
 
 
 def as_ids(

@@ -40,8 +40,8 @@ def load_result(name: str) -> dict[str, Any]:
 
 #: The groups of its rows: references (not trained here, or not at all), counting (no encoder), objectives, heads and
 #: views (the parts of two of them), data (fewer pieces), long. In each row "probes" is a list: "task", "budget"
-#: (labelled pieces; None: all), "tested" ("all" test pieces or those of "new hymns"), "balanced_accuracy" of each draw
-#: of the labelled pieces and, where all are labelled, "chance".
+#: (labelled pieces; None: all, 0: none needed), "tested" ("all" test pieces or those of "new hymns"),
+#: "balanced_accuracy" of each draw of the labelled pieces and, where all are labelled, "chance".
 GROUPS = ("references", "counting", "objectives", "heads", "views", "data", "long")
 
 
@@ -73,7 +73,7 @@ def probe_accuracies(
 
     Args:
         rows: those of one encoder.
-        budget: labelled pieces; None for all.
+        budget: labelled pieces; None for all, 0 for a rule that needs none.
         tested: "all" test pieces, or those of "new hymns".
         key: "probes" of the frozen encoder, or "fine_tuned": the encoder learned on from the labels.
         draw: number of one draw of the labelled pieces; None for the mean of all.
