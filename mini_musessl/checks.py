@@ -64,7 +64,9 @@ def real_number(name: str, value: object, advice: str = "") -> float:
             raise TypeError
         return float(value)
     except OverflowError:  # whole numbers have no largest
-        return math.inf if value > 0 else -math.inf
+        raise ValueError(
+            f"{name} must be a number that a float can hold; found one beyond. {advice}".rstrip()
+        ) from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number; found {shown(repr(value))}. {advice}".rstrip()) from None
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 DEFAULT_VELOCITY = 64
 MAX_BYTES = 50_000_000  # of a file, and of what it unpacks to
-MAX_MARKS = 4_000_000  # "<" and "=", since each tag or attribute takes up to 170 bytes when it is parsed
+MAX_MARKS = 2_500_000  # "<" and "=", since each tag or attribute takes up to 330 bytes when it is parsed
 TICKS = 2**10 * 3**3 * 5 * 7 * 11  # in a quarter: a multiple of the divisions that programs write
 ROUNDING = TICKS // 24  # what a measure may miss its bar line by: less than any note value
 MEASURES_AT_ONCE = 64  # of those that music21 writes
@@ -56,6 +56,7 @@ LONGEST_QUARTERS = Fraction(32)  # a maxima
 UNBARRED = Meter(0, 1, 2**30)  # music without a meter: every measure is longer than this and has its own
 FIRST_BAR_LINE = "quarters of the first bar before its first measure"  # for write_musicxml to tell read_musicxml
 
+POWERS_OF_TWO = [2**power for power in range(13)]
 SEMITONES = dict(C=0, D=2, E=4, F=5, G=7, A=9, B=11)
 BEAT_UNITS = ("1024th", "512th", "256th", "128th", "64th", "32nd", "16th", "eighth", "quarter", "half", "whole")
 QUARTERS = {unit: 2.0 ** (index - 8) for index, unit in enumerate((*BEAT_UNITS, "breve", "long", "maxima"))}
@@ -255,13 +256,14 @@ def _read_meter(time: ET.Element) -> Meter:
     """Return a time signature; "3+2" and several fractions are added up."""
     if time.find("senza-misura") is not None:
         return UNBARRED
-    tops = [sum(map(_decimal, element.text.split("+"))) for element in time.findall("beats") if element.text]
-    bottoms = [_decimal(element.text) for element in time.findall("beat-type") if element.text]
-    if not tops or len(tops) != len(bottoms) or any(number < 1 or number.denominator > 1 for number in bottoms):
-        raise ValueError("a <time> must have pairs of <beats> and <beat-type>")
-    bottom = math.lcm(*map(int, bottoms))
-    top = sum(top * bottom / each for top, each in zip(tops, bottoms, strict=True))
-    return Meter(0, *(int(number) if number.denominator == 1 else 0 for number in (top, Fraction(bottom))))
+    pairs = list(zip(time.findall("beats"), time.findall("beat-type"), strict=False))
+    tops = [sum(map(_decimal, (beats.text or "")[:100].split("+"))) for beats, _ in pairs]
+    bottoms = [_decimal(beat_type.text or "") for _, beat_type in pairs]
+    # Powers of two: the largest is a multiple of the others.
+    if not pairs or not all(bottom in POWERS_OF_TWO for bottom in bottoms):
+        raise ValueError("a <time> must have pairs of <beats> and <beat-type>, a power of two")
+    top = sum(top * max(bottoms) / bottom for top, bottom in zip(tops, bottoms, strict=True))
+    return Meter(0, int(top) if top.denominator == 1 else 0, int(max(bottoms)))
 
 
 def _speed(text: str | None) -> float | None:
@@ -475,6 +477,19 @@ def _read_parts(path: Path) -> tuple[list[_PartReader], _Measures, ET.Element]:
     return list(readers.values()), measures, root
 
 
+def _check_notes(notes: list[tuple[int, ...]], path: Path) -> int:
+    """Return the step at which the last note ends; refuse notes that no piece can hold."""
+    if not notes:
+        raise ValueError(
+            f"A score must hold at least one pitched note; {shown(path.name)} holds none. Choose another file."
+        )
+    end_step = max(onset + duration for onset, duration, *_ in notes)
+    whole_number("The end of the last note, in steps,", end_step, 0, LARGEST_STEP - 1, "Choose a coarser grid.")
+    for pitch in sorted(note[2] for note in notes)[:: max(len(notes) - 1, 1)]:  # the lowest and the highest
+        whole_number("A pitch that sounds", pitch, 0, 127, "60 is middle C; MIDI has none outside this range.")
+    return end_step
+
+
 def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> Piece:
     """Read a score in MusicXML, plain (.musicxml, .xml) or compressed (.mxl), on a grid of ``steps_per_quarter``.
 
@@ -483,7 +498,8 @@ def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> 
     notes have no length, cue notes are played by others, unpitched percussion has no pitch: they are left out. All
     staves of an instrument are one part. A short first bar is an upbeat; a short bar later on restates its meter, so
     that bars stay where the score has them. Dynamics are not turned into velocities: a note without a velocity of its
-    own has 64. The piece has the parts that hold a note, and ends where its last note ends.
+    own has 64. The piece has the parts that hold a note, and ends where its last note ends. A score may have 50 MB
+    and 2.5 million tags and attributes when it is unpacked.
     """
     check_grid(steps_per_quarter)
     path = check_file(path, "read_musicxml", max_bytes=MAX_BYTES)
@@ -500,14 +516,7 @@ def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> 
             for onset, end, *rest in rows:
                 notes.append((to_step(onset), max(to_step(end) - to_step(onset), 1), *rest, len(parts)))
             parts.append(_read_part(listed.get(reader.part_id, ET.Element("none")), reader.instrument))
-    if not notes:
-        raise ValueError(
-            f"A score must hold at least one pitched note; {shown(path.name)} holds none. Choose another file."
-        )
-    end_step = max(onset + duration for onset, duration, *_ in notes)
-    whole_number("The end of the last note, in steps,", end_step, 0, LARGEST_STEP - 1, "Choose a coarser grid.")
-    for pitch in sorted(note[2] for note in notes)[:: max(len(notes) - 1, 1)]:  # the lowest and the highest
-        whole_number("A pitch that sounds", pitch, 0, 127, "60 is middle C; MIDI has none outside this range.")
+    end_step = _check_notes(notes, path)
     return Piece(
         sort_notes(np.array(notes, NOTE_DTYPE)),
         steps_per_quarter,
@@ -716,8 +725,9 @@ def write_musicxml(piece: Piece, path: str | os.PathLike[str]) -> None:
     """Write a piece as a score in MusicXML, with bars, ties and one staff a part.
 
     The same piece gives the same bytes. ``read_musicxml`` gives the same notes, parts, meters, tempos and title back,
-    except for a part without notes, rest and changes of meter or tempo after the last note, and control characters in
-    names. Where two notes of one pitch and part are tied over the same bar line, they may exchange their ends.
+    except for a part without notes, rest and changes of meter or tempo after the last note, a meter that repeats the
+    one before on its bar line, and control characters in names. Where two notes of one pitch and part are tied over the
+    same bar line, they may exchange their ends.
 
     Example:
         >>> import tempfile

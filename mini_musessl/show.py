@@ -94,7 +94,7 @@ def describe(music: Piece | VoiceGrid) -> str:
     piece = as_piece(music)
     name = checks.shown(music.title or music.name if isinstance(music, VoiceGrid) else music.title)
     pitches = piece.notes["pitch"][~notes_on_a_grid.is_drum_note(piece)]
-    ends = [pitch_name(int(end(pitches)), getattr(music, "fifths", None)) for end in (min, max) if len(pitches)]
+    ends = [pitch_name(int(end(pitches)), getattr(music, "fifths", None)) for end in (np.min, np.max) if len(pitches)]
     span = "no pitch" if not ends else f"only {ends[0]}" if ends[0] == ends[1] else " to ".join(ends)
     sentence = (
         f"{_says_parts(music, piece)}, {_says_bars(piece)}{_says_key(music)}, {_says_seconds(_seconds(piece))}, {span}."

@@ -221,7 +221,7 @@ def test_ends_do_not_wrap_around_the_integers():
         (lambda p: Tempo(0, 1e-300), ValueError, r"must lie in 0\.001\.\.1e\+09 quarters per minute; found 1e-300"),
         (lambda p: Tempo(0, 1e300), ValueError, r"must lie in 0\.001\.\.1e\+09 quarters per minute; found 1e\+300"),
         (lambda p: Tempo(0, "120"), TypeError, "A tempo, .* must be a number; found '120'"),
-        (lambda p: Tempo(0, 10**400), ValueError, "must be a finite number above 0"),
+        (lambda p: Tempo(0, 10**400), ValueError, "must be a number that a float can hold"),
         (lambda p: Part("\ud800"), ValueError, "text that files can hold"),
         (lambda p: Part(program=128), ValueError, r"program must lie in 0\.\.127; found 128"),
         (lambda p: music.transpose(p, 1.5), TypeError, "semitones must be a whole number; found 1.5"),
