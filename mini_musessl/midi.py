@@ -202,7 +202,8 @@ def _events_of(label: str, index: int, track: bytes) -> Iterator[tuple[int, int,
         if kind == END:
             return
         if counts:
-            if not _is_possible(kind, event := data[start:position]):
+            event = data[start:position]
+            if not _is_possible(kind, event):
                 raise _damaged_file(label, f"an event {kind:#x} with the data {[*event[:4]]} at tick {tick}")
             yield index, tick, kind, event
     if position > len(track):
@@ -375,10 +376,10 @@ def _read_with_symusic(label: str, tracks: list[bytes], most_events: int) -> _Ti
     # Ticks stay as they are, whatever a quarter has.
     score = symusic.Score.from_midi(_join_tracks(tracks, ticks_per_quarter=480))
     parts = [track for track in score.tracks if len(track.notes)]
-    if any("\ufffd" in track.name for track in parts):
+    if not parts or any("\ufffd" in track.name for track in parts):
         # symusic reads every name as UTF-8; a Latin-1 name has lost its accents by now.
         return _read_tracks(label, tracks, most_events)
-    rows = [np.empty((5, 0), np.int64)]
+    rows = []
     for part, track in enumerate(parts):
         columns = track.notes.numpy()
         onset = columns["time"].astype(np.int64)
@@ -405,9 +406,8 @@ def _check_limits(label: str, music: _TickMusic, ticks_per_quarter: int, max_not
         if n >= max_notes:
             raise _too_many(label, max_notes, what)
     end_tick = int(music.notes[1].max())
-    ticks, microsec = zip(
-        (0, DEFAULT_MICROSEC_PER_QUARTER), *(each for each in music.tempos if each[0] < end_tick), strict=True
-    )
+    tempos = [(0, DEFAULT_MICROSEC_PER_QUARTER), *(entry for entry in music.tempos if entry[0] < end_tick)]
+    ticks, microsec = zip(*tempos, strict=True)
     n_quarters = np.diff([*ticks, end_tick]) / ticks_per_quarter
     hours = float(n_quarters @ np.array(microsec)) / 3.6e9
     if hours >= max_hours or n_quarters.sum() >= QUARTERS_PER_HOUR_LIMIT * max_hours:

@@ -107,17 +107,6 @@ def test_reading_what_was_written_gives_the_same_piece(piece, reader):
     assert midi.read_midi(midi.to_bytes(piece), piece.steps_per_quarter, reader) == piece
 
 
-@given(pieces(), st.sampled_from([1, 4, 5, 12, 24]))
-def test_both_readers_give_the_same_piece_on_any_grid(piece, steps_per_quarter):
-    def outcome(reader):
-        try:
-            return midi.read_midi(midi.to_bytes(piece), steps_per_quarter, reader)
-        except ValueError as error:  # bars that do not fit the grid
-            return str(error)
-
-    assert outcome("python") == outcome("symusic")
-
-
 def expected_music(told, division):
     """Read what tracks tell with the dullest program that the rules of the module allow; times in ticks."""
     programs = [
@@ -173,7 +162,7 @@ def test_every_event_of_the_standard_is_read_or_passed_over(file, reader):
 
 
 @given(midi_files(silent=st.just(b"\xb0\x40\x7f")))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_both_readers_agree_on_plain_files(file):
     data = file[0]
     assert midi.read_midi(data, 24, max_hours=1000) == midi.read_midi(data, 24, "symusic", max_hours=1000)
@@ -258,12 +247,6 @@ def test_tempos_and_meters_are_read_from_every_track_and_the_last_at_a_step_coun
     assert piece.meters == (Meter(0, 3, 4), Meter(72, 6, 8))
 
 
-@READERS
-def test_a_file_without_tempo_and_meter_means_120_and_common_time(reader):
-    piece = midi.read_midi(file_bytes(ONE_NOTE), reader=reader)
-    assert (piece.tempos, piece.meters) == ((Tempo(0, 120.0),), (Meter(0, 4, 4),))
-
-
 def test_a_repeated_note_ends_before_it_begins_again():
     file = mido.MidiFile(file=io.BytesIO(midi.to_bytes(Piece(make_notes([0, 24], 24, [60, 60])))))
     events = [(event.time, event.velocity) for event in file.tracks[1] if event.type == "note_on"]
@@ -297,14 +280,6 @@ def test_tracks_channels_and_programs_become_parts(reader):
 
 
 @READERS
-def test_names_in_utf8_and_in_latin1_are_both_read(reader):
-    latin1 = file_bytes([(0, meta("track_name", name="café")), *ONE_NOTE])
-    assert midi.read_midi(latin1, reader=reader).parts == (Part("café"),)
-    named = Piece(TRIPLET.notes, parts=(Part("Flöte ♪"),))
-    assert midi.read_midi(midi.to_bytes(named), reader=reader).parts == named.parts
-
-
-@READERS
 @pytest.mark.parametrize(
     "events, expected",
     [
@@ -318,21 +293,6 @@ def test_names_in_utf8_and_in_latin1_are_both_read(reader):
 )
 def test_untidy_notes_are_paired_first_in_first_out(reader, events, expected):
     assert rows(midi.read_midi(file_bytes(events), reader=reader)) == expected
-
-
-@READERS
-def test_running_status_and_velocity_0_as_end_are_read(reader):
-    # One status byte, then pairs: C on, C off (velocity 0), E on, E off.
-    track = bytes([0, 0x90, 60, 80, 24, 60, 0, 0, 64, 81, 12, 64, 0, 0, 0xFF, 0x2F, 0])
-    piece = midi.read_midi(raw_file(track), reader=reader)
-    assert piece.notes.tolist() == [(0, 24, 60, 80, 0), (24, 12, 64, 81, 0)]
-
-
-@READERS
-def test_a_longer_header_and_foreign_chunks_are_skipped(reader):
-    data = file_bytes(ONE_NOTE)
-    longer = data[:4] + struct.pack(">L", 8) + data[8:14] + b"\0\0" + b"XFIH\0\0\0\2ab" + data[14:] + b"rest"
-    assert midi.read_midi(longer, reader=reader) == midi.read_midi(data, reader=reader)
 
 
 def one(pitch, at=0, length=24, channel=0):
@@ -438,17 +398,9 @@ NOTED = midi_file(one(60) + END, one(62, channel=1) + END, division=24)
         midi_file(one(60) + END, one(62, channel=1) + END, n_tracks=0),
         midi_file(one(60) + END, one(62, channel=1) + END, n_tracks=1, file_type=0),
         b"MThd\0\0\0\0" + NOTED[8:],
+        b"MThd\0\0\0\x08" + NOTED[8:14] + b"\0\0" + NOTED[14:],
     ],
-    ids=[
-        "RIFF",
-        "RIFF with names",
-        "RIFF and sounds",
-        "Macintosh",
-        "foreign chunks",
-        "0 tracks",
-        "1 track",
-        "header of 0",
-    ],
+    ids=["RIFF", "names", "sounds", "Macintosh", "foreign chunks", "0 tracks", "1 track", "no length", "longer"],
 )
 def test_the_file_is_found_in_its_wrapping(reader, data):
     assert midi.read_midi(data, reader=reader) == midi.read_midi(NOTED)
