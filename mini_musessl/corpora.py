@@ -504,17 +504,17 @@ def load_midi_folder(
             key = files.digest(way, data)
             kept = home and home / "midi" / key[:2] / f"{key}.npz"
             known = files.read_cache(kept, unpack_pieces) if kept else None
-            if known:
-                n_from_cache += 1
-            else:
+            n_from_cache += bool(known)
+            if not known:
                 known = [_read_bytes(data, path.name, steps_per_quarter, reader)]
                 # A cache that cannot be written is off for the files to come: one warning in place of one per file.
                 home = home if kept and files.write_arrays(kept, pack_pieces(known)) else None
             title = printable(path.relative_to(folder).with_suffix("").as_posix())
             pieces.append(replace(known[0], title=title))
+        except (ValueError, OSError) as error:
+            refused[path] = printable(error)
         except Exception as error:  # whatever one file raises, the others are read
-            is_sentence = isinstance(error, (ValueError, OSError))
-            refused[path] = printable(error) if is_sentence else f"It cannot be read ({shown(repr(error))})."
+            refused[path] = f"It cannot be read ({shown(repr(error))})."
         if print_every and (n_done % print_every == 0 or n_done == len(paths)):
             print(f"{n_done} of {len(paths)} files, {len(refused)} refused")
     return pieces, FolderReport(len(paths), len(pieces), n_from_cache, refused)

@@ -293,8 +293,9 @@ def download(url: str, sha256: str, file_name: str) -> bytes:
     for name, text in {"url": url, "sha256": sha256, "file_name": file_name}.items():
         check_text(name, text)
     home = usable_cache()
+    kept = home and as_path(home / file_name)
     with contextlib.suppress(OSError, ValueError):
-        data = read_file(home / file_name, "download", LARGEST_DOWNLOAD) if home else b""
+        data = read_file(kept, "download", LARGEST_DOWNLOAD) if kept else b""
         if hashlib.sha256(data).hexdigest() == sha256:
             return data
     try:
@@ -302,15 +303,15 @@ def download(url: str, sha256: str, file_name: str) -> bytes:
     except ConnectionError as error:
         raise ConnectionError(
             f"{shown(file_name)} must be downloaded once from {shown(url)}; that failed ({error}). Is there a network? "
-            f"Or fetch the file elsewhere and put it at {shown((home or Path('MUSESSL_CACHE')) / file_name)}."
+            f"Or fetch the file elsewhere and put it at {shown(kept or Path('MUSESSL_CACHE') / file_name)}."
         ) from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError(
             f"{shown(url)} must give the file whose sha256 is {shown(sha256)}; it gave another, and nothing was kept. "
             "The file was changed at its source or on its way; try again, or report it."
         )
-    if home:
-        keep(home / file_name, data)
+    if kept:
+        keep(kept, data)
     return data
 
 
@@ -323,7 +324,8 @@ def _fetch(url: str) -> bytes:
     def read() -> None:
         data = bytearray()
         try:
-            with requests.get(url, stream=True, timeout=10) as response:
+            plain = {"Accept-Encoding": "identity"}  # what is not packed cannot unpack to gigabytes
+            with requests.get(url, stream=True, timeout=10, headers=plain) as response:
                 response.raise_for_status()
                 for part in response.raw.stream(2**16, decode_content=False):
                     data += part

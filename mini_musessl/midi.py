@@ -3,8 +3,8 @@
 A MIDI file counts time in *ticks*; its header says how many make a quarter. Files are read from their ticks, never from
 seconds, so a triplet comes out as exact thirds. Two readers give the same piece:
 
-* ``reader="python"`` takes the events out of the bytes here, in two short functions.
-* ``reader="symusic"``, written in C++, is made for large folders. It reads the tracks that hold only what symusic knows
+* ``reader="python"`` takes the events out of the bytes here.
+* ``reader="symusic"``, written in C++, is made for large folders. It reads the files that hold only what symusic knows
   by the standard, which nearly all do; the rest goes the first way.
 
 What becomes of untidy files:
@@ -32,9 +32,9 @@ import struct
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import cycle
+from itertools import chain, cycle
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -43,7 +43,7 @@ import numpy as np
 
 from mini_musessl.checks import check_choice, check_grid, check_positive, shown, whole_number
 from mini_musessl.files import empty_file, read_file, write_aside
-from mini_musessl.music import LARGEST_STEP, NOTE_DTYPE, Meter, Part, Piece, Tempo, check_is_piece
+from mini_musessl.music import LARGEST_STEP, Meter, Part, Piece, Tempo, check_is_piece, make_notes
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -65,26 +65,22 @@ LOWEST_TICKS_PER_QUARTER = 480
 
 def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> tuple[str, bytes]:
     """Return what to call the source in messages, and its bytes."""
-    limit, label, advice = (
-        BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000,
-        "the data",
-        "If that is meant, raise max_notes.",
-    )
+    limit, advice = BYTES_PER_NOTE_LIMIT * max_notes + 1_000_000, "If that is meant, raise max_notes."
     if isinstance(source, (str, os.PathLike)):
-        data, label = read_file(source, "read_midi", limit, advice), shown(Path(source).name)
-    elif isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source[: limit + 1])
-    else:
-        try:
-            data, label = bytes(source.read(limit + 1)), shown(getattr(source, "name", label))
-        except Exception as error:  # no file, one that is closed, or open for text or writing
-            raise TypeError(
-                f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}, which gives "
-                f'none ({shown(error)}). Open a file with mode "rb".'
-            ) from None
+        data = read_file(source, "read_midi", limit, advice)
+        return shown(Path(source).name), data
+    try:
+        label = shown(getattr(source, "name", "the data"))
+        is_data = isinstance(source, (bytes, bytearray, memoryview))
+        data = bytes(source[: limit + 1] if is_data else source.read(limit + 1))
+    except Exception as error:  # no file, one that is closed, or open for text or writing
+        raise TypeError(
+            f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}, which gives "
+            f'none ({shown(error)}). Open a file with mode "rb".'
+        ) from None
     if len(data) == 0:
         raise empty_file(label)
-    if len(data) > limit:  # its events alone would take minutes to parse
+    if len(data) > limit:
         raise ValueError(f"read_midi reads at most {limit} bytes; {label} has more. {advice}")
     return label, data
 
@@ -96,82 +92,67 @@ def _unwrapped(data: bytes) -> bytes:
     return data[128:] if data[128:132] == b"MThd" else data
 
 
-def _split_tracks(label: str, data: bytes) -> tuple[list[bytes], int]:
-    """Return the bytes of every track, and the ticks in a quarter; refuse a file that is cut short."""
+def _damaged_file(label: str, found: str) -> ValueError:
+    return ValueError(
+        f"A MIDI file must be whole and follow the standard; {label} holds {found}. It was cut short or damaged: copy "
+        "or export it again."
+    )
+
+
+def _too_many(label: str, limit: int, what: str) -> ValueError:
+    return ValueError(
+        f"A MIDI file must hold fewer than {limit} {what}; {label} holds as many or more. If that is meant, raise "
+        "max_notes."
+    )
+
+
+def _read_header(label: str, data: bytes) -> tuple[int, int, int]:
+    """Return where the header ends, how many tracks it announces, and the ticks in a quarter."""
     if data[:4] != b"MThd":
         raise ValueError(
             f"A MIDI file must begin with the letters MThd; {label} begins with {data[:4]!r}. "
             "It is another kind of file, whatever its name ends with; export it as a Standard MIDI File."
         )
     if len(data) < 14:
-        raise _cut_file(label, f"{len(data)} bytes of a header of 14")
-    header_length, file_type, n_tracks, division = struct.unpack(">LHHH", data[4:14])
-    _check_header(label, file_type, division)
-    tracks, position = [], 8 + max(header_length, 6)
-    # Tracks that the header forgot are read too; what is left behind the last whole chunk belongs to no track.
-    while len(data) >= position + 8:
-        name, length = struct.unpack(">4sL", data[position : position + 8])
-        if name != b"MTrk" and tracks and b"\xff\x2f\0" not in tracks[-1]:
-            raise _damaged_file(label, f"track {len(tracks)} goes on behind its {len(tracks[-1])} bytes")
-        start, position = position + 8, position + 8 + length
-        if position > len(data):
-            if len(tracks) < n_tracks:
-                n_found = len(data) - start
-                raise _cut_file(label, f"{n_found} of {length} bytes of track {len(tracks) + 1} of {n_tracks}")
-        elif name == b"MTrk":
-            tracks.append(data[start:position])
-    if len(tracks) < n_tracks:
-        raise _cut_file(label, f"{len(tracks)} of {n_tracks} tracks")
-    return tracks, division
-
-
-def _cut_file(label: str, found: str) -> ValueError:
-    return ValueError(
-        f"A MIDI file must be as long as its header and tracks say; {label} is cut short: it holds {found}. "
-        "Copy or download it again."
-    )
-
-
-def _check_header(label: str, file_type: int, division: int) -> None:
-    """Refuse independent patterns (type 2), unknown types, and time that is not counted in quarters."""
+        raise _damaged_file(label, f"{len(data)} bytes of a header of 14")
+    length, file_type, n_tracks, division = struct.unpack(">LHHH", data[4:14])
     if file_type > 1:
         raise ValueError(
             f"A MIDI file must be of type 0 or 1; {label} is of type {file_type}. Type 2 holds patterns that do not "
             "sound together; export it as type 1."
         )
-    if division & 0x8000:
+    if not 0 < division < 0x8000:
+        found = "film frames (SMPTE), which have no bars" if division else "none"
         raise ValueError(
-            f"A MIDI file must count time in ticks per quarter; {label} counts it in film frames (SMPTE), which is not "
-            "supported, since frames have no bars. Export it with ticks per quarter (PPQ)."
+            f"A MIDI file must count time in ticks of a quarter; {label} counts {found}. Export it with ticks per "
+            "quarter (PPQ)."
         )
-    if division == 0:
-        raise ValueError(
-            f"A MIDI file must have at least 1 tick per quarter; {label} says 0: its header is damaged. Export it "
-            "again."
-        )
+    return 8 + max(length, 6), n_tracks, division
+
+
+def _split_tracks(label: str, data: bytes) -> tuple[list[bytes], int]:
+    """Return the bytes of every track, and the ticks in a quarter."""
+    position, n_tracks, division = _read_header(label, data)
+    tracks = []
+    # Tracks that the header forgot are read too; what is left behind the last whole chunk belongs to no track.
+    while len(data) >= position + 8:
+        name, length = struct.unpack(">4sL", data[position : position + 8])
+        if name != b"MTrk" and tracks and b"\xff\x2f\0" not in tracks[-1]:
+            raise _damaged_file(label, f"a track {len(tracks)} that goes on behind its {len(tracks[-1])} bytes")
+        start, position = position + 8, position + 8 + length
+        if name == b"MTrk" and position <= len(data):
+            tracks.append(data[start:position])
+    if len(tracks) < n_tracks:
+        raise _damaged_file(label, f"{len(tracks)} of {n_tracks} tracks in whole")
+    return tracks, division
 
 
 # The events of the tracks, taken out of their bytes.
 
 TEXT, NAME, PORT, END, TEMPO, METER = 0x01, 0x03, 0x21, 0x2F, 0x51, 0x58  # types of meta events
 LONGEST_TIME = 0x0FFFFFFF  # ticks between two events: four bytes of seven bits
-#: How many bytes a meta event that counts must have; more are allowed, for standards to come.
-SHORTEST_META = {NAME: 0, PORT: 0, TEMPO: 3, METER: 2}
 #: How many bytes follow a system status that a track may hold in an escape only; 0xF4 and 0xF5 mean nothing to anyone.
 SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1} | dict.fromkeys((0xF6, *range(0xF8, 0xFF)), 0)
-
-
-@dataclass
-class _Events:
-    """What the tracks of a file say, in their order."""
-
-    label: str
-    n_left: int  # how many more events a file may hold
-    notes: list[tuple] = field(default_factory=list)  # (onset_tick, end_tick, pitch, velocity, track, channel, given)
-    meters: list[tuple[int, int, int]] = field(default_factory=list)  # (tick, numerator, denominator)
-    tempos: list[tuple[int, int]] = field(default_factory=list)  # (tick, microseconds per quarter)
-    programs: dict[tuple[int, int, int], int] = field(default_factory=dict)  # at (channel, tick, track)
-    tracks: list[tuple[str, int]] = field(default_factory=list)  # (name, port); a port is a cable of 16 channels
 
 
 @dataclass(frozen=True)
@@ -181,14 +162,12 @@ class _TickMusic:
     notes: np.ndarray  # int64 (5, n_notes): onset_tick, end_tick, pitch, velocity, part
     meters: list[tuple[int, int, int]]  # (tick, numerator, denominator)
     tempos: list[tuple[int, int]]  # (tick, microseconds per quarter)
-    parts: list[Part]  # one for each value of the last column of notes
+    parts: list[Part]  # one for each value of the last row of notes
 
 
-def _damaged_file(label: str, found: str) -> ValueError:
-    return ValueError(
-        f"The events of a MIDI file must follow the standard; {label} breaks it ({found}). The file is damaged; copy "
-        "or export it again."
-    )
+def _in_order(entries: list[tuple]) -> list[tuple]:
+    """Order entries by tick or step alone; those of one tick stay in the order of their tracks."""
+    return sorted(entries, key=itemgetter(0))
 
 
 def _number(label: str, data: bytes, position: int) -> tuple[int, int]:
@@ -201,29 +180,32 @@ def _number(label: str, data: bytes, position: int) -> tuple[int, int]:
     raise _damaged_file(label, "a number of more than four bytes")
 
 
-def _events_of(label: str, track: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield what counts in a track, each with its tick, its status or its type of meta event, and its data."""
+def _events_of(label: str, index: int, track: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield what counts in a track: its index, the tick, the status or the type of meta event, and the data of each."""
+    label = f"track {index + 1} of {label}"
     data = track + bytes(8)  # an event that is cut off reads zeros and ends behind the track
     position = tick = running = 0
     while position < len(track):
         delta, position = (data[position], position + 1) if data[position] < 0x80 else _number(label, data, position)
         tick += delta
-        status = data[position]
-        if status >= 0x80:
-            position += 1
+        if data[position] >= 0x80:
+            status, position = data[position], position + 1
         elif (status := running) == 0:
             raise _damaged_file(label, "a data byte in place of an event")
         if status < 0xF0:
-            running, start = status, position
-            position += 1 if 0xC0 <= status < 0xE0 else 2
-            if status < 0xA0 or 0xC0 <= status < 0xD0:
-                yield tick, status, data[start:position]
+            kind = running = status
+            start, position = position, position + (1 if 0xC0 <= status < 0xE0 else 2)
+            counts = status < 0xA0 or 0xC0 <= status < 0xD0
         else:
             kind, start, position = _long_event(label, data, position, status)
-            if kind == END:
-                return
-            if kind in SHORTEST_META:
-                yield tick, kind, data[start:position]
+            counts = kind in (NAME, PORT, TEMPO, METER)
+        if kind == END:
+            return
+        if counts:
+            event = data[start:position]
+            if not _is_possible(kind, event):
+                raise _damaged_file(label, f"an event {kind:#x} with the data {[*event[:4]]} at tick {tick}")
+            yield index, tick, kind, event
     if position > len(track):
         raise _damaged_file(label, "an event that goes on behind the end")
 
@@ -239,49 +221,44 @@ def _long_event(label: str, data: bytes, position: int, status: int) -> tuple[in
     return kind, start, start + length
 
 
-def _read_track(track: bytes, found: _Events) -> None:
-    """Add what one track says."""
-    index, name, port = len(found.tracks), "", 0
-    given, sounding = [(-1, 0)] * 16, defaultdict(deque)  # the program that the track gave each channel, and when
-    for tick, kind, data in _events_of(f"track {index + 1} of {found.label}", track):
-        found.n_left -= 1
-        _check_event(found, kind, data)
+def _is_possible(kind: int, data: bytes) -> bool:
+    """Return whether an event has a meaning; a meta event may be longer than it must, for standards to come."""
+    if kind >= 0x80:
+        return max(data) < 0x80
+    if kind == METER:  # the denominator is a power of two, up to 128
+        return len(data) >= 2 and data[0] > 0 and data[1] < 8
+    return kind != TEMPO or (len(data) >= 3 and any(data[:3]))
+
+
+def _read_tracks(label: str, tracks: list[bytes], most_events: int) -> _TickMusic:
+    """Take the music out of the tracks."""
+    notes, meters, tempos, names, ports = [], [], [], {}, {}
+    programs, given, sounding = {}, {}, defaultdict(deque)
+    events = chain.from_iterable(_events_of(label, index, track) for index, track in enumerate(tracks))
+    for n_events, (track, tick, kind, data) in enumerate(events, start=1):
+        if n_events >= most_events:
+            raise _too_many(label, most_events, "starts and ends of notes, programs, tempos, meters and names")
         channel = kind & 0x0F
         if kind >= 0xC0:
-            given[channel] = (tick, data[0])
-            found.programs[channel, tick, index] = data[0]
+            given[track, channel] = (tick, data[0])
+            programs[channel, tick, track] = data[0]
         elif kind >= 0x90 and data[1] > 0:
-            sounding[channel, data[0]].append((tick, data[1], given[channel]))
+            sounding[track, channel, data[0]].append((tick, data[1], given.get((track, channel), (-1, 0))))
         elif kind >= 0x80:
-            if waiting := sounding[channel, data[0]]:
+            if waiting := sounding.get((track, channel, data[0])):
                 onset_tick, velocity, program = waiting.popleft()
-                found.notes.append((onset_tick, tick, data[0], velocity, index, channel, program))
+                notes.append((onset_tick, tick, data[0], velocity, track, channel, program))
         elif kind == METER:
-            found.meters.append((tick, data[0], 2 ** data[1]))
+            meters.append((tick, data[0], 2 ** data[1]))
         elif kind == TEMPO:
-            found.tempos.append((tick, int.from_bytes(data[:3], "big")))
-        elif kind == PORT:
-            port = int.from_bytes(data[:1], "big")
+            tempos.append((tick, int.from_bytes(data[:3], "big")))
+        elif kind == PORT:  # a cable of 16 channels
+            ports[track] = int.from_bytes(data[:1], "big")
         else:
-            name = _decode_name(data)
-    found.tracks.append((name, port))
-
-
-def _check_event(found: _Events, kind: int, data: bytes) -> None:
-    """Refuse an event that cannot be understood, and one too many."""
-    if found.n_left < 0:
-        raise ValueError(
-            f"A MIDI file must hold at most {EVENTS_PER_NOTE_LIMIT} starts and ends of notes, programs, tempos, meters "
-            f"and names for each of max_notes, and 10,000 more; {found.label} holds more. If that is meant, raise "
-            "max_notes."
-        )
-    if kind >= 0x80 and max(data) > 127:
-        what = "A program" if kind >= 0xC0 else "Pitches and velocities"
-        raise ValueError(
-            f"{what} must lie in 0..127; {found.label} holds {max(data)}. The file is damaged; copy or export it again."
-        )
-    if kind < 0x80 and len(data) < SHORTEST_META[kind]:
-        raise _damaged_file(found.label, f"a meta event {kind:#x} of {len(data)} bytes, not {SHORTEST_META[kind]}")
+            names[track] = _decode_name(data)
+    rows, keys = _in_parts(notes, programs, ports)
+    parts = [Part(names.get(track, ""), program, channel == DRUM_CHANNEL) for track, channel, program in keys]
+    return _TickMusic(rows, _in_order(meters), _in_order(tempos), parts)
 
 
 def _decode_name(name: bytes) -> str:
@@ -292,48 +269,30 @@ def _decode_name(name: bytes) -> str:
         return name.decode("latin1")
 
 
-def _read_tracks(label: str, tracks: list[bytes], max_notes: int) -> _TickMusic:
-    """Take the music out of the tracks."""
-    found = _Events(label, _most_events(max_notes))
-    for track in tracks:
-        _read_track(track, found)
+def _in_parts(
+    notes: list[tuple], programs: dict[tuple[int, int, int], int], ports: dict[int, int]
+) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """Return the rows of ``_TickMusic.notes``, and track, channel and program of each part."""
     changes = defaultdict(list)
-    for (channel, tick, track), program in found.programs.items():
-        changes[found.tracks[track][1], channel].append((tick, track, program))
-    for each in changes.values():
-        each.sort()
-    keys = [_part_of(note, found.tracks[note[4]][1], changes) for note in found.notes]
+    for (channel, tick, track), program in sorted(programs.items()):
+        changes[ports.get(track, 0), channel].append((tick, track, program))
+    keys = [_part_of(note, changes[ports.get(note[4], 0), note[5]]) for note in notes]
     number = {key: index for index, key in enumerate(sorted(set(keys)))}
-    notes = [(*note[:4], number[key]) for note, key in zip(found.notes, keys, strict=True)]
-    return _TickMusic(
-        np.array(notes, np.int64).reshape(-1, 5).T,
-        _in_order(found.meters),
-        _in_order(found.tempos),
-        [Part(found.tracks[track][0], program, channel == DRUM_CHANNEL) for track, channel, program in number],
-    )
+    rows = [(*note[:4], number[key]) for note, key in zip(notes, keys, strict=True)]
+    return np.array(rows, np.int64).reshape(-1, 5).T, list(number)
 
 
-def _part_of(note: tuple, port: int, changes: dict[tuple[int, int], list]) -> tuple[int, int, int]:
+def _part_of(note: tuple, changes: list[tuple[int, int, int]]) -> tuple[int, int, int]:
     """Return track, channel and program of a note: the last that any track gave the channel, at one tick its own."""
     onset_tick, _, _, _, own_track, channel, (own_tick, own_program) = note
-    given = changes.get((port, channel), [])
-    stop = bisect_left(given, (onset_tick + 1,))
+    stop = bisect_left(changes, (onset_tick + 1,))
     # Each track stands once at a tick, so of the two latest one is another's, or the note's own is the last word.
-    for tick, track, program in reversed(given[max(stop - 2, 0) : stop]):
+    for tick, track, program in reversed(changes[max(stop - 2, 0) : stop]):
         if tick <= own_tick:
             break
         if track != own_track:
             return own_track, channel, program
     return own_track, channel, own_program
-
-
-def _most_events(max_notes: int) -> int:
-    return EVENTS_PER_NOTE_LIMIT * max_notes + 10_000
-
-
-def _in_order(entries: list[tuple]) -> list[tuple]:
-    """Order entries by tick or step alone; those of one tick stay in the order of their tracks."""
-    return sorted(entries, key=itemgetter(0))
 
 
 # The same by symusic, where the tracks hold nothing that symusic reads otherwise.
@@ -362,76 +321,65 @@ _OF_ONE_CHANNEL, _OF_ALL_CHANNELS = _plain([[channel] for channel in range(16)])
 _END = re.compile(rb"%b\xff\x2f\0" % _TIME)
 
 
-def _plain_channels(track: bytes, pattern: re.Pattern[bytes]) -> tuple[set[int], dict[int, set]] | None:
-    """Return the channels that a track plays and the programs it gives each, or None if it holds what is not plain."""
-    played, programs, position, n_groups = set(), defaultdict(set), 0, pattern.groups - 3
+def _plain_programs(track: bytes, pattern: re.Pattern[bytes]) -> dict[int, set] | None:
+    """Return the programs that a track gives its channels (None: it plays without), or None if it is not plain."""
+    found, program, position, n_groups = defaultdict(set), {}, 0, pattern.groups - 3
     while match := pattern.match(track, position):
         group, start, position = match.lastindex, position, match.end()
         if group <= n_groups:
             if track.find(0x8F + group, start, position) >= 0:
-                played.add(group - 1)
+                found[group - 1].add(program.get(group - 1))
         elif group == n_groups + 1:
-            status, program = match[group]
-            channel = status & 0x0F
-            programs[channel].add("late" if channel in played else program)
+            channel = match[group][0] & 0x0F
+            program[channel] = match[group][1]
+            found[channel].add(program[channel])
         else:
             start, position = position, position + match[group][0]
             if not _is_plain_event(match[group - 1], track[start:position]):
                 return None
-    return (played, programs) if _END.fullmatch(track, position) else None
+    return found if _END.fullmatch(track, position) else None
 
 
 def _is_plain_event(kind: bytes | None, data: bytes) -> bool:
     """Return whether symusic takes a meta event, or a message of the system (None), as it is meant."""
     if kind is None:
         return data.find(b"\xf7") == len(data) - 1 >= 0  # neither in packets nor an escape
-    return len(data) == _LENGTHS.get(kind[0], len(data)) and (kind[0] != METER or data[1] < 8)
+    return len(data) == _LENGTHS.get(kind[0], len(data)) and _is_possible(kind[0], data)
 
 
-def _are_plain(tracks: list[bytes], max_notes: int) -> bool:
+def _are_plain(tracks: list[bytes], most_events: int) -> bool:
     """Return whether symusic reads the tracks as ``_read_tracks`` does."""
-    # Three bytes an event: what is so small can't hold too many. symusic counts ticks in 32 bits.
-    if sum(map(len, tracks)) > 3 * _most_events(max_notes) or len(tracks) > 0x7FFF:
+    # Three bytes an event: what is so small can't hold too many. symusic counts tracks in 15 bits.
+    if sum(map(len, tracks)) > 3 * most_events or len(tracks) > 0x7FFF:
         return False
-    players, givers, programs = defaultdict(set), defaultdict(set), defaultdict(set)
+    uses = defaultdict(list)
     for index, track in enumerate(sorted(tracks, key=len), start=1):
-        is_only_one = index == len(tracks) and not players and not givers
-        found = _plain_channels(track, _OF_ALL_CHANNELS if is_only_one else _OF_ONE_CHANNEL)
-        if found is None or _most_ticks(track) >= 2**31:
+        is_only_one = index == len(tracks) and not uses
+        found = _plain_programs(track, _OF_ALL_CHANNELS if is_only_one else _OF_ONE_CHANNEL)
+        # symusic counts ticks in 32 bits. Plain times have three bytes at most, of which two are high.
+        is_high = np.frombuffer(track, np.uint8) >= 0x80
+        most_ticks = len(track) // 3 * 2**14 + int(np.count_nonzero(is_high[1:] & is_high[:-1])) * 2**21
+        if found is None or most_ticks >= 2**31:
             return False
-        for channel in found[0]:
-            players[channel].add(index)
-        for channel, given in found[1].items():
-            givers[channel].add(index)
-            programs[channel] |= given
-    # A program that another track gives escapes symusic; where all give the same before they play, that is no matter.
-    return all(
-        len(players[channel] | givers[channel]) == 1
-        or (players[channel] <= givers[channel] and len(programs[channel]) == 1 and "late" not in programs[channel])
-        for channel in players.keys() & givers.keys()
-    )
+        for channel, programs in found.items():
+            uses[channel].append(programs)
+    # A program that another track gives escapes symusic; where all have the same, that is no matter.
+    return all(len(each) == 1 or len(set.union(*each)) == 1 for each in uses.values())
 
 
-def _most_ticks(track: bytes) -> int:
-    """Return a number of ticks that a plain track, whose times have three bytes at most, cannot exceed."""
-    is_high = np.frombuffer(track, np.uint8) >= 0x80
-    return len(track) // 3 * 2**14 + int(np.count_nonzero(is_high[1:] & is_high[:-1])) * 2**21
-
-
-def _read_with_symusic(label: str, tracks: list[bytes], max_notes: int) -> _TickMusic:
+def _read_with_symusic(label: str, tracks: list[bytes], most_events: int) -> _TickMusic:
     """Read plain tracks with symusic, whose tracks are parts already and whose notes are paired."""
     import symusic
 
-    if not _are_plain(tracks, max_notes):
-        return _read_tracks(label, tracks, max_notes)
-    header = struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), 480)  # ticks stay as they are, whatever a quarter has
-    chunks = (struct.pack(">4sL", b"MTrk", len(track)) + track for track in tracks)
-    score = symusic.Score.from_midi(b"".join([header, *chunks]))
+    if not _are_plain(tracks, most_events):
+        return _read_tracks(label, tracks, most_events)
+    # Ticks stay as they are, whatever a quarter has.
+    score = symusic.Score.from_midi(_join_tracks(tracks, ticks_per_quarter=480))
     parts = [track for track in score.tracks if len(track.notes)]
-    if any("\ufffd" in track.name for track in parts):
+    if not parts or any("\ufffd" in track.name for track in parts):
         # symusic reads every name as UTF-8; a Latin-1 name has lost its accents by now.
-        return _read_tracks(label, tracks, max_notes)
-    rows = [np.empty((5, 0), np.int64)]
+        return _read_tracks(label, tracks, most_events)
+    rows = []
     for part, track in enumerate(parts):
         columns = track.notes.numpy()
         onset = columns["time"].astype(np.int64)
@@ -445,53 +393,29 @@ def _read_with_symusic(label: str, tracks: list[bytes], max_notes: int) -> _Tick
     )
 
 
-# What is no music, though it is a file of MIDI.
+# From ticks to the grid.
 
 
 def _check_limits(label: str, music: _TickMusic, ticks_per_quarter: int, max_notes: int, max_hours: float) -> None:
-    """Refuse what cannot be music: no notes, too many, too long, or events that no piece can have."""
+    """Refuse what cannot be music: no notes, too many, or too long."""
     if music.notes.shape[1] == 0:
         raise ValueError(
             f"A MIDI file must hold at least one note that starts and ends; {label} holds none. Choose another file."
         )
     for what, n in ("notes", music.notes.shape[1]), ("meters", len(music.meters)), ("tempos", len(music.tempos)):
         if n >= max_notes:
-            raise ValueError(
-                f"A MIDI file must hold fewer than max_notes={max_notes} {what}; {label} holds {n}. If that is meant, "
-                "raise max_notes."
-            )
-    for tick, numerator, denominator in music.meters:
-        if numerator < 1 or denominator > 128:
-            raise _impossible(label, "A meter", "1/1 to 255/128", f"{numerator}/{denominator}", tick)
-    for tick, microsec in music.tempos:
-        if microsec < 1:
-            raise _impossible(label, "A tempo", "1 to 16777215 microseconds per quarter", microsec, tick)
-    n_quarters = int(music.notes[1].max()) / ticks_per_quarter
-    hours = _length_sec(music, ticks_per_quarter) / 3600
-    if hours >= max_hours or n_quarters >= QUARTERS_PER_HOUR_LIMIT * max_hours:
+            raise _too_many(label, max_notes, what)
+    end_tick = int(music.notes[1].max())
+    tempos = [(0, DEFAULT_MICROSEC_PER_QUARTER), *(entry for entry in music.tempos if entry[0] < end_tick)]
+    ticks, microsec = zip(*tempos, strict=True)
+    n_quarters = np.diff([*ticks, end_tick]) / ticks_per_quarter
+    hours = float(n_quarters @ np.array(microsec)) / 3.6e9
+    if hours >= max_hours or n_quarters.sum() >= QUARTERS_PER_HOUR_LIMIT * max_hours:
         raise ValueError(
             f"A MIDI file must play for less than max_hours={max_hours:g} hours, and have fewer than "
             f"{QUARTERS_PER_HOUR_LIMIT} quarters for each of them; {label} plays for {hours:.1f} hours and has "
-            f"{n_quarters:.0f} quarters. If that is meant, raise max_hours."
+            f"{n_quarters.sum():.0f} quarters. If that is meant, raise max_hours."
         )
-
-
-def _impossible(label: str, what: str, limits: str, found: object, tick: int) -> ValueError:
-    return ValueError(
-        f"{what} must lie in {limits}; {label} has {found} at tick {tick}. Mend it in the program that wrote the file."
-    )
-
-
-def _length_sec(music: _TickMusic, ticks_per_quarter: int) -> float:
-    """Return when the last note ends."""
-    end_tick = int(music.notes[1].max())
-    changes = [(0, DEFAULT_MICROSEC_PER_QUARTER), *(entry for entry in music.tempos if entry[0] < end_tick)]
-    starts = np.array([tick for tick, _ in changes] + [end_tick], float)
-    microsec = np.array([microsec for _, microsec in changes], float)
-    return float((np.diff(starts) * microsec).sum() / 1e6 / ticks_per_quarter)
-
-
-# From ticks to the grid.
 
 
 def _to_piece(music: _TickMusic, ticks_per_quarter: int, steps_per_quarter: int) -> Piece:
@@ -503,24 +427,19 @@ def _to_piece(music: _TickMusic, ticks_per_quarter: int, steps_per_quarter: int)
 
     last_step = to_steps(int(music.notes[1].max())) + 1  # in Python's numbers, which do not overflow
     whole_number("The end of the last note, in steps,", last_step, 0, LARGEST_STEP, "Choose a coarser grid.")
-    onset_step, end_step = to_steps(music.notes[0]), to_steps(music.notes[1])
-    notes = np.empty(len(onset_step), NOTE_DTYPE)
-    columns = (onset_step, np.maximum(end_step - onset_step, 1), *music.notes[2:])
-    for name, column in zip(NOTE_DTYPE.names, columns, strict=True):
-        notes[name] = column
+    onset_tick, end_tick, *rest = music.notes[:, music.notes[0].argsort(kind="stable")]
+    onset_step, end_step = to_steps(onset_tick), to_steps(end_tick)
     # A dictionary keeps the last entry of those that fall on one step; the defaults come first.
     meters = {0: (4, 4)} | {to_steps(tick): meter for tick, *meter in music.meters}
     tempos = {0: DEFAULT_MICROSEC_PER_QUARTER} | {to_steps(tick): microsec for tick, microsec in music.tempos}
+    meters = [Meter(step, *meter) for step, meter in meters.items() if step <= LARGEST_STEP]
+    tempos = [Tempo(step, _quarters_per_minute(each)) for step, each in tempos.items() if step <= LARGEST_STEP]
     return Piece(
-        notes.take(np.argsort(onset_step, kind="stable")),  # the piece settles the order inside a step
+        make_notes(onset_step, np.maximum(end_step - onset_step, 1), *rest),
         steps_per_quarter,
-        meters=_with_upbeat(
-            [Meter(step, *meter) for step, meter in meters.items() if step <= LARGEST_STEP], steps_per_quarter
-        ),
-        tempos=tuple(
-            Tempo(step, _quarters_per_minute(microsec)) for step, microsec in tempos.items() if step <= LARGEST_STEP
-        ),
-        parts=tuple(music.parts),
+        _with_upbeat(meters, steps_per_quarter),
+        tuple(tempos),
+        tuple(music.parts),
     )
 
 
@@ -578,7 +497,7 @@ def read_midi(
     label, data = _load(source, max_notes)
     tracks, ticks_per_quarter = _split_tracks(label, _unwrapped(data))
     read = _read_with_symusic if reader == "symusic" else _read_tracks
-    music = read(label, tracks, max_notes)
+    music = read(label, tracks, EVENTS_PER_NOTE_LIMIT * max_notes + 10_000)
     _check_limits(label, music, ticks_per_quarter, max_notes, max_hours)
     return _to_piece(music, ticks_per_quarter, steps_per_quarter)
 
@@ -594,20 +513,15 @@ def channels_of(parts: tuple[Part, ...]) -> list[int]:
 
 def _check_can_be_written(piece: Piece) -> None:
     """Refuse what a MIDI file has no room for."""
-    if len(piece.notes) == 0:
-        raise ValueError(
-            "A MIDI file needs at least one note, or no reader takes it; found a piece of 0 notes. Write another."
-        )
+    whole_number("The number of notes of a MIDI file", len(piece.notes), 1, advice="No reader takes an empty one.")
     whole_number("The number of parts of a MIDI file", len(piece.parts), 0, 0xFFFE, "Write several files.")
     for meter in piece.meters:
         whole_number("The numerator of a MIDI meter", meter.numerator, 1, 255, "Divide its bars.")
         whole_number("The denominator of a MIDI meter", meter.denominator, 1, 128, "Write longer notes.")
     for tempo in piece.tempos:
-        if not 1 <= round(6e7 / tempo.quarters_per_minute) <= 0xFFFFFF:
-            raise ValueError(
-                "A MIDI tempo must lie between 3.58 and 60 million quarters per minute; "
-                f"found {tempo.quarters_per_minute}. Write the notes shorter or longer and change the tempo to match."
-            )
+        what = f"A MIDI tempo (here {tempo.quarters_per_minute:g} quarters per minute), in microseconds per quarter,"
+        advice = "Write the notes shorter or longer and change the tempo to match."
+        whole_number(what, round(6e7 / tempo.quarters_per_minute), 1, 0xFFFFFF, advice)
 
 
 def _with_short_bar(piece: Piece) -> list[Meter]:
@@ -643,12 +557,12 @@ def _timing_events(piece: Piece) -> list[tuple[int, bytes]]:
     """Return meters and tempos as events at steps, in order."""
     events = []
     for meter in _with_short_bar(piece):
-        exponent = meter.denominator.bit_length() - 1
         # 24 clocks a click and eight 32nds a quarter, as everybody writes.
-        events.append((meter.step, _meta_event(METER, bytes([meter.numerator, exponent, 24, 8]))))
+        data = bytes([meter.numerator, meter.denominator.bit_length() - 1, 24, 8])
+        events.append((meter.step, _meta_event(METER, data)))
     for tempo in piece.tempos:
-        microsec = round(6e7 / tempo.quarters_per_minute)
-        events.append((tempo.step, _meta_event(TEMPO, microsec.to_bytes(3, "big"))))
+        data = round(6e7 / tempo.quarters_per_minute).to_bytes(3, "big")
+        events.append((tempo.step, _meta_event(TEMPO, data)))
     return _in_order(events)
 
 
@@ -674,7 +588,13 @@ def _make_track(events: list[tuple[int, bytes]], ticks_per_step: int, n_steps: i
             n_ticks, status = n_ticks - LONGEST_TIME, None
         track += _number_bytes(n_ticks) + (event[1:] if event[0] == status else event)
         status = event[0] if event[0] < 0xF0 else None  # a status that runs on is not written again
-    return struct.pack(">4sL", b"MTrk", len(track)) + track
+    return bytes(track)
+
+
+def _join_tracks(tracks: list[bytes], ticks_per_quarter: int) -> bytes:
+    """Return a file of some tracks; the inverse of ``_split_tracks``."""
+    header = struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), ticks_per_quarter)
+    return header + b"".join(struct.pack(">4sL", b"MTrk", len(track)) + track for track in tracks)
 
 
 def to_bytes(piece: Piece) -> bytes:
@@ -685,8 +605,8 @@ def to_bytes(piece: Piece) -> bytes:
     tracks = [_timing_events(piece)]
     for index, (part, channel) in enumerate(zip(piece.parts, channels_of(piece.parts), strict=True)):
         tracks.append(_part_events(part, channel, piece.notes[piece.notes["part"] == index]))
-    header = struct.pack(">4sLHHH", b"MThd", 6, 1, len(tracks), ticks_per_step * piece.steps_per_quarter)
-    return b"".join([header, *(_make_track(events, ticks_per_step, piece.n_steps) for events in tracks)])
+    tracks = [_make_track(events, ticks_per_step, piece.n_steps) for events in tracks]
+    return _join_tracks(tracks, ticks_per_step * piece.steps_per_quarter)
 
 
 def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:

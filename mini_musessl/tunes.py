@@ -230,7 +230,7 @@ def _to_piece(tune: _Tune) -> music.Piece:
         bar = Fraction(numerator * 4, denominator)
         is_upbeat = int(start * grid) == 0 and tune.first_bar is not None and tune.first_bar < bar
         meters.append(music.Meter(int((tune.first_bar - bar if is_upbeat else start) * grid), numerator, denominator))
-        meters[-1].bar_length_step(grid)  # which refuses what is none
+        meters[-1].bar_length_step(grid)  # refuses a bar of half a step
     return music.Piece(
         music.make_notes(*([int(value) for value in column] for column in zip(*rows, strict=True))),
         meters=tuple(meters),

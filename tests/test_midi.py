@@ -107,17 +107,6 @@ def test_reading_what_was_written_gives_the_same_piece(piece, reader):
     assert midi.read_midi(midi.to_bytes(piece), piece.steps_per_quarter, reader) == piece
 
 
-@given(pieces(), st.sampled_from([1, 4, 5, 12, 24]))
-def test_both_readers_give_the_same_piece_on_any_grid(piece, steps_per_quarter):
-    def outcome(reader):
-        try:
-            return midi.read_midi(midi.to_bytes(piece), steps_per_quarter, reader)
-        except ValueError as error:  # bars that do not fit the grid
-            return str(error)
-
-    assert outcome("python") == outcome("symusic")
-
-
 def expected_music(told, division):
     """Read what tracks tell with the dullest program that the rules of the module allow; times in ticks."""
     programs = [
@@ -173,7 +162,7 @@ def test_every_event_of_the_standard_is_read_or_passed_over(file, reader):
 
 
 @given(midi_files(silent=st.just(b"\xb0\x40\x7f")))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_both_readers_agree_on_plain_files(file):
     data = file[0]
     assert midi.read_midi(data, 24, max_hours=1000) == midi.read_midi(data, 24, "symusic", max_hours=1000)
@@ -258,12 +247,6 @@ def test_tempos_and_meters_are_read_from_every_track_and_the_last_at_a_step_coun
     assert piece.meters == (Meter(0, 3, 4), Meter(72, 6, 8))
 
 
-@READERS
-def test_a_file_without_tempo_and_meter_means_120_and_common_time(reader):
-    piece = midi.read_midi(file_bytes(ONE_NOTE), reader=reader)
-    assert (piece.tempos, piece.meters) == ((Tempo(0, 120.0),), (Meter(0, 4, 4),))
-
-
 def test_a_repeated_note_ends_before_it_begins_again():
     file = mido.MidiFile(file=io.BytesIO(midi.to_bytes(Piece(make_notes([0, 24], 24, [60, 60])))))
     events = [(event.time, event.velocity) for event in file.tracks[1] if event.type == "note_on"]
@@ -297,14 +280,6 @@ def test_tracks_channels_and_programs_become_parts(reader):
 
 
 @READERS
-def test_names_in_utf8_and_in_latin1_are_both_read(reader):
-    latin1 = file_bytes([(0, meta("track_name", name="café")), *ONE_NOTE])
-    assert midi.read_midi(latin1, reader=reader).parts == (Part("café"),)
-    named = Piece(TRIPLET.notes, parts=(Part("Flöte ♪"),))
-    assert midi.read_midi(midi.to_bytes(named), reader=reader).parts == named.parts
-
-
-@READERS
 @pytest.mark.parametrize(
     "events, expected",
     [
@@ -318,21 +293,6 @@ def test_names_in_utf8_and_in_latin1_are_both_read(reader):
 )
 def test_untidy_notes_are_paired_first_in_first_out(reader, events, expected):
     assert rows(midi.read_midi(file_bytes(events), reader=reader)) == expected
-
-
-@READERS
-def test_running_status_and_velocity_0_as_end_are_read(reader):
-    # One status byte, then pairs: C on, C off (velocity 0), E on, E off.
-    track = bytes([0, 0x90, 60, 80, 24, 60, 0, 0, 64, 81, 12, 64, 0, 0, 0xFF, 0x2F, 0])
-    piece = midi.read_midi(raw_file(track), reader=reader)
-    assert piece.notes.tolist() == [(0, 24, 60, 80, 0), (24, 12, 64, 81, 0)]
-
-
-@READERS
-def test_a_longer_header_and_foreign_chunks_are_skipped(reader):
-    data = file_bytes(ONE_NOTE)
-    longer = data[:4] + struct.pack(">L", 8) + data[8:14] + b"\0\0" + b"XFIH\0\0\0\2ab" + data[14:] + b"rest"
-    assert midi.read_midi(longer, reader=reader) == midi.read_midi(data, reader=reader)
 
 
 def one(pitch, at=0, length=24, channel=0):
@@ -438,17 +398,9 @@ NOTED = midi_file(one(60) + END, one(62, channel=1) + END, division=24)
         midi_file(one(60) + END, one(62, channel=1) + END, n_tracks=0),
         midi_file(one(60) + END, one(62, channel=1) + END, n_tracks=1, file_type=0),
         b"MThd\0\0\0\0" + NOTED[8:],
+        b"MThd\0\0\0\x08" + NOTED[8:14] + b"\0\0" + NOTED[14:],
     ],
-    ids=[
-        "RIFF",
-        "RIFF with names",
-        "RIFF and sounds",
-        "Macintosh",
-        "foreign chunks",
-        "0 tracks",
-        "1 track",
-        "header of 0",
-    ],
+    ids=["RIFF", "names", "sounds", "Macintosh", "foreign chunks", "0 tracks", "1 track", "no length", "longer"],
 )
 def test_the_file_is_found_in_its_wrapping(reader, data):
     assert midi.read_midi(data, reader=reader) == midi.read_midi(NOTED)
@@ -521,28 +473,29 @@ NOTE = bytes([0, 0x90, 60, 64, 24, 0x80, 60, 0])
         (b"", r"must hold something; the data is empty \(0 bytes\)\. Copy or export it again"),
         (b"C D E F G", "must begin with the letters MThd; the data begins with b'C D '"),
         (raw_file(b"", file_type=2), r"type 0 or 1; the data is of type 2\. .* export it as type 1"),
-        (raw_file(b"", division=0xE728), r"ticks per quarter; the data counts it in film frames \(SMPTE\)"),
-        (raw_file(b"", division=0), "at least 1 tick per quarter; the data says 0"),
-        (raw_file(NOTE[:7]), r"must follow the standard; track 1 of the data breaks it \(an event that goes on behind"),
+        (raw_file(b"", division=0xE728), r"ticks of a quarter; the data counts film frames \(SMPTE\), .* \(PPQ\)"),
+        (raw_file(b"", division=0), "ticks of a quarter; the data counts none"),
+        (raw_file(NOTE[:7]), r"must be whole and follow .*; track 1 of the data holds an event that goes on behind"),
         (file_bytes([]), r"at least one note that starts and ends; the data holds none"),
         (file_bytes([(0, note_on(60))]), "at least one note that starts"),
         (struct.pack(">4sLHHH", b"MThd", 6, 1, 0, 24), "at least one note"),
         (
-            raw_file(bytes([0, 0x90, 128, 64, *NOTE[4:], *END])),
-            r"and velocities must lie in 0\.\.127; the data holds 128",
+            raw_file(bytes([0, 0x90, 128, 64]) + END),
+            r"holds an event 0x90 with the data \[128, 64\] at tick 0\. It was",
         ),
+        (raw_file(bytes([0, 0xC0, 200]) + END), r"holds an event 0xc0 with the data \[200\] at tick 0"),
         (
-            raw_file(bytes([0, 0xFF, 0x58, 4, 0, 2, 24, 8, *NOTE, *END])),
-            r"A meter must lie in 1/1 to 255/128; the data has 0/4 at tick 0\. Mend it",
+            raw_file(b"\0" + midi_meta(0x58, b"\0\2\x18\x08") + END),
+            r"event 0x58 with the data \[0, 2, 24, 8\] at tick 0",
         ),
-        (
-            raw_file(bytes([0, 0xFF, 0x58, 4, 4, 9, 24, 8, *NOTE, *END])),
-            "A meter must lie in 1/1 to 255/128; the data has 4/512 at tick 0",
-        ),
-        (
-            raw_file(bytes([0, 0xFF, 0x51, 3, 0, 0, 0, *NOTE, *END])),
-            "A tempo must lie in 1 to 16777215 microseconds per quarter; the data has 0 at tick 0",
-        ),
+        (raw_file(b"\7" + midi_meta(0x58, b"\4\x09") + END), r"event 0x58 with the data \[4, 9\] at tick 7"),
+        (raw_file(b"\0" + midi_meta(0x58, b"\4") + END), r"event 0x58 with the data \[4\]"),
+        (raw_file(b"\0" + midi_meta(0x51, bytes(3)) + END), r"event 0x51 with the data \[0, 0, 0\]"),
+        (raw_file(b"\0" + midi_meta(0x51, b"\7\7") + END), r"event 0x51 with the data \[7, 7\]"),
+        (raw_file(b"\0\x40\x40" + NOTE + END), "a data byte in place of an event"),
+        (raw_file(b"\0\xf4" + NOTE + END), "the status 0xf4"),
+        (raw_file(b"\xff\xff\xff\xff\x7f" + NOTE + END), "a number of more than four bytes"),
+        (raw_file(NOTE) + midi_chunk(b"ab", b"XFIH"), "a track 1 that goes on behind its 8 bytes"),
     ],
 )
 def test_what_is_no_sound_midi_file_is_refused(reader, data, sentence):
@@ -567,7 +520,7 @@ def test_a_missing_file_a_folder_and_a_file_opened_as_text_are_refused(tmp_path)
 def test_a_file_cut_anywhere_is_refused(reader):
     data = midi.to_bytes(TRIPLET)
     for length in range(4, len(data)):
-        with pytest.raises(ValueError, match=r"as long as its header and tracks say; the data is cut short: it holds "):
+        with pytest.raises(ValueError, match=r"must be whole and .*; the data holds \d+ .*It was cut short or damaged"):
             midi.read_midi(data[:length], reader=reader)
 
 
@@ -575,7 +528,7 @@ def test_a_file_cut_anywhere_is_refused(reader):
 def test_as_many_notes_as_the_limit_are_refused_and_the_limit_can_be_raised(reader):
     piece = Piece(make_notes(np.arange(11), 1, 60))
     data = midi.to_bytes(piece)
-    with pytest.raises(ValueError, match=r"fewer than max_notes=11 notes; the data holds 11\. .* raise max_notes"):
+    with pytest.raises(ValueError, match=r"fewer than 11 notes; the data holds as many or more\. .* raise max_notes"):
         midi.read_midi(data, reader=reader, max_notes=11)
     assert midi.read_midi(data, reader=reader, max_notes=12) == piece
 
@@ -592,9 +545,12 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
 @pytest.mark.parametrize(
     "event, sentence",
     [
-        (b"\1\xff\x51\3\7\xa1\x20", r"fewer than max_notes=30 tempos; the data holds 31\."),
-        (b"\1\xff\x58\4\4\2\x18\x08", r"fewer than max_notes=30 meters; the data holds 31\."),
-        (b"\1\x80\x3c\0" * 400, r"at most 4 starts and ends of notes,.* and 10,000 more; the data holds more\."),
+        (b"\1\xff\x51\3\7\xa1\x20", r"fewer than 30 tempos; the data holds as many or more\."),
+        (b"\1\xff\x58\4\4\2\x18\x08", r"fewer than 30 meters; the data holds as many or more\."),
+        (
+            b"\1\x80\x3c\0" * 400,
+            r"fewer than 10120 starts and ends of notes,.*; the data holds as many or more\.",
+        ),
     ],
 )
 def test_other_events_have_their_limit_too(reader, event, sentence):
@@ -704,10 +660,10 @@ def test_a_grid_too_fine_for_the_length_is_refused(reader):
 @pytest.mark.parametrize(
     "piece, sentence",
     [
-        (Piece(make_notes([], [], [])), r"needs at least one note.*; found a piece of 0 notes\. Write another"),
+        (Piece(make_notes([], [], [])), r"number of notes of a MIDI file must be at least 1; found 0\. No reader"),
         (
             Piece(TRIPLET.notes, tempos=(Tempo(0, 3.0),)),
-            r"between 3\.58 and 60 million quarters per minute; found 3\.0",
+            r"\(here 3 quarters per minute\), in microseconds per quarter, must lie in 1\.\.16777215; found 20000000",
         ),
         (
             Piece(TRIPLET.notes, meters=(Meter(0, 256, 4),)),

@@ -222,6 +222,12 @@ def test_an_objective_is_known_by_its_name_and_numbers(begun):
         run(make_model(), objective=objective, folder=begun)
 
 
+def test_what_a_killed_run_was_writing_goes_at_the_next_start(begun):
+    (begun / ".musessl-0.part").write_bytes(bytes(1000))
+    run(make_model(), folder=begun)
+    assert [path.name for path in begun.iterdir()] == ["state.safetensors"]
+
+
 def test_a_folder_belongs_to_one_run_at_a_time_and_is_free_when_it_stops(tmp_path):
     def evaluate(model):
         with pytest.raises(BlockingIOError, match="belongs to one run at a time; another one goes on in"):

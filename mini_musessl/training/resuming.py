@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from mini_musessl.checks import check_positive, shown, whole_number
-from mini_musessl.files import as_path
+from mini_musessl.files import as_path, remove_parts
 from mini_musessl.training.checkpoints import TYPES, TensorFile, weights_digest, write_tensors
 
 try:
@@ -64,6 +64,7 @@ class RunFolder:
         descriptor = os.open(self.path.parent, os.O_RDONLY)
         try:
             _lock(descriptor, self.path.parent)
+            remove_parts(self.path.parent)  # as large as a state each
             yield
         finally:
             os.close(descriptor)
