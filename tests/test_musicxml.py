@@ -206,6 +206,10 @@ BY_QUARTERS = {
         [[quarters("C", 4, 2), quarters("E", 4, 1, first="<chord/>"), D]],
         "0 1 64, 0 2 60, 2 1 62",
     ),
+    "back into the middle of a bar": (
+        [[C, D, BACK.format(1), quarters("E", 4, 1), BACK.format(1.5), quarters("F", 4, 1)]],
+        "0 1 60, 0.5 1 65, 1 1 62, 1 1 64",
+    ),
     "back too far": ([[C, BACK.format(9), D]], "0 1 60, 0 1 62"),
     "divisions that change": (
         [[C, "<attributes><divisions>2.5</divisions></attributes>", quarters("D", 4, "1.25"), D]],
@@ -293,6 +297,18 @@ BY_QUARTERS = {
     "one staff transposes": (
         [[CHROMATIC.format(' number="2"', 5, ""), C, BACK.format(1), quarters("C", 3, 1, after=STAVES[1])]],
         "0 1 53, 0 1 60",
+    ),
+    "one staff transposes, then all": (
+        [
+            [
+                CHROMATIC.format(' number="2"', 5, ""),
+                quarters("C", 4, 1, after=STAVES[1]),
+                CHROMATIC.format("", 1, ""),
+                quarters("C", 4, 1, after=STAVES[1]),
+                C,
+            ]
+        ],
+        "0 1 65, 1 1 61, 2 1 61",
     ),
     "an instrument changes in a bar": (
         [[C, CHROMATIC.format("", -3, ""), C, BACK.format(2), quarters("G", 4, 1, after=VOICES[1])]],
@@ -721,6 +737,7 @@ EXCEPTIONS = {
     "haydn/opus74no1/movement2.mxl": TIES,
     "haydn/opus74no1/movement3.mxl": TIES,
     "monteverdi/madrigal.3.5.mxl": TIES,
+    "monteverdi/madrigal.4.2.mxl": "ties that have no stop in the file are joined here",
     "schoenberg/opus19/movement6.mxl": TIES,
     "schumann_clara/polonaise_op1n3.mxl": TIES,
     "schumann_clara/polonaise_op1n4.mxl": TIES,
@@ -783,6 +800,6 @@ def differs_from_music21(path, folder):
 def test_scores_of_every_format_have_the_notes_that_music21_reads(tmp_path):
     paths = {path.relative_to(CORPUS).as_posix(): path for path in some_of_the_corpus()}
     assert len(paths) > 300
-    silent = {"demos/drum_sample.xml", "demos/ComprehensiveChordSymbolsTestFile.mxl"}
+    silent = {"demos/drum_sample.xml"}  # percussion alone
     differing = {name for name, path in paths.items() if name not in silent and differs_from_music21(path, tmp_path)}
     assert differing == EXCEPTIONS.keys() & paths.keys()
