@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mini_musessl.checks import check_grid, shown, whole_number
-from mini_musessl.files import check_file, write_aside
+from mini_musessl.files import as_path, read_file, write_aside
 from mini_musessl.midi import DRUM_CHANNEL, channels_of
 from mini_musessl.music import (
     LARGEST_STEP,
@@ -448,7 +448,7 @@ def _read_part(listed: ET.Element, instrument: str | None) -> Part:
 
 def _read_parts(path: Path) -> tuple[list[_PartReader], _Measures, ET.Element]:
     """Return what is written in each part of a file, its measures, and its XML."""
-    data, label = path.read_bytes(), shown(path.name)
+    data, label = read_file(path, "read_musicxml", MAX_BYTES), shown(path.name)
     try:
         root = _parse(_unpack(data))
     except Exception as error:  # zipfile, zlib and expat let a dozen classes rise from bad bytes
@@ -502,7 +502,7 @@ def read_musicxml(path: str | os.PathLike[str], steps_per_quarter: int = 24) -> 
     and 2.5 million tags and attributes when it is unpacked.
     """
     check_grid(steps_per_quarter)
-    path = check_file(path, "read_musicxml", max_bytes=MAX_BYTES)
+    path = as_path(path)
     readers, measures, root = _read_parts(path)
     starts = [0, *itertools.accumulate(length for length, _ in measures)]
 

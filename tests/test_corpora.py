@@ -503,18 +503,23 @@ def test_another_way_of_reading_is_another_entry(folder, monkeypatch, change):
     assert [corpora.load_midi_folder(folder, **asked)[1].n_from_cache for _ in range(2)] == [0, 2]
 
 
-def test_a_killed_run_loses_nothing(folder, own_cache, monkeypatch):
+def reading_all_but(name, error):
+    """Return ``read_midi`` as it is, except that it raises an error at the file of one name."""
     read = midi.read_midi
 
-    def read_until_killed(file, *arguments):
-        if file.name == "a.MIDI":
-            raise KeyboardInterrupt
+    def read_or_raise(file, *arguments):
+        if file.name == name:
+            raise error
         return read(file, *arguments)
 
-    monkeypatch.setattr(midi, "read_midi", read_until_killed)
-    with pytest.raises(KeyboardInterrupt):
-        corpora.load_midi_folder(folder)
-    monkeypatch.setattr(midi, "read_midi", read)
+    return read_or_raise
+
+
+def test_a_killed_run_loses_nothing(folder, own_cache, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(midi, "read_midi", reading_all_but("a.MIDI", KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            corpora.load_midi_folder(folder)
     assert list(own_cache.rglob("*.part")) == []
     assert corpora.load_midi_folder(folder)[1].n_from_cache == 1
 
@@ -571,14 +576,7 @@ def test_a_cache_of_another_kind_is_made_again(tmp_path, own_cache, change):
     "error", [MemoryError, RecursionError, OverflowError("int too large"), ZeroDivisionError, KeyError]
 )
 def test_whatever_one_file_raises_the_others_are_read(folder, monkeypatch, error):
-    read = midi.read_midi
-
-    def read_all_but_one(file, *arguments):
-        if file.name == "b.mid":
-            raise error
-        return read(file, *arguments)
-
-    monkeypatch.setattr(midi, "read_midi", read_all_but_one)
+    monkeypatch.setattr(midi, "read_midi", reading_all_but("b.mid", error))
     pieces, report = corpora.load_midi_folder(folder)
     assert [piece.title for piece in pieces] == ["below/a"] and len(report.refused) == 3
     assert "It cannot be read (" in report.refused[folder / "b.mid"]
