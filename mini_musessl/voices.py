@@ -12,7 +12,7 @@ Conventions:
 Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,9 @@ class VoiceGrid:
     name: str = ""  # short identifier, such as "bwv269"
     title: str = ""  # what people call it
     voice_names: tuple[str, ...] = SATB  # one per voice, highest first
-    n_bars_before: int = 0  # bars of its work that began before step 0: what is cut out keeps its bar numbers
-    is_cut_off: bool = False  # True where its work goes on after the last step
+    # Where in its work it stands, which equal music need not share; ``cut`` writes both.
+    n_bars_before: int = field(default=0, compare=False)  # bars that began before step 0
+    is_cut_off: bool = field(default=False, compare=False)  # True where the work goes on after the last step
 
     def __post_init__(self) -> None:
         for name, value in (_checked_arrays(self) | _checked_facts(self)).items():
@@ -75,7 +76,7 @@ class VoiceGrid:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, VoiceGrid):
             return NotImplemented
-        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare)
 
     def __repr__(self) -> str:
         return f"VoiceGrid({self.name!r}, {self.n_steps} steps, {self.n_voices} voices)"
