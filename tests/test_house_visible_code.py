@@ -22,7 +22,6 @@ ABOVE = {
     "04b_masking",
     "04c_pitch_rhythm_harmony_heads",
     "04d_contrast",
-    "05b_positions",
     "07a_the_loss_by_hand",
     "08b_the_chorale_benchmark",
 }
