@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mini_musessl.checks import check_choice, check_text, printable, real_number, shown, whole_number
+from mini_musessl.checks import check_choice, printable, real_number, shown, whole_number
 from mini_musessl.harmony import pitch_class_name
-from mini_musessl.music import Piece, bar_lines_step, ends_step, steps_to_sec
-from mini_musessl.voices import SATB, VoiceGrid, as_piece
+from mini_musessl.music import Piece
+from mini_musessl.voices import SATB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,8 +59,12 @@ def check_pitch_range(lowest: int, highest: int) -> None:
 
 
 def part_colours(piece: Piece) -> list[str]:
-    """Return the colour of each part of a piece: drums grey, the others in the order of ``COLOURS``."""
-    return [DRUM_COLOUR if part.is_drum else COLOURS[i % len(COLOURS)] for i, part in enumerate(piece.parts)]
+    """Return the colour of each part of a piece: drums grey, soprano to bass their own, others as they come."""
+    names = [part.name for part in piece.parts]
+    order = [SATB.index(name) for name in names] if set(names) <= set(SATB) else range(len(names))
+    return [
+        DRUM_COLOUR if part.is_drum else COLOURS[i % len(COLOURS)] for i, part in zip(order, piece.parts, strict=False)
+    ]
 
 
 # --- pictures with the words that stand for them, and figures of measurements
@@ -182,9 +186,7 @@ def plot_bars(
     numbers = _grouped("values", values)
     spreads = _grouped("errors", errors) if errors else None
     if spreads and [(name, *row) for name, row in spreads.items()] != [(name, *row) for name, row in numbers.items()]:
-        raise ValueError(
-            f"The errors of bars must have the keys of the values, {list(numbers)}; found {list(spreads)}."
-        )
+        raise ValueError(f"Errors must have the keys of the values, {list(numbers)}; found {list(spreads)}.")
     series, references = list(next(iter(numbers.values()))), _numbers("references", references or {})
     names = [textwrap.fill(_words(name, 60), 22) for name in numbers]
     n_lines = max(len(series), 1 + max(name.count("\n") for name in names))
@@ -203,13 +205,7 @@ def plot_bars(
                 label=_words(one),
             )
             axes.bar_label(bars, fmt=lambda number: _cell(number, digits), padding=3, bbox=_PLATE)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.45, -0.55)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(visible=False, axis="y")
-        axes.axvline(0, color="#000000", linewidth=1)
-        axes.margins(x=0.02 + 0.12 * any(number < 0 for row in numbers.values() for number in row.values()))
-        axes.spines["left"].set_visible(False)
+        _name_bars(axes, names, any(number < 0 for row in numbers.values() for number in row.values()))
         _mark_across(axes, references, digits)
         if len(series) > 1:
             axes.figure.legend(loc="outside lower center", ncols=2 if len(series) % 3 else 3)
@@ -249,10 +245,7 @@ def plot_curves(
             axes.axhline(level, **style, linewidth=1.5)
             ends.append((axes.get_xlim()[1], level, style))
         if is_log_x:
-            ticks = np.unique(np.concatenate([x for x, _ in points.values()]))
-            axes.minorticks_off()
-            axes.set_xticks(ticks if len(ticks) < 9 else axes.get_xticks(), minor=False)
-            axes.xaxis.set_major_formatter("{x:g}")
+            _name_ticks(axes, np.unique(np.concatenate([x for x, _ in points.values()])))
         _name_ends(axes, names, ends)
 
 
@@ -275,23 +268,10 @@ def plot_heatmap(
             tables by name, drawn side by side.
         unit: what a colour means, written beside the colour scale; of yes and no, what 0 means and what 1 means.
     """
-    tables = {name: np.asarray(each, float) for name, each in values.items()} if isinstance(values, Mapping) else {}
-    tables = tables or {"": np.asarray(values, float)}
-    for each in tables.values():
-        if each.shape != (len(y_names), len(x_names)):
-            raise ValueError(
-                f"A heat map needs one name a row and one a column; found a table of shape {each.shape} with "
-                f"{len(y_names)} row names and {len(x_names)} column names."
-            )
+    tables = _maps(values, x_names, y_names)
     everything = np.stack(list(tables.values()))
     is_choice = not isinstance(unit, str)
-    if is_choice and (len(unit) != 2 or not np.isin(everything, (0, 1)).all()):
-        raise ValueError(f"Two meanings, {unit}, need a table of 0 and 1. Name one unit instead.")
-    least, most = (0, 1) if is_choice else (np.nanmin(everything), np.nanmax(everything))
-    is_signed = least < 0 < most
-    largest = max(-least, most)
-    colours = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-    colours = colours if is_signed else {"cmap": "Blues", "vmin": least, "vmax": most}
+    colours = _map_colours(everything, unit)
     height = max(3.3, 1.3 + 0.23 * sum(bool(name) for name in y_names))
     room = 50 // len(tables)  # for letters below the tables
     is_thinned = all(str(name).isdigit() for name in x_names)
@@ -310,6 +290,31 @@ def plot_heatmap(
             axes.figure.legend(loc="outside lower center", ncols=2)
         else:
             axes.figure.colorbar(drawn, ax=panels, label=_words(unit))
+
+
+def _maps(values: Any, x_names: Sequence[str], y_names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return tables of numbers by name, a single one without; refuse those that do not fit the names of rows."""
+    tables = {name: np.asarray(each, float) for name, each in values.items()} if isinstance(values, Mapping) else {}
+    tables = tables or {"": np.asarray(values, float)}
+    for each in tables.values():
+        if each.shape != (len(y_names), len(x_names)):
+            raise ValueError(
+                f"A heat map needs one name a row and one a column; found a table of shape {each.shape} with "
+                f"{len(y_names)} row names and {len(x_names)} column names."
+            )
+    return tables
+
+
+def _map_colours(values: np.ndarray, unit: str | tuple[str, str]) -> dict[str, Any]:
+    """Return how numbers become colours: white at zero where there are both signs, else light for the smallest."""
+    is_choice = not isinstance(unit, str)
+    if is_choice and (len(unit) != 2 or not np.isin(values, (0, 1)).all()):
+        raise ValueError(f"Two meanings, {unit}, need a table of 0 and 1. Name one unit instead.")
+    least, most = (0, 1) if is_choice else (np.nanmin(values), np.nanmax(values))
+    is_signed = least < 0 < most
+    largest = max(-least, most)
+    colours = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+    return colours if is_signed else {"cmap": "Blues", "vmin": least, "vmax": most}
 
 
 def _some(what: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -350,6 +355,17 @@ def _points(name: str, curve: Any, is_log_x: bool) -> tuple[np.ndarray, np.ndarr
     return x[is_known], y[is_known]
 
 
+def _name_bars(axes: "Axes", names: list[str], has_negative: bool) -> None:
+    """Write the names of rows left of bars, the first on top, with room for a number left of the shortest bar."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.axvline(0, color="#000000", linewidth=1)
+    axes.margins(x=0.14 if has_negative else 0.02)
+    axes.spines["left"].set_visible(False)
+
+
 def _mark_across(axes: "Axes", references: dict[str, float], digits: int) -> None:
     """Draw a vertical line for each number, its name above the axes, one below the other."""
     middle = sum(axes.get_xlim()) / 2
@@ -369,6 +385,14 @@ def _mark_across(axes: "Axes", references: dict[str, float], digits: int) -> Non
             arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, "relpos": (1 - is_left, 1), **style},
             bbox=_PLATE,
         )
+
+
+def _name_ticks(axes: "Axes", x: np.ndarray) -> None:
+    """Write whole numbers along a log axis, those of the points if there are few."""
+    axes.minorticks_off()
+    if len(x) < 9:
+        axes.set_xticks(x)
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _name_ends(axes: "Axes", names: list[str], ends: list[tuple[float, float, dict]]) -> None:
@@ -619,163 +643,3 @@ def _png(canvas: object) -> bytes:
     drawn = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
     drawn.save(small, format="png", optimize=True)
     return small.getvalue()
-
-
-# --- piano rolls
-
-_LEFT, _RIGHT, _SEMITONE, _FONT = 46, 590, 5, 17
-_MOST_NOTES = 50_000  # a piano recital has 20,000; this many make an SVG of about a megabyte
-#: Time runs between these two fractions of a piano roll's width.
-ROLL_LEFT, ROLL_RIGHT = round(_LEFT / WIDTH, 4), round(_RIGHT / WIDTH, 4)
-
-
-def piano_roll_svg(music: Piece | VoiceGrid, title: str = "", pitch_range: tuple[int, int] | None = None) -> str:
-    """Draw music as a piano roll: time to the right, pitch upwards, one colour a part.
-
-    Time is even in seconds and runs from ``ROLL_LEFT`` to ``ROLL_RIGHT`` of the width. Where two parts share a pitch,
-    the later one is drawn as a thinner bar on the earlier.
-
-    Args:
-        pitch_range: lowest and highest pitch of the axis; by default C2 to C6, stretched by octaves where needed.
-    """
-    piece = as_piece(music)
-    check_text("The title of a piano roll", title)
-    if piece.n_steps == 0:
-        raise ValueError("Music must last at least one step to be drawn; found none. Is the cut empty?")
-    if len(piece.notes) > _MOST_NOTES:
-        raise ValueError(
-            f"A piano roll holds at most {_MOST_NOTES} notes; found {len(piece.notes)}. Draw a part of it: music.cut."
-        )
-    lowest, highest = _pitch_range(piece, pitch_range)
-    legend, top = _legend(piece, title)
-    bottom = top + (highest - lowest + 1) * _SEMITONE
-    height = bottom + 30
-    drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'font-family="DejaVu Sans, Verdana, Helvetica, Arial, sans-serif" font-size="{_FONT}" fill="#222">',
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-        *legend,
-        *_pitch_lines(lowest, highest, top, bottom),
-        *_bar_lines(piece, top, bottom),
-        *_note_paths(piece, highest, top),
-        "</svg>",
-    ]
-    return printable("".join(drawn))
-
-
-def _pitch_range(piece: Piece, asked: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the ends of the pitch axis: as asked, or C2 to C6 stretched to whole octaves."""
-    pitch = piece.notes["pitch"]
-    used_low, used_high = int(pitch.min(initial=PITCH_RANGE[0])), int(pitch.max(initial=PITCH_RANGE[1]))
-    if asked is None:
-        return min(PITCH_RANGE[0], used_low // 12 * 12), max(PITCH_RANGE[1], -(-used_high // 12) * 12)
-    check_pitch_range(*asked)
-    if len(pitch) and not (asked[0] <= pitch.min() and pitch.max() <= asked[1]):
-        raise ValueError(
-            f"Every note must lie in pitch_range {asked}; found pitches {pitch.min()} to {pitch.max()}. "
-            "Leave pitch_range out to fit the axis."
-        )
-    return asked
-
-
-def _legend(piece: Piece, title: str) -> tuple[list[str], int]:
-    """Return title and part names, and the height at which the roll may begin."""
-    drawn, y = [], 8
-    if title:
-        y += 20
-        drawn.append(f'<text x="{_LEFT}" y="{y - 4}" font-weight="bold">{escape(shown(title))}</text>')
-    names = [part.name or f"part {index + 1}" for index, part in enumerate(piece.parts)]
-    x, y = _LEFT, y + 20
-    for name, colour in zip(names[:12], part_colours(piece), strict=False):
-        name = name if len(name) <= 24 else name[:23] + "\u2026"
-        width = 34 + 10 * len(name)
-        if x > _LEFT and x + width > _RIGHT:
-            x, y = _LEFT, y + 22
-        drawn.append(f'<rect x="{x}" y="{y - 13}" width="16" height="12" fill="{colour}"/>')
-        drawn.append(f'<text x="{x + 21}" y="{y - 1}">{escape(name)}</text>')
-        x += width
-    if len(names) > 12:
-        drawn.append(f'<text x="{_LEFT}" y="{y + 21}">and {len(names) - 12} more parts</text>')
-        y += 22
-    return drawn, y + 10
-
-
-def _pitch_lines(lowest: int, highest: int, top: int, bottom: int) -> list[str]:
-    """Return grey rows for the black keys, and a line with its name at each C."""
-    blacks, lines, names = "", "", []
-    for pitch in range(lowest, highest + 1):
-        y = top + (highest - pitch) * _SEMITONE
-        if "#" in NOTE_NAMES[pitch % 12]:
-            blacks += f"M{_LEFT} {y}H{_RIGHT}v{_SEMITONE}H{_LEFT}z"
-        if pitch % 12 == 0:
-            lines += f"M{_LEFT} {y + _SEMITONE}H{_RIGHT}"
-            names.append(f'<text x="{_LEFT - 6}" y="{y + _SEMITONE + 4}" text-anchor="end">{pitch_name(pitch)}</text>')
-    return [f'<path d="{blacks}" fill="#f3f3f3"/>', f'<path d="{lines}" stroke="#bbb"/>', *names]
-
-
-def _x(piece: Piece, step: np.ndarray) -> np.ndarray:
-    """Return where steps lie across the roll; even in seconds."""
-    return _LEFT + (_RIGHT - _LEFT) * steps_to_sec(piece, step) / steps_to_sec(piece, piece.n_steps)
-
-
-def _bar_lines(piece: Piece, top: int, bottom: int) -> list[str]:
-    """Return a line at each bar, and as many bar numbers as fit; an upbeat comes before bar 1."""
-    x = _x(piece, bar_lines_step(piece))
-    narrowest = np.diff(x).min(initial=_RIGHT - _LEFT)
-    stride = next((n for n in (1, 2, 4, 5, 10, 20, 50, 100) if n * narrowest >= 36), 200 * (len(x) // 3000 + 1))
-    is_apart = np.diff((2 * x).astype(int), prepend=0) > 0  # lines closer than half a pixel are one to the eye
-    lines = "".join(f"M{at:.4g} {top}V{bottom}" for at in x[is_apart])
-    bars = np.arange(stride, len(x) + 1, stride)
-    numbers = [
-        f'<text x="{at:.4g}" y="{bottom + 20}" text-anchor="middle">{bar}</text>'
-        for bar, at in zip(bars, x[bars - 1], strict=True)
-    ]
-    return [
-        f'<path d="{lines}M{_LEFT} {bottom}H{_RIGHT}" stroke="#999" fill="none"/>',
-        *numbers,
-        f'<text x="{_LEFT - 14}" y="{bottom + 20}" text-anchor="end">bar</text>',
-    ]
-
-
-def _note_paths(piece: Piece, highest: int, top: int) -> list[str]:
-    """Return one path a part, each note a bar; a gap that the eye can see keeps repeated notes apart."""
-    notes = piece.notes
-    left = _x(piece, notes["onset_step"])
-    full_width = _x(piece, ends_step(notes)) - left
-    gap = np.where(_is_struck_again(notes), np.clip(0.3 * full_width, 1, 4), 1)
-    width = np.maximum(full_width - gap, 0.8)
-    thinner = _is_doubled(piece) * 1.5
-    upper = top + (highest - notes["pitch"]) * _SEMITONE + thinner
-    tall = _SEMITONE - 2 * thinner
-    bars = [f"M{a:.1f} {b:g}h{w:.1f}v{h:g}h-{w:.1f}z" for a, b, w, h in zip(left, upper, width, tall, strict=True)]
-    paths = []
-    for part, colour in enumerate(part_colours(piece)):
-        shape = "".join(bars[i] for i in np.flatnonzero(notes["part"] == part))
-        if shape:
-            paths.append(f'<path d="{shape}" fill="{colour}"/>')
-    return paths
-
-
-def _is_struck_again(notes: np.ndarray) -> np.ndarray:
-    """Return for each note whether the next one of its part has its pitch and begins where it ends, (n_notes,)."""
-    begins = set(notes[["part", "pitch", "onset_step"]].tolist())
-    end_step = ends_step(notes).tolist()
-    places = zip(notes["part"].tolist(), notes["pitch"].tolist(), end_step, strict=True)
-    return np.array([place in begins for place in places], bool)
-
-
-def _is_doubled(piece: Piece) -> np.ndarray:
-    """Return for each note whether a part drawn before it holds the same pitch at the same time, (n_notes,)."""
-    notes, end_step = piece.notes, ends_step(piece.notes)
-    is_doubled = np.zeros(len(notes), bool)
-    for pitch in np.unique(notes["pitch"]):
-        # Among the notes of one pitch nothing changes but where one of them begins or ends.
-        at = np.flatnonzero(notes["pitch"] == pitch)
-        times = np.unique([notes["onset_step"][at], end_step[at]])
-        first_part = np.full(len(times), -1)
-        start, stop = np.searchsorted(times, notes["onset_step"][at]), np.searchsorted(times, end_step[at])
-        for i in np.argsort(notes["part"][at], kind="stable"):
-            held, part = first_part[start[i] : stop[i]], notes["part"][at[i]]
-            is_doubled[at[i]] = ((held != -1) & (held != part)).any()
-            held[held == -1] = part
-    return is_doubled

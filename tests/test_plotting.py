@@ -14,21 +14,7 @@ from PIL import Image
 from mini_musessl import music, plotting, voices
 
 SAYS = "A line rises from 0 to 1."
-LOW = voices.from_pitches([[48]], voice_names=("low",))
-
-
-def boxes(svg: str, colour: str) -> list[tuple[float, float, float, float]]:
-    """Left, top, width and height of each note of one colour."""
-    path = re.search(rf'<path d="([^"]*)" fill="{colour}"', svg)
-    return [
-        tuple(map(float, box))
-        for box in re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)", path.group(1) if path else "")
-    ]
-
-
-def texts(svg: str) -> list[str]:
-    """Return every text of a picture."""
-    return [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+NO_NOTES = music.make_notes([], [], [])
 
 
 @pytest.fixture
@@ -50,120 +36,6 @@ def draw(shown, **changes):
 def png_of(picture: plotting.Picture) -> bytes:
     """Return the bytes inside a picture."""
     return base64.b64decode(re.search(r"base64,([^\"]+)", picture.html).group(1))
-
-
-@pytest.mark.parametrize("pitch", [36, 60, 61, 84])
-def test_a_note_lies_at_its_pitch_and_time(pitch):
-    notes = music.make_notes([24], [48], [pitch])
-    svg = plotting.piano_roll_svg(music.Piece(notes, n_steps=96))
-    ((left, top, width, height),) = boxes(svg, plotting.COLOURS[0])
-    run = plotting.ROLL_RIGHT - plotting.ROLL_LEFT
-    assert left / 600 == pytest.approx(plotting.ROLL_LEFT + run / 4, abs=2e-3)
-    assert (left + width) / 600 == pytest.approx(plotting.ROLL_LEFT + run * 3 / 4, abs=3e-3)
-    assert height == 5
-    label = re.search(r'y="([\d.]+)" text-anchor="end">C4', svg)
-    assert top == pytest.approx(float(label.group(1)) - 9 - 5 * (pitch - 60))
-
-
-def test_time_is_even_in_seconds_when_the_tempo_changes():
-    notes = music.make_notes([0, 24], [24, 24], [60, 62])
-    piece = music.Piece(notes, tempos=(music.Tempo(0, 120.0), music.Tempo(24, 40.0)))
-    first, second = boxes(plotting.piano_roll_svg(piece), plotting.COLOURS[0])
-    assert (second[2] + 1) / (first[2] + 1) == pytest.approx(3, rel=0.01)
-
-
-def test_a_repeated_note_is_kept_apart_from_the_one_before_by_a_gap_that_can_be_seen():
-    held, struck = music.make_notes([0], [48], [60]), music.make_notes([0, 24], [24, 24], [60, 60])
-    changed = music.make_notes([0, 24], [24, 24], [60, 62])
-    drawn = [
-        boxes(plotting.piano_roll_svg(music.Piece(notes)), plotting.COLOURS[0]) for notes in (held, struck, changed)
-    ]
-    assert [len(found) for found in drawn] == [1, 2, 2]
-    gaps = [second[0] - first[0] - first[2] for first, second in drawn[1:]]
-    assert gaps == pytest.approx([4, 1], abs=0.15)
-
-
-def test_the_axis_names_each_c_and_stretches_by_octaves():
-    grid = voices.from_pitches([[60]], voice_names=("melody",))
-    assert [text for text in texts(plotting.piano_roll_svg(grid)) if text.startswith("C")] == [
-        "C2",
-        "C3",
-        "C4",
-        "C5",
-        "C6",
-    ]
-    wide = voices.from_pitches([[90, 30]], voice_names=("high", "low"))
-    assert [text for text in texts(plotting.piano_roll_svg(wide)) if text.startswith("C")] == [
-        f"C{n}" for n in range(1, 8)
-    ]
-
-
-def test_extreme_pitches_stay_inside_the_picture():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[127, 0]], voice_names=("high", "low")))
-    height = float(re.search(r'viewBox="0 0 600 ([\d.]+)"', svg).group(1))
-    tops = [boxes(svg, colour)[0][1] for colour in plotting.COLOURS[:2]]
-    assert 0 < tops[0] < tops[1] < height - 30
-
-
-def test_bars_are_numbered_and_an_upbeat_comes_before_bar_one():
-    notes = music.make_notes([0, 24], [24, 96 * 3], 60)
-    piece = music.Piece(notes, meters=(music.Meter(-72, 4, 4),))
-    svg = plotting.piano_roll_svg(piece)
-    assert [text for text in texts(svg) if text.isdigit()] == ["1", "2", "3"]
-    first = float(re.search(r'<text x="([\d.]+)"[^>]*>1<', svg).group(1))
-    assert first / 600 == pytest.approx(plotting.ROLL_LEFT + (plotting.ROLL_RIGHT - plotting.ROLL_LEFT) / 13, abs=2e-3)
-
-
-def test_bar_numbers_thin_out_before_they_touch():
-    piece = music.Piece(music.make_notes([0], [96 * 100], 60))
-    numbers = [int(text) for text in texts(plotting.piano_roll_svg(piece)) if text.isdigit()]
-    assert numbers == list(range(10, 101, 10))
-
-
-def test_each_part_has_its_colour_and_its_name():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[72, 67, 64, 48]]))
-    assert [len(boxes(svg, colour)) for colour in plotting.COLOURS[:4]] == [1, 1, 1, 1]
-    assert set(voices.SATB) <= set(texts(svg))
-
-
-def test_drums_are_grey():
-    parts = (music.Part("melody"), music.Part("kit", is_drum=True))
-    piece = music.Piece(music.make_notes([0, 0], 24, [60, 38], part=[0, 1]), parts=parts)
-    assert len(boxes(plotting.piano_roll_svg(piece), plotting.DRUM_COLOUR)) == 1
-
-
-def test_many_parts_are_named_up_to_twelve():
-    parts = tuple(music.Part(f"instrument number {i} with a long name") for i in range(20))
-    piece = music.Piece(music.make_notes(np.zeros(20, int), 24, 60, part=np.arange(20)), parts=parts)
-    assert "and 8 more parts" in texts(plotting.piano_roll_svg(piece))
-
-
-def test_repeated_notes_are_drawn_apart():
-    piece = music.Piece(music.make_notes([0, 24], 24, 60))
-    first, second = boxes(plotting.piano_roll_svg(piece), plotting.COLOURS[0])
-    assert first[0] + first[2] < second[0]
-
-
-def test_a_shared_pitch_shows_both_voices():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[60, 60]] * 4, voice_names=("high", "low")))
-    (under,), (over,) = boxes(svg, plotting.COLOURS[0]), boxes(svg, plotting.COLOURS[1])
-    assert under[3] > over[3]
-    assert under[1] < over[1]
-    assert svg.index(plotting.COLOURS[0] + '"/><path') < svg.rindex(plotting.COLOURS[1])
-
-
-def test_names_with_angle_brackets_stay_text():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[60]], voice_names=("<b>&",)), title='"<i>"')
-    assert {"<b>&", '"<i>"'} <= set(texts(svg))
-
-
-def test_the_same_music_gives_the_same_picture():
-    grid = voices.from_pitches([[72, 67, 64, 48]] * 7)
-    assert plotting.piano_roll_svg(grid) == plotting.piano_roll_svg(voices.to_piece(grid))
-
-
-def test_a_silent_bar_can_be_drawn():
-    assert texts(plotting.piano_roll_svg(voices.from_pitches([[-1]] * 16, voice_names=("rest",))))[0] == "rest"
 
 
 def test_voice_colours_stand_out_from_white_and_from_each_other():
@@ -216,6 +88,14 @@ def test_panels_share_one_title_and_each_must_be_drawn_on(shown):
         plotting.figure(SAYS, "Two", "time (s)", "pitch", n_panels=2) as panels,
     ):
         panels[0].plot([40, 50])
+
+
+def test_a_lone_voice_keeps_the_colour_that_it_has_among_four():
+    def colours(*names):
+        return plotting.part_colours(music.Piece(NO_NOTES, parts=tuple(music.Part(name) for name in names)))
+
+    assert colours("bass", "alto") == [plotting.COLOURS[3], plotting.COLOURS[1]]
+    assert colours("flute", "bass") == list(plotting.COLOURS[:2])
 
 
 @pytest.mark.parametrize("missing", ["title", "x_label", "y_label"])
@@ -413,17 +293,6 @@ def test_pitch_names_are_the_usual_ones(pitch, name):
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (
-            lambda: plotting.piano_roll_svg(music.Piece(music.make_notes([], [], []))),
-            ValueError,
-            "at least one step to be",
-        ),
-        (
-            lambda: plotting.piano_roll_svg(LOW, pitch_range=(60, 72)),
-            ValueError,
-            r"range \(60, 72\); found pitches 48",
-        ),
-        (lambda: plotting.piano_roll_svg(LOW, pitch_range=(84, 36)), ValueError, r"must lie in 85\.\.127; found 36"),
         (lambda: plotting.image(b"", "image/png", ""), ValueError, "needs words that stand for it; found ''"),
         (lambda: plotting.pitch_name(-1), ValueError, "A pitch must be at least 0; found -1"),
         (lambda: plotting.pitch_name(60.5), TypeError, "A pitch must be a whole number; found 60.5"),
@@ -445,7 +314,7 @@ def test_pitch_names_are_the_usual_ones(pitch, name):
         (
             lambda: plotting.plot_bars({"a": 1}, SAYS, "t", "x", errors={"b": 1}),
             ValueError,
-            "must have the keys of the",
+            "Errors must have the keys of the values",
         ),
         (lambda: plotting.plot_curves({}, SAYS, "t", "x", "y"), ValueError, "curves must be a dict"),
         (lambda: plotting.plot_curves({"a": ([1], [1, 2])}, SAYS, "t", "x", "y"), ValueError, "one x for each y"),
@@ -487,25 +356,6 @@ def test_a_figure_without_words_or_size_is_refused(shown, changes, error, senten
     assert shown == []
 
 
-def test_doubled_notes_are_found_as_step_by_step():
-    rng = np.random.default_rng(3)
-    onset = np.sort(rng.integers(0, 60, 80))
-    notes = music.make_notes(onset, rng.integers(1, 12, 80), rng.integers(60, 64, 80), 64, rng.integers(0, 3, 80))
-    piece = music.Piece(notes, parts=(music.Part(),) * 3)
-    first_part, expected = {}, []
-    for i in np.argsort(piece.notes["part"], kind="stable"):
-        onset_step, duration_step, pitch, _, part = piece.notes[i].item()
-        cells = [(pitch, step) for step in range(onset_step, onset_step + duration_step)]
-        holders = [first_part.setdefault(cell, part) for cell in cells]
-        expected.append((i, any(holder != part for holder in holders)))
-    assert plotting._is_doubled(piece).tolist() == [is_doubled for _, is_doubled in sorted(expected)]
-
-
-def test_a_long_piece_is_drawn_without_a_table_of_its_steps():
-    far = music.Piece(music.make_notes([0, 2**30], 2**20, [60, 60]), meters=(music.Meter(0, 2**20, 4),))
-    assert len(boxes(plotting.piano_roll_svg(far), plotting.COLOURS[0])) == 2
-
-
 TEXTS = ("Piano\0", "\x1b[2J", "L\udcfcbeck", "\ufffe", "two\nlines", "$\\frac$ of $5", "x" * 5000, "<b>&")
 
 
@@ -520,10 +370,3 @@ def test_no_text_breaks_a_figure(monkeypatch):
     for picture in seen:
         picture.html.encode(), repr(picture).encode()
         assert len(picture.html) < 100_000
-
-
-def test_a_roll_of_a_million_bars_stays_small_and_has_a_line_in_each_half_pixel():
-    many = music.Piece(music.make_notes([0], [3_000_000], [60]), meters=(music.Meter(0, 1, 32),))
-    svg = plotting.piano_roll_svg(many)
-    assert len(svg) < 50_000 and 1000 < len(re.findall(r"M[\d.]+ \d+V", svg)) <= 2 * (590 - 46) + 1
-    assert 5 < svg.count('text-anchor="middle"') < 20
