@@ -63,6 +63,20 @@ def number_of(stem: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def label(stem: str) -> str | None:
+    """Return what the title and every mention of a page or notebook begin with, or None for an appendix.
+
+    Example:
+        >>> label("03b_tokens"), label("chapter_07"), label("00_first"), label("glossary")
+        ('3b', '7', '00', None)
+    """
+    number = number_of(stem)
+    if number is None:
+        return None
+    letter = re.match(r"\d{2}([a-z]?)_", stem)
+    return f"{number}{letter[1]}" if letter and letter[1] else f"{number:02}" if letter else str(number)
+
+
 def first_heading(text: str) -> str:
     """Return the first level-one heading of a Markdown page."""
     match = re.search(r"^# +(.+?)\s*$", text, flags=re.MULTILINE)
@@ -127,11 +141,10 @@ def notebook_link(path: Path, root: Path) -> str:
 
 def table(root: Path = ROOT) -> str:
     """Return the chapter table of README.md: the chapters that exist, with links to read and to run."""
-    lines = ["| | chapter | read | run |", "|---|---|---|---|"]
-    for number, files in written_chapters(root).items():
-        title = CHAPTERS[number][0]
+    lines = ["| read | run |", "|---|---|"]
+    for files in written_chapters(root).values():
         prose = [path for path in files if path.suffix == ".md"]
-        read = ", ".join(f"[{first_heading(p.read_text('utf-8'))}]({p.relative_to(root).as_posix()})" for p in prose)
+        read = "<br>".join(f"[{first_heading(p.read_text('utf-8'))}]({p.relative_to(root).as_posix()})" for p in prose)
         run = "<br>".join(notebook_link(path, root) for path in files if path.suffix == ".ipynb")
-        lines.append(f"| {number} | {title} | {read} | {run} |")
+        lines.append(f"| {read} | {run} |")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import minutes
 import repository
 
 from mini_musessl.results import FOLDER, load_result, probe_accuracies, rows_by_encoder
@@ -377,6 +378,6 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "scoreboard": {"scoreboard": scoreboard, "objectives": study_scoreboard, "known tunes": known_tunes},
     "reproducibility": {"provenance": provenance},
-    "index": {"address": repository.notice},
+    "index": {"address": repository.notice, "minutes": minutes.table},
     "setting_up": {"address": repository.notice},
 }
