@@ -194,7 +194,7 @@ def rotary() -> Drawing:
     pen.note(62, 227, "query")
     pen.line((120, 222), (156, 222), colour=BLUE, width=4)
     pen.note(162, 227, "key")
-    pen.note(216, 227, "below: the score (thick) and the fast product (thin) at each distance", kind="soft")
+    pen.note(216, 227, "below, at each distance: score (thick), fast product (thin)", kind="soft")
     products = [rotary_products(query_at, d) for d in range(n_back)]
     for of_distance, width, colour in (
         ([each[0] for each in products], 1.2, SKY),
