@@ -1,5 +1,5 @@
 // Five drawings of book/figures become figures with sliders and buttons. Without this file, and on paper, the drawings
-// stand still. moving_data.js holds what is computed from; tools/drawings/moving.py writes it and says the same sentences.
+// stand still. tools/drawings/moving.py computes the same sentences with the library, and writes moving_data.js.
 // Each figure is drawn anew after each touch, as wide as its place; nothing moves by itself.
 (function () {
   "use strict";
@@ -53,25 +53,28 @@
       const held = (from, to) => sum(order.slice(from, to).map((id) => probs[id]));
       const wide = (width - 40) / (nBars + 1);
       const parts = [0, 0.25, 0.5, 0.75, 1].map(
-        (p) => line([[38, 210 - 180 * p], [width, 210 - 180 * p]], "faint") + text(18, 214 - 180 * p, fixed(p), "soft small"),
+        (p) =>
+          line([[38, 224 - 180 * p], [width, 224 - 180 * p]], "faint") +
+          text(18, 228 - 180 * p, fixed(p), "soft small"),
       );
+      parts.push(text(0, 14, "Probability of the next note", "left strong"));
       for (let column = 0; column <= nBars; column++) {
-        const isRest = column === nBars;
-        const end = isRest ? order.length : column + 1;
+        const isOthers = column === nBars;
+        const end = isOthers ? order.length : column + 1;
         const [all, kept] = [held(column, end), held(column, Math.min(end, Math.max(nKept, column)))];
         const x = 40 + wide * column;
-        const name = isRest ? "others" : MOVING.pitches[order[column]];
-        parts.push(box(x + 2, 210 - 180 * all, wide - 4, 180 * (all - kept), "dropped"));
-        parts.push(box(x + 2, 210 - 180 * kept, wide - 4, 180 * kept, "bar"));
-        parts.push(text(x + wide / 2, 204 - 180 * all, fixed(all), "small"));
-        parts.push(text(x + wide / 2, 228, name, "small strong"));
+        const name = isOthers ? "others" : MOVING.pitches[order[column]];
+        parts.push(box(x + 2, 224 - 180 * all, wide - 4, 180 * (all - kept), "dropped"));
+        parts.push(box(x + 2, 224 - 180 * kept, wide - 4, 180 * kept, "bar"));
+        parts.push(text(x + wide / 2, 218 - 180 * all, fixed(all), "small"));
+        parts.push(text(x + wide / 2, 242, name, "small strong"));
       }
       const entropy = -sum(probs.map((p) => (p > 0 ? p * Math.log2(p) : 0)));
       const says =
         `Temperature ${fixed(state.temperature)}: ${MOVING.pitches[order[0]]}, the likeliest, has the probability ` +
         `${fixed(probs[order[0]])}; the entropy is ${fixed(entropy)} bits. Top-p ${fixed(state.topP)} keeps ${nKept} ` +
         `of ${probs.length} symbols, which hold ${fixed(held(0, nKept))} of the probability.`;
-      return { parts, height: 236, says };
+      return { parts, height: 250, says };
     },
   };
 
@@ -100,8 +103,8 @@
       const fits = [2, 1, 0].map((score) => weights.filter((_, j) => scores[j] === score));
       const says =
         `Factor ${fixed(state.factor, 1)}: each of the ${fits[0].length} places that fit fully has the weight ` +
-        `${fixed(fits[0][0])}, each of the ${fits[1].length} that fit by half ${fixed(fits[1][0])}, each of the other ` +
-        `${fits[2].length} ${fixed(fits[2][0])}. D has ${fixed(share[names.indexOf("D")])} of the weighted mean.`;
+        `${fixed(fits[0][0])}, each of the ${fits[1].length} that fit by half ${fixed(fits[1][0])}, each of the ` +
+        `other ${fits[2].length} ${fixed(fits[2][0])}. D has ${fixed(share[names.indexOf("D")])} of the weighted mean.`;
       return { parts, height: 250, says };
     },
   };
@@ -136,11 +139,13 @@
       const y = (value) => top + 80 - 20 * value;
       const x = (back) => 24 + ((width - 30) * back) / 63;
       const curve = (of) => Array.from({ length: 64 }, (_, back) => [x(back), y(of(productsAt(back)))]);
-      parts.push(line([[0, top], [24, top]], "", `stroke="${ORANGE}" stroke-width="4"`), text(30, top + 4, "query", "left"));
+      parts.push(line([[0, top], [24, top]], "", `stroke="${ORANGE}" stroke-width="4"`));
+      parts.push(text(30, top + 4, "query", "left"));
       parts.push(line([[80, top], [104, top]], "", 'style="stroke:var(--moving-blue)" stroke-width="9"'));
       parts.push(text(110, top + 4, "key", "left"));
       for (const value of [-3, 0, 3]) {
-        parts.push(line([[24, y(value)], [width, y(value)]], "faint"), text(10, y(value) + 4, fixed(value, 0), "soft small"));
+        parts.push(line([[24, y(value)], [width, y(value)]], "faint"));
+        parts.push(text(10, y(value) + 4, fixed(value, 0), "soft small"));
       }
       parts.push(line(curve((each) => each[0]), "now", 'stroke-width="1"'));
       parts.push(line(curve(sum), "", 'style="stroke:var(--moving-blue)" stroke-width="2.5"'));
@@ -161,9 +166,9 @@
   };
   const intervals = {
     title: "Nested intervals of an arithmetic code",
-    more: () => ({ message: ["same", "up", "same"] }),
+    initial: () => ({ message: ["same", "up", "same"] }),
     controls: [
-      slider("same", "Probability of “same”", [5, 95, 5], 70, (value) => fixed(value / 100)),
+      slider("same", "Probability of same", [5, 95, 5], 70, (value) => fixed(value / 100)),
       button("same", pick("same")),
       button("up", pick("up")),
       button("down", pick("down")),
@@ -179,7 +184,8 @@
         let [start, y] = [0, 36 * row];
         for (const [name, share] of Object.entries(shares)) {
           const [at, part] = [(width * start) / 300, (width * share) / 300];
-          const look = `style="fill:${colours[name]};stroke:${colours[name]}" fill-opacity="${name === picked ? 0.6 : 0.15}"`;
+          const [colour, strength] = [colours[name], name === picked ? 0.6 : 0.15];
+          const look = `style="fill:${colour};stroke:${colour}" fill-opacity="${strength}"`;
           parts.push(box(at, y, part, 24, "", look));
           if (part > 36) parts.push(text(at + part / 2, y + 16, name, name === picked ? "strong" : ""));
           if (name === picked) {
@@ -211,7 +217,7 @@
 
   const hiding = {
     title: "Hide cells, and hide them anew",
-    more: () => ({ seed: 0 }),
+    initial: () => ({ seed: 0 }),
     controls: [
       choice("kind", "Hide", Object.keys(MOVING.clues)),
       slider("rate", "Rate", [0, MOVING.rates.length - 1, 1], 1, (place) => `${MOVING.rates[place]} %`),
@@ -303,7 +309,7 @@
     made.addEventListener("click", () => (control.press(state), draw()));
   }
 
-  function start(still, { title, controls, draw, more }) {
+  function start(still, { title, controls, draw, initial }) {
     const figure = document.createElement("figure");
     figure.className = "moving";
     figure.setAttribute("role", "group");
@@ -314,7 +320,7 @@
     const panel = element("div", figure, { className: "controls" });
     const status = element("p", figure);
     status.setAttribute("aria-live", "polite");
-    const state = more ? more() : {};
+    const state = initial ? initial() : {};
     function drawAnew() {
       const width = Math.min(Math.max(panel.clientWidth, 300), 640);
       const { parts, height, says } = draw(state, width);
