@@ -20,7 +20,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl.checks import check_grid, check_positive, check_some, whole_number, whole_numbers
+from mini_musessl.checks import check_grid, check_positive, check_some, shown, whole_number, whole_numbers
 
 LARGEST_STEP = 2**31 - 1  # times are kept in 32 bits
 SLOWEST, FASTEST = 1e-3, 1e9  # in quarters per minute; a MIDI file can say from 3.6 to 60 million
@@ -269,6 +269,24 @@ def check_is_piece(piece: Piece) -> None:
 def is_drum_note(piece: Piece) -> np.ndarray:
     """Return for each note whether a drum kit plays it."""
     return np.array([part.is_drum for part in piece.parts], bool)[piece.notes["part"]]
+
+
+def is_repeated(notes: np.ndarray) -> np.ndarray:
+    """Return for each note whether the next one of its part has its pitch and begins where it ends, (n_notes,)."""
+    begins = set(notes[["part", "pitch", "onset_step"]].tolist())
+    places = zip(notes["part"].tolist(), notes["pitch"].tolist(), ends_step(notes).tolist(), strict=True)
+    return np.array([place in begins for place in places], bool)
+
+
+def part_indices(piece: Piece, names: str | Iterable[str]) -> list[int]:
+    """Return the indices of the parts with these names, or refuse a name that none has."""
+    names, known = [names] if isinstance(names, str) else list(names), [part.name for part in piece.parts]
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"A part must be called by its name, one of {shown(', '.join(known)) or 'none here'}; found {name!r}."
+            )
+    return [index for index, name in enumerate(known) if name in names]
 
 
 # --- Places in time: steps and seconds, bar lines and the way from them

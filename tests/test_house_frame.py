@@ -21,14 +21,20 @@ def test_every_title_begins_with_its_number():
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_mention_of_a_page_or_notebook_is_a_link():
-    known = mentions.places()
-    wrong = [
-        path.name
-        for path, place in mentions.pages_and_twins().items()
-        if mentions.linked(text := path.read_text("utf-8"), place, known) != text
-    ]
-    assert not wrong, f"run `python tools/mentions.py`: {', '.join(wrong)}"
+def test_links_and_times_are_as_the_tools_write_them():
+    wrong = [path.name for path, text in write_tables.framed_texts().items() if path.read_text("utf-8") != text]
+    assert not wrong, f"run `make tables`, then `make notebooks`: {', '.join(wrong)}"
+
+
+def test_every_page_and_notebook_of_a_chapter_says_how_long_it_takes():
+    texts = {path.name: path.read_text("utf-8") for path in mentions.pages_and_twins() if chapters.label(path.stem)}
+    lines = (minutes.NOTEBOOK_LINE, minutes.PAGE_LINE)
+    assert [name for name, text in texts.items() if not any(line.search(text) for line in lines)] == []
+
+
+def test_every_term_that_is_linked_stands_in_the_glossary():
+    entries = (ROOT / mentions.GLOSSARY).read_text("utf-8").splitlines()
+    assert [term for term in mentions.TERMS if term not in entries] == []
 
 
 HERE = Path("notebooks/02a_counting.ipynb")
@@ -69,21 +75,20 @@ def test_what_is_no_prose_or_is_not_there_stays(text: str):
     assert mentions.linked(text, HERE, KNOWN) == text
 
 
-def test_every_time_line_says_what_the_table_says():
-    wrong = [path.name for path, text in write_tables.timed_texts().items() if path.read_text("utf-8") != text]
-    assert not wrong, f"run `make tables`, then `make notebooks`: {', '.join(wrong)}"
-    starts = {
-        path: text
-        for path in mentions.pages_and_twins()
-        if chapters.label(path.stem)
-        for text in [path.read_text("utf-8")]
-    }
-    without = [
-        path.name
-        for path, text in starts.items()
-        if not (minutes.NOTEBOOK_LINE.search(text) or minutes.PAGE_LINE.search(text))
-    ]
-    assert not without, f"must have a **Time** line: {', '.join(without)}"
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("No `cadence`; a **cadence**, a cadence", "No `cadence`; a **[cadence]({}cadence)**, a cadence"),
+        ("Half cadences, cadences", "[Half cadences]({}half-cadence), [cadences]({}cadence)"),
+        ("cadence, [cadence]({}cadence)", "cadence, [cadence]({}cadence)"),
+        ("A 3-gram of natural nats", "A [3-gram]({}n-gram-model) of natural [nats]({}nat)"),
+        ("# Triads\n\ntonic.key, triad_of, sub-tonic", "# Triads\n\ntonic.key, triad_of, sub-tonic"),
+    ],
+)
+def test_the_first_use_of_a_term_becomes_a_link_once(text: str, wanted: str):
+    place = "../book/glossary.md#term-"
+    text, wanted = text.replace("{}", place), wanted.replace("{}", place)
+    assert mentions.with_terms(text, HERE, Path()) == wanted == mentions.with_terms(wanted, HERE, Path())
 
 
 def cell(code: str, tags: str = "") -> str:

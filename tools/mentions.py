@@ -1,10 +1,8 @@
-"""Make every mention of a notebook or chapter a link: "5a", "notebook 3a", "chapters 4 and 5".
+"""Links of the text: every mention of a notebook or chapter ("5a", "chapters 4 and 5"), each term's first use.
 
-python tools/mentions.py
-
-A plain relative link works on the page, in Jupyter and on GitHub. Only prose is read: code, formulas, headings,
-HTML, links that are there and tables made from results stay as they are, and so do exercises ("3a.7") and whatever
-is not written yet.
+tools/write_tables.py writes them. A plain relative link works on the page, in Jupyter and on GitHub. Only prose is
+read: code, formulas, headings, HTML, links that are there and tables made from results stay as they are, and so do
+exercises ("3a.7") and whatever is not written yet.
 """
 
 import os
@@ -80,16 +78,133 @@ def pages_and_twins(root: Path = ROOT) -> dict[Path, Path]:
     return {path: path for path in chapters.pages(root)} | twins
 
 
-def main(root: Path = ROOT) -> None:
-    """Write the links and say which files changed."""
-    known, changed = places(root), []
-    for path, shown_at in pages_and_twins(root).items():
-        text = path.read_text("utf-8")
-        if (new := linked(text, shown_at, known)) != text:
-            path.write_text(new, "utf-8")
-            changed.append(path.name)
-    print(f"Linked mentions in {', '.join(changed)}." if changed else "Every mention is a link.")
+# Terms
 
 
-if __name__ == "__main__":
-    main()
+#: Terms that mean one thing in this book, as they stand in the glossary, and what a text calls them beside that.
+TERMS: dict[str, str] = {
+    "authentic cadence": "perfect authentic cadence",
+    "half cadence": "",
+    "plagal cadence": "",
+    "deceptive cadence": "",
+    "cadence": "",
+    "anticipation": "",
+    "BWV": "",
+    "chroma": "",
+    "consonance": "",
+    "dissonance": "",
+    "dominant": "",
+    "equal temperament": "",
+    "fermata": "",
+    "first inversion": "",
+    "second inversion": "",
+    "church mode": "",
+    "diminished triad": "",
+    "seventh chord": "dominant seventh",
+    "key signature": "",
+    "leading note": "",
+    "modulation": "",
+    "MusicXML": "",
+    "parallel fifths and octaves": "parallel fifths|parallel octaves",
+    "passing note": "",
+    "piano roll": "",
+    "Picardy third": "",
+    "pitch class": "pitch classes",
+    "re-articulation": "re-articulate",
+    "relative key": "relative (?:major|minor)",
+    "Roman numeral analysis": "Roman numerals?",
+    "semitone": "",
+    "suspension": "",
+    "time signature": "",
+    "tonic": "",
+    "transposition": "",
+    "triad": "",
+    "tritone": "",
+    "upbeat": "",
+    "voice crossing": "",
+    "voice leading": "",
+    "ablation": "",
+    "augmentation": "",
+    "autoregressive model": "autoregressive",
+    "back-off": "",
+    "balanced accuracy": "",
+    "baseline": "",
+    "bootstrap": "",
+    "calibration": "calibrated",
+    "causal mask": "",
+    "chain rule": "",
+    "contrastive learning": "contrastive",
+    "cross-entropy": "",
+    "decoder-only Transformer": "decoder-only",
+    "distillation": "",
+    "dropout": "",
+    "embedding": "",
+    "entropy": "",
+    "fine-tuning": "fine-tuned?",
+    "held-out data": "held-out",
+    "induction head": "",
+    "infilling": "",
+    "InfoNCE": "",
+    "Kullback-Leibler divergence": "",
+    "KV cache": "",
+    "layer norm": "",
+    "learning rate": "",
+    "learning-rate warm-up": "warm-up",
+    "logit": "",
+    "mutual information": "",
+    "n-gram model": "n-grams?|[0-9]-grams?|bigrams?",
+    "nat": "",
+    "overfitting": "overfits?",
+    "padding mask": "",
+    "padding": "",
+    "perplexity": "",
+    "pre-norm": "",
+    "pre-training": "pre-trained",
+    "pretext task": "",
+    "query, key and value projections": "learned projections?",
+    "residual connection": "residual",
+    "rotary positions": "",
+    "self-attention": "",
+    "self-supervised learning": "self-supervised",
+    "skewing": "",
+    "softmax": "",
+    "teacher forcing": "",
+    "temperature": "",
+    "tokenizer": "",
+    "top-p sampling": "top-p",
+    "typical set": "",
+    "unigram model": "unigram",
+}
+GLOSSARY = Path("book/glossary.md")
+
+
+def term_id(term: str) -> str:
+    """Return the place of a term on the glossary's page.
+
+    >>> term_id("query, key and value"), term_id("BWV")
+    ('term-query-key-and-value', 'term-BWV')
+    """
+    return "term-" + re.sub(r"[^a-zA-Z0-9]+", "-", term).strip("-")
+
+
+def with_terms(text: str, page: Path, root: Path = ROOT) -> str:
+    """Return a page whose terms link to the glossary where it first uses them, unless it links them already."""
+    glossary = Path(os.path.relpath(root / GLOSSARY, page.parent)).as_posix()
+    for term, others in TERMS.items():
+        place = f"{glossary}#{term_id(term)}"
+        if f"]({place})" in text:
+            continue
+        named = "|".join(filter(None, [rf"{re.escape(term)}s?", others]))
+        used = re.compile(rf"(?<![\w./-])(?:{named})(?![\w/-]|\.\w)", flags=0 if term[0].isupper() else re.IGNORECASE)
+        text = _with_first(text, used, place)
+    return text
+
+
+def _with_first(text: str, used: re.Pattern, place: str) -> str:
+    end = 0
+    for other in [*OTHER.finditer(text), None]:
+        start = other.start() if other else len(text)
+        if match := used.search(text, end, start):
+            return f"{text[: match.start()]}[{match.group()}]({place}){text[match.end() :]}"
+        end = other.end() if other else end
+    return text

@@ -43,20 +43,32 @@ def result_page(name: str, root: Path = ROOT) -> str:
     text = path.read_text("utf-8")
     for block, table in tables.PAGES[name].items():
         text = fill(text, block, f"\n{table()}\n")
-    return minutes.with_time(text, path, root)
+    return framed(text, path, root)
 
 
-def timed_texts(root: Path = ROOT) -> dict[Path, str]:
-    """Return the other pages and the twins, each with its **Time** line as the table of minutes has it."""
+def framed(text: str, place: Path, root: Path = ROOT) -> str:
+    """Return a page or twin with its links to pages and terms and its **Time** line.
+
+    Args:
+        place: where the text is shown; a twin is shown as its notebook.
+    """
+    linked = mentions.linked(text, place, mentions.places(root))
+    if chapters.label(place.stem):
+        linked = mentions.with_terms(linked, place, root)
+    return minutes.with_time(linked, place, root)
+
+
+def framed_texts(root: Path = ROOT) -> dict[Path, str]:
+    """Return every page and twin as it must be, the pages with tables apart."""
     shown = {path: place for path, place in mentions.pages_and_twins(root).items() if path.stem not in tables.PAGES}
-    return {path: minutes.with_time(path.read_text("utf-8"), place, root) for path, place in shown.items()}
+    return {path: framed(path.read_text("utf-8"), place, root) for path, place in shown.items()}
 
 
 def main() -> None:
     """Write all of them and say which changed."""
     wanted = {ROOT / "README.md": readme(), ROOT / "_toc.yml": chapters.contents()}
     wanted[ROOT / "assets" / "floors.svg"] = floors_drawing.svg()
-    wanted |= timed_texts() | {ROOT / "book" / f"{name}.md": result_page(name) for name in tables.PAGES}
+    wanted |= framed_texts() | {ROOT / "book" / f"{name}.md": result_page(name) for name in tables.PAGES}
     changed = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
     for path in changed:
         path.write_text(wanted[path], "utf-8")
