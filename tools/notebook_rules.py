@@ -27,7 +27,6 @@ PRINTS_TOO_WIDE = {
     "04a_next_token",
     "04b_masking",
     "04c_pitch_rhythm_harmony_heads",
-    "05a_attention",
     "05c_music_transformer",
     "05d_one_position_a_step",
     "08a_find_the_bugs",
