@@ -130,7 +130,7 @@ def _read_count(tune: _Tune, digits: str) -> int:
 def _read_key(value: str, name: str) -> dict[str, int]:
     """Return the alteration of each letter under a key such as "Em", "A Dorian" or "Hp" (the bagpipe's)."""
     plain = re.sub(r"\b(clef=[a-z]+(?![+-])|middle=\S*|stafflines=\S*)", "", value)  # what changes no pitch
-    plain = "D" if plain[:2] in ("Hp", "HP") else plain
+    plain = {"Hp": "D", "HP": "D", "": "C", "none": "C"}.get(plain.strip(), plain)  # the bagpipe, and no key
     written = re.fullmatch(r"([A-G])([#b]?)\s*([A-Za-z]*)((?:\s*(?:\^\^|\^|__|_|=)[A-Ga-g])*)\s*", plain)
     mode = "maj" if written and written[3] == "M" else written[3][:3].lower() if written else None
     if mode not in _MODE_FIFTHS:
