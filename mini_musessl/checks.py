@@ -9,7 +9,7 @@ Chapter: 3a.
 import math
 import operator
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,8 +135,8 @@ def check_positive(name: str, value: float, advice: str = "") -> None:
 def check_choice(name: str, value: object, choices: Collection, advice: str = "") -> None:
     """Refuse what is not among the choices."""
     try:
-        is_known = value in choices
-    except Exception:  # an array is equal or not at each of its places
+        is_known = isinstance(value, Hashable) and value in choices  # an array equals by elements
+    except Exception:  # a tensor does too
         is_known = False
     if not is_known:
         raise ValueError(

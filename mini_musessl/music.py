@@ -14,13 +14,14 @@ Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl.checks import check_grid, check_positive, check_some, shown, whole_number, whole_numbers
+from mini_musessl.checks import check_grid, check_positive, check_some, check_text, shown, whole_number, whole_numbers
 
 LARGEST_STEP = 2**31 - 1  # times are kept in 32 bits
 SLOWEST, FASTEST = 1e-3, 1e9  # in quarters per minute; a MIDI file can say from 3.6 to 60 million
@@ -75,6 +76,7 @@ class Tempo:
     def __post_init__(self) -> None:
         _store_whole_number(self, "step", "Are these seconds or bars?")
         check_positive("A tempo, in quarters per minute,", self.quarters_per_minute, "120 is the MIDI default.")
+        object.__setattr__(self, "quarters_per_minute", float(self.quarters_per_minute))
         if not SLOWEST <= self.quarters_per_minute <= FASTEST:
             raise ValueError(
                 f"A tempo must lie in {SLOWEST:g}..{FASTEST:g} quarters per minute; found {self.quarters_per_minute:g}."
@@ -188,7 +190,8 @@ class Part:
     is_drum: bool = False  # its pitches then name instruments
 
     def __post_init__(self) -> None:
-        if any("\ud800" <= character <= "\udfff" for character in self.name):
+        check_text("The name of a part", self.name)
+        if re.search("[\ud800-\udfff]", self.name):
             raise ValueError(f"The name of a part must be text that files can hold; found {self.name!r}.")
         whole_number("program", self.program, 0, 127, 'General MIDI counts from 0, "acoustic grand piano".')
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from mini_musessl.checks import UNPRINTABLE, shown
 from mini_musessl.harmony import pitch_class_name, place_name, signature_of
+from mini_musessl.music import as_meter
 from mini_musessl.voices import REST, VoiceGrid
 
 _CLEFS = {"soprano": "*clefG2", "alto": "*clefG2", "tenor": "*clefGv2", "bass": "*clefF4"}
@@ -49,8 +50,9 @@ def to_kern(grid: VoiceGrid) -> str:
 
     Notes are split at bar lines, and inside a bar where the beat would be hidden otherwise; the pieces are tied.
     Pitches are named by the key signature; where it is unknown, that of the key that fits the notes best is written
-    (``harmony.signature_of``). A fermata stands on the last note of each
-    voice under it. The last line asks verovio for beams.
+    (``harmony.signature_of``). A fermata stands on the last note of each voice under it. What ``voices.cut`` cut out
+    keeps the bar numbers of its work, and has no final double bar where the work goes on. The last line asks verovio
+    for beams.
 
     >>> from mini_musessl import voices
     >>> print(to_kern(voices.from_pitches([[62]] * 4, voice_names=("alto",), fifths=2, mode="major")))
@@ -71,7 +73,9 @@ def to_kern(grid: VoiceGrid) -> str:
     spines = [_spine(grid, voice) for voice in reversed(range(grid.n_voices))]
     heads = [_head(grid, voice) for voice in reversed(range(grid.n_voices))]
     lines = ["\t".join(row) for row in zip(*heads, strict=True)]
-    bar = 0
+    bar = grid.n_bars_before
+    if bar and grid.bar_position_step[0] > 0:
+        lines.append(_across(grid, f"={bar}-"))
     for step in range(grid.n_steps):
         if grid.bar_position_step[step] == 0:
             bar += 1
@@ -79,7 +83,7 @@ def to_kern(grid: VoiceGrid) -> str:
         tokens = [spine.get(step, ".") for spine in spines]
         if any(token != "." for token in tokens):
             lines.append("\t".join(tokens))
-    return "\n".join([*lines, _across(grid, "=="), _across(grid, "*-"), "!!!filter: autobeam"])
+    return "\n".join([*lines, _across(grid, _last_line(grid)), _across(grid, "*-"), "!!!filter: autobeam"])
 
 
 def to_svg(music: VoiceGrid | str) -> str:
@@ -246,6 +250,13 @@ def _pieces(grid: VoiceGrid, start: int, stop: int) -> list[tuple[int, int]]:
             pieces.append((at, length))
             at += length
     return pieces
+
+
+def _last_line(grid: VoiceGrid) -> str:
+    """Return the bar line at the end: double at the end of a work, none in the middle of a bar."""
+    bar = as_meter(grid.meter).bar_length_step(grid.steps_per_quarter)
+    is_whole = int(grid.bar_position_step[-1]) + 1 == bar
+    return "==" if not grid.is_cut_off else "=" if is_whole else "=-"
 
 
 def _across(grid: VoiceGrid, token: str) -> str:

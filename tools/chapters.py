@@ -12,9 +12,9 @@ import repository
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Chapter number -> (title, letters of its notebooks; "" is a notebook that has the number alone).
+#: Chapter number -> (title, letters of its notebooks; 00 has no letter).
 CHAPTERS: dict[int, tuple[str, str]] = {
-    0: ("Hear it first", ""),
+    0: ("Hear it first", "b"),
     1: ("Background", "a"),
     2: ("Core concepts", "a"),
     3: ("Preprocessing", "abcd"),

@@ -5,6 +5,7 @@ No number of a table is typed. write_tables.py puts each table into the block of
 
 import functools
 import operator
+import re
 import statistics
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,6 +17,8 @@ import repository
 from mini_musessl.results import FOLDER, load_result, probe_accuracies, rows_by_encoder
 
 Row = dict[str, Any]
+#: A dash, where a column is narrow.
+NOT_ASKED = "\u2013"
 
 
 def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -29,6 +32,27 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     header = list(header)
     titles, *lines = ("| " + " | ".join(line) + " |" for line in [header, *rows])
     return "\n".join([titles, "|" + "---|" * len(header), *lines])
+
+
+def halves(header: list[str], rows: list[list[str]]) -> str:
+    """Return two narrow tables in place of a wide one, each without the rows that say nothing there.
+
+    >>> print(halves(["", "a", "b"], [["x", "1", "2"], ["y", "3", NOT_ASKED]]))
+    |  | a |
+    |---|---|
+    | x | 1 |
+    | y | 3 |
+    <BLANKLINE>
+    |  | b |
+    |---|---|
+    | x | 2 |
+    """
+    middle = 1 + len(header) // 2
+    tables = []
+    for part in (slice(1, middle), slice(middle, None)):
+        kept = [[row[0], *row[part]] for row in rows if set(row[part]) != {NOT_ASKED}]
+        tables.append(markdown([header[0], *header[part]], kept))
+    return "\n\n".join(tables)
 
 
 def mean_and_spread(values: list[float], n_decimals: int = 3) -> str:
@@ -91,13 +115,19 @@ def provenance() -> str:
     lines = []
     for name in sorted(path.stem for path in FOLDER.glob("*.json")):
         found = load_result(name)["provenance"]
-        code = [f"`{text}`" for text in (name, found["command"], found["commit"][:10])]
-        seeds, device = ", ".join(map(str, found["seeds"])), found.get("processor", found["device"])
-        lines.append([*code, seeds, device, f"{found['seconds']:.0f}"])
+        device = found.get("processor", found["device"])
+        lines.append([f"`{name}`", _origin(found), ", ".join(map(str, found["seeds"])), _time(device, found)])
         for row in found.get("added", []):
-            code = [f"`{text}`" for text in (row["command"], row["commit"][:10])]
-            lines.append([f"in it: {', '.join(row['models'])}", *code, "none needed", device, f"{row['seconds']:.0f}"])
-    return markdown(["result", "command", "commit", "seeds", "device", "seconds"], lines)
+            lines.append([f"in it: {', '.join(row['models'])}", _origin(row), "none needed", _time(device, row)])
+    return markdown(["result", "command and commit", "seeds", "device and time"], lines)
+
+
+def _origin(found: dict[str, Any]) -> str:
+    return f"`{found['command']}` at `{found['commit'][:10]}`"
+
+
+def _time(device: str, found: dict[str, Any]) -> str:
+    return f"{device}: {found['seconds']:.0f} s"
 
 
 # Chapter 8: the chorale benchmark
@@ -241,7 +271,10 @@ def _chance_rank() -> str:
 
 
 def study_scoreboard() -> str:
-    """Return a column per objective: what its encoder says, with all pieces labelled, and how it finds one hymn."""
+    """Return two tables, four questions each: what an encoder says with all pieces labelled, and how it finds one hymn.
+
+    The spread is left out: the page of the study has it, and a phone has no room for it.
+    """
     found = rows_by_encoder("references", "objectives")
     titles = {
         "key finder, no labels": "key finder, no labels",
@@ -255,11 +288,13 @@ def study_scoreboard() -> str:
         "contrast: crop + voices": "contrast",
         "order": "order",
     }
-    titles = {name: title for name, title in titles.items() if name in found}
-    columns = [_chance()[1:], *(_probe_line(name, found[name], None)[1:] for name in titles)]
-    lines = [list(line) for line in zip(TASKS.values(), *columns, strict=True)]
-    lines.append(["same hymn, MRR", _chance_rank(), *(_ranks(name, found[name]) for name in titles)])
-    return markdown(["asked for", "chance", *titles.values()], lines)
+    lines = [[*_chance(), _chance_rank()]]
+    for name, title in titles.items():
+        if name in found:
+            cells = [*_probe_line(name, found[name], None)[1:], _ranks(name, found[name])]
+            lines.append([title, *(re.sub(" ± [0-9.]+", "", cell).replace("not asked", NOT_ASKED) for cell in cells)])
+    header = [*TASKS.values(), "same hymn, MRR"]
+    return halves(["trained on", *header], lines)
 
 
 def probes(budget: int | None, tested: str = "all") -> str:
@@ -320,7 +355,7 @@ def views() -> str:
             left = [row["measured"]["nats"] / row["measured"]["chance_nats"] for row in rows if "measured" in row]
             probed = _probe_line(name, rows, None)[1:]
             lines.append([name, _cell(left) if left else "none", *probed, _ranks(name, rows)])
-    return markdown(["views", "loss, share of a guess", *TASKS.values(), "same hymn, MRR"], lines)
+    return halves(["views", "loss, share of a guess", *TASKS.values(), "same hymn, MRR"], lines)
 
 
 def fine_tuned() -> str:
@@ -353,7 +388,7 @@ def data() -> str:
             notes = mean_and_spread(values(rows, "infilling", "test", "notes"))
             pieces = name.rpartition(", ")[2] if name.endswith("pieces") else "all pieces"
             lines.append([pieces, notes, *_probe_line(name, rows, 10)[1:]])
-    return markdown(["trained on", "nats a cell, notes hidden", *TASKS.values()], lines)
+    return halves(["trained on", "nats a cell, notes hidden", *TASKS.values()], lines)
 
 
 #: Pages of the book -> names of their blocks -> what makes each.

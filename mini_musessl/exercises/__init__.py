@@ -14,6 +14,7 @@ Chapter: every notebook; first in 3a.
 # isort: off
 from mini_musessl.exercises import (  # noqa: F401
     first_road,
+    python_for_musicians,
     learning_without_labels,
     counting,
     pitch_rhythm_harmony,
