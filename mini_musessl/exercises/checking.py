@@ -26,7 +26,7 @@ from mini_musessl.checks import printable
 from mini_musessl.exercises.nudges import nudge
 
 Case = tuple  # the arguments of one call
-N_DRAWN = 40  # inputs drawn at random for each check
+N_DRAWN = 24  # inputs drawn at random for each check
 NEXT = "Work it out by hand; the next check shows the right answer."
 
 
