@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from mini_musessl import checks
-from mini_musessl.music import Piece, ends_step, is_drum_note, steps_to_sec
-from mini_musessl.voices import VoiceGrid, as_piece
+from mini_musessl.music import Piece, ends_step, is_drum_note, is_repeated, part_indices, steps_to_sec
+from mini_musessl.voices import VoiceGrid, as_performed
 
 #: Samples a second of everything the book plays. Voices reach about 900 Hz, their overtones about 9,000 Hz.
 SAMPLE_RATE = 22050
@@ -25,12 +25,15 @@ LOUDNESS = 0.12
 PEAK = 0.9
 
 _N_HARMONICS = 8
-_ROLL_OFF = 1.4  # harmonic k starts at k ** -1.4: between a square wave's 1 / k and a triangle's 1 / k ** 2
+#: Harmonic k starts at k ** -1.4, between a square wave's 1 / k and a triangle's 1 / k ** 2; the solo is brighter.
+_ROLL_OFF, _SOLO_ROLL_OFF = 1.4, 0.7
+_SOLO_GAIN = 2.0  # 6 dB
 _DECAY_SEC = 6.0  # the fundamental falls to 1 / e in this time, harmonic k in a k-th of it
 _ATTACK_SEC = 0.02
-_RELEASE_SEC = 0.08
-_EARLY_SEC = 0.05  # a note begins to fall before its end, so that a repeated note is heard as two
+_RELEASE_SEC = 0.05  # begins where the note ends: it falls while the next one rises
+_EARLY_SEC = 0.05  # a note that is sung again falls before its end, so that it is heard as two
 _TAIL_SEC = 0.3
+_RING_SEC = 0.25  # the release of what ends with the music
 _LONGEST_SEC = 600.0  # at the book's sample rate; as many samples at a higher one last less
 _MOST_NOTE_SEC = (
     10_000.0  # of all notes one after the other: sixteen voices for ten minutes, made in about as many seconds
@@ -38,12 +41,18 @@ _MOST_NOTE_SEC = (
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
-def synthesize(music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+def synthesize(
+    music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE, bring_out: str | tuple[str, ...] = ()
+) -> np.ndarray:
     """Turn music into sound by adding sine waves.
 
-    Every pitched part has the same organ-like tone; a drum part is bursts of noise, the same on every run. Fermatas are
-    not held, so that time runs evenly. Harmonics above half the sample rate are left out. Loudness grows with the
-    square of the velocity, as in General MIDI.
+    Pitched parts have one organ-like tone; a part that is alone or brought out has a brighter one. A drum part is
+    bursts of noise, the same on every run. Notes are joined, but for a pitch that its part repeats. Fermatas are held
+    (see ``voices.as_performed``). Harmonics above half the sample rate are left out. Loudness grows with the square of
+    the velocity, as in General MIDI.
+
+    Args:
+        bring_out: names of parts that sound 6 dB above the others.
 
     Returns:
         float32 (n_samples,), mono, within -0.9..0.9; it ends 0.3 s after the music, in silence.
@@ -52,18 +61,21 @@ def synthesize(music: Piece | VoiceGrid, sample_rate: int = SAMPLE_RATE) -> np.n
     >>> synthesize(voices.from_pitches([[60]] * 4, voice_names=("melody",), quarters_per_minute=60)).shape
     (28665,)
     """
-    piece = as_piece(music)
+    piece = as_performed(music)
     _check_playable(piece, sample_rate)
-    edges = _note_edges(piece, sample_rate)
-    length = _to_samples(_length_sec(piece) + _TAIL_SEC, sample_rate)
-    mix = np.zeros(length)
-    for note, (start, stop) in zip(piece.notes, edges, strict=True):
+    brought_out = part_indices(piece, bring_out)
+    solo = brought_out or ([0] if len(piece.parts) == 1 else [])
+    mix = np.zeros(_to_samples(_length_sec(piece) + _TAIL_SEC, sample_rate))
+    rows = zip(piece.notes, _note_edges(piece, sample_rate), _released(piece, sample_rate), strict=True)
+    for note, (start, stop), (early, release) in rows:
         if piece.parts[note["part"]].is_drum:
             sound = _drum(int(note["pitch"]), sample_rate)
         else:
-            sound = _tone(int(note["pitch"]), int(start), int(stop), sample_rate)
-        sound = sound[: length - start]
-        mix[start : start + len(sound)] += (note["velocity"] / 127) ** 2 * sound
+            roll_off = _SOLO_ROLL_OFF if note["part"] in solo else _ROLL_OFF
+            sound = _tone(int(note["pitch"]), int(start), int(stop - early), int(release), sample_rate, roll_off)
+        gain = _SOLO_GAIN if note["part"] in brought_out else 1
+        sound = sound[: len(mix) - start]
+        mix[start : start + len(sound)] += gain * (note["velocity"] / 127) ** 2 * sound
     return normalize(mix, sample_rate)
 
 
@@ -175,29 +187,39 @@ def _note_edges(piece: Piece, sample_rate: int) -> np.ndarray:
     return np.rint(sec * sample_rate).astype(np.int64)
 
 
+def _released(piece: Piece, sample_rate: int) -> np.ndarray:
+    """Return for each note by how many samples it falls early, and how many it takes to fall, (n_notes, 2)."""
+    is_last = ends_step(piece.notes) == piece.n_steps
+    early_sec = np.where(is_repeated(piece.notes), _EARLY_SEC, 0)
+    release_sec = np.where(is_last, _RING_SEC, _RELEASE_SEC)
+    return np.rint(np.stack([early_sec, release_sec], axis=1) * sample_rate).astype(np.int64)
+
+
 def _frequency(pitch: int) -> float:
     """Return the frequency of a MIDI pitch in Hz, equal temperament, A4 = 440."""
     return 440.0 * 2 ** ((pitch - 69) / 12)
 
 
-def _tone(pitch: int, start: int, stop: int, sample_rate: int) -> np.ndarray:
-    """Return one note with its release; sample 0 of the result belongs at ``start``.
+def _tone(pitch: int, start: int, stop: int, release: int, sample_rate: int, roll_off: float) -> np.ndarray:
+    """Return one note with its release after ``stop``; sample 0 of the result belongs at ``start``.
 
     The phase runs from the start of the clip, not of the note: so two voices that meet on one pitch always add up, and
-    never cancel.
+    never cancel. Both timbres have the same power.
     """
-    attack, release = _to_samples(_ATTACK_SEC, sample_rate), _to_samples(_RELEASE_SEC, sample_rate)
-    held = max(attack, stop - start - _to_samples(_EARLY_SEC, sample_rate))
+    attack = _to_samples(_ATTACK_SEC, sample_rate)
+    held = max(attack, stop - start)
     cycles = np.arange(start, start + held + release) * (_frequency(pitch) / sample_rate)
     cycles %= 1  # in place, here and below: a note of ten minutes takes much memory
     exponent = 2j * np.pi * cycles
     exponent -= np.arange(held + release) / sample_rate / _DECAY_SEC
     fundamental = np.exp(exponent, out=exponent).astype(np.complex64)
     n_harmonics = min(_N_HARMONICS, int(np.ceil(sample_rate / 2 / _frequency(pitch))) - 1)
+    strength = np.arange(1, n_harmonics + 1.0) ** -roll_off
+    strength /= np.sqrt(np.sum(strength**2))
     sound = np.zeros(len(fundamental), np.complex64)
     # The k-th power of the fundamental turns k times as fast and decays k times as fast; Horner's rule sums the powers.
-    for k in range(n_harmonics, 0, -1):
-        sound += k**-_ROLL_OFF
+    for each in strength[::-1]:
+        sound += each
         sound *= fundamental
     return sound.imag * _envelope(len(sound), attack, release)
 

@@ -9,7 +9,7 @@ Chapter: 3a.
 import math
 import operator
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,8 +124,9 @@ def check_positive(name: str, value: float, advice: str = "") -> None:
 
 def check_choice(name: str, value: object, choices: Collection, advice: str = "") -> None:
     """Refuse what is not among the choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}; found {value!r}. {advice}".rstrip())
+    if not isinstance(value, Hashable) or value not in choices:  # a list, or an array, which equals by elements
+        found = shown(repr(value))
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}; found {found}. {advice}".rstrip())
 
 
 def check_some(n: int, need: str = "The loss needs at least one target", advice: str = "Is the batch empty?") -> None:

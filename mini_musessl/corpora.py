@@ -31,7 +31,7 @@ from jaxtyping import Bool, Float, Int
 
 import mini_musessl
 from mini_musessl import chorale_files, files, midi, music, voices
-from mini_musessl.checks import check_choice, check_grid, check_some, printable, shown
+from mini_musessl.checks import check_choice, check_grid, check_some, printable, shown, whole_number
 from mini_musessl.chorale_files import METADATA, WrittenChorale
 
 # Raise one when its reader changes what it returns, so that old cache files are not used.
@@ -247,6 +247,7 @@ SAME_MELODY, SAME_MUSIC = 0.5, 0.8
 
 def melody_runs(grid: voices.VoiceGrid, n_intervals: int = 5) -> set[tuple[int, ...]]:
     """Return the runs of ``n_intervals`` intervals in the first voice of a ``grid``, heard on the quarter beats."""
+    voices.check_is_grid(grid)
     is_beat = grid.bar_position_step % grid.steps_per_quarter == 0
     melody = grid.pitch[is_beat, 0].astype(int)
     intervals = np.diff(melody[melody != voices.REST])
@@ -257,6 +258,7 @@ def melody_runs(grid: voices.VoiceGrid, n_intervals: int = 5) -> set[tuple[int, 
 
 def harmony_runs(grid: voices.VoiceGrid) -> set[tuple[int, ...]]:
     """Return each beat with the next one, as pitch classes counted from the soprano's first."""
+    voices.check_is_grid(grid)
     is_beat = grid.bar_position_step % grid.steps_per_quarter == 0
     beats = grid.pitch[is_beat].astype(int)
     pairs = np.concatenate([beats[:-1], beats[1:]], axis=1)
@@ -494,6 +496,7 @@ def load_midi_folder(
     # Refused here once, and not for every file.
     check_grid(steps_per_quarter)
     check_choice("reader", reader, midi.READERS)
+    whole_number("print_every", print_every, 0)
     paths, refused = _midi_files(folder)
     way = f"{mini_musessl.__version__} {READER_VERSION_MIDI_FOLDER} {steps_per_quarter} {reader}"
     home = files.usable_cache() if cache else None

@@ -15,7 +15,8 @@ What becomes of untidy files:
     Tempo and meter are read from every track; of several at one step the last counts.
     A part is one channel with one program in one track; channel 10 is drums. A change of program begins another part.
     A program belongs to its channel, whichever track sets it: the latest counts, the track's own first at one tick.
-    A track ends at its end mark, if there is one. A piece ends where its last note ends.
+    A part has its track's last name, whatever channel a prefix gives it. A track ends at its end mark, if there is one.
+    A piece ends where its last note ends.
     Running status goes on after system exclusive and meta events, as players let it, though the standard ends it there.
     What says nothing about notes, tempo, meter, names and programs is passed over, however it is made.
 
@@ -43,7 +44,7 @@ import numpy as np
 
 from mini_musessl.checks import check_choice, check_grid, check_positive, shown, whole_number
 from mini_musessl.files import empty_file, read_file, write_aside
-from mini_musessl.music import LARGEST_STEP, Meter, Part, Piece, Tempo, check_is_piece, make_notes
+from mini_musessl.music import LARGEST_STEP, Meter, Part, Piece, Tempo, check_is_piece, check_notes, make_notes
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -70,9 +71,11 @@ def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> 
         data = read_file(source, "read_midi", limit, advice)
         return shown(Path(source).name), data
     try:
-        label = shown(getattr(source, "name", "the data"))
-        is_data = isinstance(source, (bytes, bytearray, memoryview))
-        data = bytes(source[: limit + 1] if is_data else source.read(limit + 1))
+        name, data = getattr(source, "name", ""), bytearray()
+        label = shown(name if isinstance(name, str) and name else "the data")
+        file = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
+        while len(data) <= limit and (more := file.read(limit + 1 - len(data))):  # a pipe gives what it has by now
+            data += more
     except Exception as error:  # no file, one that is closed, or open for text or writing
         raise TypeError(
             f"A MIDI file is a path, bytes, or a file open for bytes; found {type(source).__name__}, which gives "
@@ -82,13 +85,13 @@ def _load(source: str | os.PathLike[str] | bytes | BinaryIO, max_notes: int) -> 
         raise empty_file(label)
     if len(data) > limit:
         raise ValueError(f"read_midi reads at most {limit} bytes; {label} has more. {advice}")
-    return label, data
+    return label, bytes(data)
 
 
 def _unwrapped(data: bytes) -> bytes:
     """Return the MIDI file inside a RIFF container (.rmi, RP-029) or behind the 128 bytes of an old Macintosh."""
-    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
-        return data[max(data.find(b"MThd"), 0) :]
+    if data[:4] == b"RIFF" and (found := re.search(rb"data....(?=MThd)", data, re.DOTALL)):
+        return data[found.end() :]
     return data[128:] if data[128:132] == b"MThd" else data
 
 
@@ -118,8 +121,8 @@ def _read_header(label: str, data: bytes) -> tuple[int, int, int]:
     length, file_type, n_tracks, division = struct.unpack(">LHHH", data[4:14])
     if file_type > 1:
         raise ValueError(
-            f"A MIDI file must be of type 0 or 1; {label} is of type {file_type}. Type 2 holds patterns that do not "
-            "sound together; export it as type 1."
+            f"A MIDI file must be of type 0 or 1; {label} is of type {file_type}. Type 2, of patterns that do not "
+            "sound together, is not read, and there are no others; export it as type 1."
         )
     if not 0 < division < 0x8000:
         found = "film frames (SMPTE), which have no bars" if division else "none"
@@ -139,6 +142,8 @@ def _split_tracks(label: str, data: bytes) -> tuple[list[bytes], int]:
         name, length = struct.unpack(">4sL", data[position : position + 8])
         if name != b"MTrk" and tracks and b"\xff\x2f\0" not in tracks[-1]:
             raise _damaged_file(label, f"a track {len(tracks)} that goes on behind its {len(tracks[-1])} bytes")
+        if name == b"MThd":
+            break  # another file, with a quarter of its own
         start, position = position + 8, position + 8 + length
         if name == b"MTrk" and position <= len(data):
             tracks.append(data[start:position])
@@ -425,7 +430,7 @@ def _to_piece(music: _TickMusic, ticks_per_quarter: int, steps_per_quarter: int)
         # Whole numbers only: twice the value plus one half, rounded down, is the nearest step, halves up.
         return (2 * tick * steps_per_quarter + ticks_per_quarter) // (2 * ticks_per_quarter)
 
-    last_step = to_steps(int(music.notes[1].max())) + 1  # in Python's numbers, which do not overflow
+    last_step = to_steps(int(music.notes[1].max()))  # in Python's numbers, which do not overflow
     whole_number("The end of the last note, in steps,", last_step, 0, LARGEST_STEP, "Choose a coarser grid.")
     onset_tick, end_tick, *rest = music.notes[:, music.notes[0].argsort(kind="stable")]
     onset_step, end_step = to_steps(onset_tick), to_steps(end_tick)
@@ -600,6 +605,7 @@ def _join_tracks(tracks: list[bytes], ticks_per_quarter: int) -> bytes:
 def to_bytes(piece: Piece) -> bytes:
     """Return the bytes of the MIDI file that ``write_midi`` writes."""
     check_is_piece(piece)
+    check_notes(piece.notes, len(piece.parts))  # they may have been changed since the piece was made
     _check_can_be_written(piece)
     ticks_per_step = -(-LOWEST_TICKS_PER_QUARTER // piece.steps_per_quarter)
     tracks = [_timing_events(piece)]
@@ -621,7 +627,7 @@ def write_midi(piece: Piece, path: str | os.PathLike[str]) -> None:
     * A first bar that is complete, but shorter than the meter after it, comes back as an upbeat, and so does a meter
       that begins again before its first bar is full.
     """
-    write_aside(Path(path), to_bytes(piece))
+    write_aside(path, to_bytes(piece))
 
 
 # The bridge to pretty_midi, whose times are seconds.

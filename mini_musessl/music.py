@@ -14,13 +14,14 @@ Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mini_musessl.checks import check_grid, check_positive, check_some, whole_number, whole_numbers
+from mini_musessl.checks import check_grid, check_positive, check_some, check_text, shown, whole_number, whole_numbers
 
 LARGEST_STEP = 2**31 - 1  # times are kept in 32 bits
 SLOWEST, FASTEST = 1e-3, 1e9  # in quarters per minute; a MIDI file can say from 3.6 to 60 million
@@ -75,6 +76,7 @@ class Tempo:
     def __post_init__(self) -> None:
         _store_whole_number(self, "step", "Are these seconds or bars?")
         check_positive("A tempo, in quarters per minute,", self.quarters_per_minute, "120 is the MIDI default.")
+        object.__setattr__(self, "quarters_per_minute", float(self.quarters_per_minute))
         if not SLOWEST <= self.quarters_per_minute <= FASTEST:
             raise ValueError(
                 f"A tempo must lie in {SLOWEST:g}..{FASTEST:g} quarters per minute; found {self.quarters_per_minute:g}."
@@ -188,7 +190,8 @@ class Part:
     is_drum: bool = False  # its pitches then name instruments
 
     def __post_init__(self) -> None:
-        if any("\ud800" <= character <= "\udfff" for character in self.name):
+        check_text("The name of a part", self.name)
+        if re.search("[\ud800-\udfff]", self.name):
             raise ValueError(f"The name of a part must be text that files can hold; found {self.name!r}.")
         whole_number("program", self.program, 0, 127, 'General MIDI counts from 0, "acoustic grand piano".')
 
@@ -269,6 +272,24 @@ def check_is_piece(piece: Piece) -> None:
 def is_drum_note(piece: Piece) -> np.ndarray:
     """Return for each note whether a drum kit plays it."""
     return np.array([part.is_drum for part in piece.parts], bool)[piece.notes["part"]]
+
+
+def is_repeated(notes: np.ndarray) -> np.ndarray:
+    """Return for each note whether the next one of its part has its pitch and begins where it ends, (n_notes,)."""
+    begins = set(notes[["part", "pitch", "onset_step"]].tolist())
+    places = zip(notes["part"].tolist(), notes["pitch"].tolist(), ends_step(notes).tolist(), strict=True)
+    return np.array([place in begins for place in places], bool)
+
+
+def part_indices(piece: Piece, names: str | Iterable[str]) -> list[int]:
+    """Return the indices of the parts with these names, or refuse a name that none has."""
+    names, known = [names] if isinstance(names, str) else list(names), [part.name for part in piece.parts]
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"A part must be called by its name, one of {shown(', '.join(known)) or 'none here'}; found {name!r}."
+            )
+    return [index for index, name in enumerate(known) if name in names]
 
 
 # --- Places in time: steps and seconds, bar lines and the way from them

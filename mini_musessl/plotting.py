@@ -8,18 +8,21 @@ Chapter: 00 (the road in five minutes).
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mini_musessl.checks import check_choice, check_text, printable, real_number, shown, whole_number
+from mini_musessl.checks import check_choice, printable, real_number, shown, whole_number
 from mini_musessl.harmony import pitch_class_name
-from mini_musessl.music import Piece, bar_lines_step, ends_step, steps_to_sec
-from mini_musessl.voices import VoiceGrid, as_piece
+from mini_musessl.music import Piece
+from mini_musessl.voices import SATB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,8 +59,12 @@ def check_pitch_range(lowest: int, highest: int) -> None:
 
 
 def part_colours(piece: Piece) -> list[str]:
-    """Return the colour of each part of a piece: drums grey, the others in the order of ``COLOURS``."""
-    return [DRUM_COLOUR if part.is_drum else COLOURS[i % len(COLOURS)] for i, part in enumerate(piece.parts)]
+    """Return the colour of each part of a piece: drums grey, soprano to bass their own, others as they come."""
+    names = [part.name for part in piece.parts]
+    order = [SATB.index(name) for name in names] if set(names) <= set(SATB) else range(len(names))
+    return [
+        DRUM_COLOUR if part.is_drum else COLOURS[i % len(COLOURS)] for i, part in zip(order, piece.parts, strict=False)
+    ]
 
 
 # --- pictures with the words that stand for them, and figures of measurements
@@ -110,13 +117,13 @@ def image(data: bytes, media_type: str, says: str, width: int = WIDTH) -> str:
 
 @contextmanager
 def figure(
-    says: str, title: str, x_label: str, y_label: str, n_panels: int = 1, height: float = 3.3
+    says: str, title: str, x_label: str, y_label: str | None, n_panels: int = 1, height: float = 3.3
 ) -> "Iterator[Axes | list[Axes]]":
     """Open a figure to draw in; it is shown when the block ends.
 
     Args:
         says: the alternative text: what a reader would learn from looking, with the numbers that matter.
-        x_label: name and unit, as ``y_label``.
+        x_label: name and unit, as ``y_label``, which may be None where ticks have names.
         n_panels: pictures side by side with one vertical axis; more than one yields a list of axes.
         height: in inches; the width is 5.4.
 
@@ -124,7 +131,7 @@ def figure(
     ...     _ = axes.plot([0, 1])
     A line that rises from 0 to 1.
     """
-    for name, text in (("title", title), ("x_label", x_label), ("y_label", y_label)):
+    for name, text in (("title", title), ("x_label", x_label), ("y_label", "names" if y_label is None else y_label)):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"A figure needs a {name}; found {text!r}. Say what is seen and in which unit.")
     if len(_said(says).split()) < 3:
@@ -142,45 +149,435 @@ def figure(
     cycle = cycler(color=COLOURS, linestyle=LINE_STYLES)
     with matplotlib.style.context([{**_STYLE, "axes.prop_cycle": cycle}], after_reset=True):
         canvas = Figure(figsize=(5.4, height))
+        canvas.get_layout_engine().set(wspace=0.08)
         panels = canvas.subplots(1, n_panels, sharey=True, squeeze=False)[0]
+        canvas.suptitle(_words(title), fontsize=12)
+        panels[0].set_ylabel(_words(y_label or ""))
+        # Panels share one name: two would touch.
+        (panels[0].set_xlabel if n_panels == 1 else canvas.supxlabel)(_words(x_label), fontsize=11)
         yield panels[0] if n_panels == 1 else list(panels)
         if not all(axes.has_data() for axes in panels):
             raise ValueError("A figure must show something; a panel is empty. Draw on every one of the axes.")
-        canvas.suptitle(_words(title), fontsize=12)
-        panels[0].set_ylabel(_words(y_label))
-        for axes in panels:
-            axes.set_xlabel(_words(x_label))
         _display(Picture(image(_png(canvas), "image/png", says, width=WIDTH), says))
 
 
+#: Behind words on which a line would run.
+_PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
+
+
+def plot_bars(
+    values: Mapping[str, float | Mapping[str, float]],
+    says: str,
+    title: str,
+    x_label: str,
+    *,
+    references: Mapping[str, float] | None = None,
+    errors: Mapping[str, float | Mapping[str, float]] | None = None,
+    digits: int = 2,
+) -> None:
+    """Show numbers as horizontal bars in the order given, each with its number at its end.
+
+    Args:
+        values: a number for each row; or for each row the numbers of the same series, drawn side by side.
+        references: numbers that are drawn as lines through all rows, such as chance.
+        errors: half the range of each number, keyed as ``values``; drawn as whiskers.
+        digits: after the point.
+    """
+    numbers = _grouped("values", values)
+    spreads = _grouped("errors", errors) if errors else None
+    if spreads and [(name, *row) for name, row in spreads.items()] != [(name, *row) for name, row in numbers.items()]:
+        raise ValueError(
+            f"The errors of bars must have the keys of the values, {list(numbers)}; found {list(spreads)}."
+        )
+    series, references = list(next(iter(numbers.values()))), _numbers("references", references or {})
+    names = [textwrap.fill(_words(name, 60), 22) for name in numbers]
+    n_lines = max(len(series), 1 + max(name.count("\n") for name in names))
+    height = 1.15 + len(names) * (0.08 + 0.24 * n_lines) + 0.2 * len(references) + 0.3 * (len(series) > 1)
+    colours = COLOURS if set(series) <= set(SATB) else (*COLOURS[3::-1], *COLOURS[4:])
+    with figure(says, title, x_label, None, height=height) as axes:
+        for i, one in enumerate(series):
+            at = np.arange(len(names)) + (i - (len(series) - 1) / 2) * 0.8 / len(series)
+            bars = axes.barh(
+                at,
+                [row[one] for row in numbers.values()],
+                0.74 / len(series),
+                color=colours[i % len(colours)],
+                xerr=[spreads[name][one] for name in numbers] if spreads else None,
+                error_kw={"capsize": 3, "elinewidth": 1.5},
+                label=_words(one),
+            )
+            axes.bar_label(bars, fmt=lambda number: _cell(number, digits), padding=3, bbox=_PLATE)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.45, -0.55)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.axvline(0, color="#000000", linewidth=1)
+        axes.margins(x=0.02 + 0.12 * any(number < 0 for row in numbers.values() for number in row.values()))
+        axes.spines["left"].set_visible(False)
+        _mark_across(axes, references, digits)
+        if len(series) > 1:
+            axes.figure.legend(loc="outside lower center", ncols=2 if len(series) % 3 else 3)
+
+
+def plot_curves(
+    curves: Mapping[str, Any],
+    says: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    *,
+    references: Mapping[str, float] | None = None,
+    is_log_x: bool = False,
+) -> None:
+    """Show curves, each with its name at its end.
+
+    Args:
+        curves: a tuple (x, y) for each name, or y alone, whose x counts from 0.
+        references: numbers that are drawn as grey lines from left to right, such as chance.
+    """
+    points = {name: _points(name, curve, is_log_x) for name, curve in _some("curves", curves).items()}
+    references = _numbers("references", references or {})
+    names = [textwrap.fill(_words(name, 60), 18) for name in (*points, *references)]
+    n_lines = sum(1 + name.count("\n") for name in names)
+    with figure(says, title, x_label, y_label, height=max(3.3, 1.2 + 0.21 * n_lines)) as axes:
+        axes.margins(x=0.01)
+        if is_log_x:
+            axes.set_xscale("log")
+        ends = []
+        for i, (x, y) in enumerate(points.values()):
+            style = {"color": COLOURS[i % 7], "linestyle": LINE_STYLES[(i + i // 7) % 7]}
+            axes.plot(x, y, **style, marker="o" if len(x) < 15 else None, markersize=4)
+            ends.append((x[-1], y[-1], style))
+        style = {"color": "#666666", "linestyle": (0, (1, 1))}
+        for level in references.values():
+            axes.axhline(level, **style, linewidth=1.5)
+            ends.append((axes.get_xlim()[1], level, style))
+        if is_log_x:
+            ticks = np.unique(np.concatenate([x for x, _ in points.values()]))
+            axes.minorticks_off()
+            axes.set_xticks(ticks if len(ticks) < 9 else axes.get_xticks(), minor=False)
+            axes.xaxis.set_major_formatter("{x:g}")
+        _name_ends(axes, names, ends)
+
+
 def plot_heatmap(
-    values: np.ndarray,
+    values: np.ndarray | Mapping[str, np.ndarray],
     x_names: Sequence[str],
     y_names: Sequence[str],
     says: str,
     title: str,
     x_label: str,
     y_label: str,
-    unit: str,
+    unit: str | tuple[str, str],
 ) -> None:
-    """Show a table of numbers as colours, darker for more; row 0 is drawn at the bottom.
+    """Show a table of numbers as colours, darker for more; row 0 is on top, as where the table is printed.
+
+    Numbers on both sides of zero get two colours, white at zero.
 
     Args:
-        values: (n_rows, n_columns), a name in ``y_names`` per row and in ``x_names`` per column.
-        unit: what a colour means; written beside the colour scale.
+        values: (n_rows, n_columns), a name in ``y_names`` per row and in ``x_names`` per column; or several such
+            tables by name, drawn side by side.
+        unit: what a colour means, written beside the colour scale; of yes and no, what 0 means and what 1 means.
     """
-    values = np.asarray(values, float)
-    if values.shape != (len(y_names), len(x_names)):
+    tables = {name: np.asarray(each, float) for name, each in values.items()} if isinstance(values, Mapping) else {}
+    tables = tables or {"": np.asarray(values, float)}
+    for each in tables.values():
+        if each.shape != (len(y_names), len(x_names)):
+            raise ValueError(
+                f"A heat map needs one name a row and one a column; found a table of shape {each.shape} with "
+                f"{len(y_names)} row names and {len(x_names)} column names."
+            )
+    everything = np.stack(list(tables.values()))
+    is_choice = not isinstance(unit, str)
+    if is_choice and (len(unit) != 2 or not np.isin(everything, (0, 1)).all()):
+        raise ValueError(f"Two meanings, {unit}, need a table of 0 and 1. Name one unit instead.")
+    least, most = (0, 1) if is_choice else (np.nanmin(everything), np.nanmax(everything))
+    is_signed = least < 0 < most
+    largest = max(-least, most)
+    colours = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+    colours = colours if is_signed else {"cmap": "Blues", "vmin": least, "vmax": most}
+    height = max(3.3, 1.3 + 0.23 * sum(bool(name) for name in y_names))
+    room = 50 // len(tables)  # for letters below the tables
+    is_thinned = all(str(name).isdigit() for name in x_names)
+    every = -(-sum(len(str(name)) + 1 for name in x_names) // room) if is_thinned else 1
+    with figure(says, title, x_label, y_label, n_panels=len(tables), height=height) as panels:
+        panels = panels if isinstance(panels, list) else [panels]
+        for axes, (name, each) in zip(panels, tables.items(), strict=True):
+            drawn = axes.imshow(each, aspect="auto", interpolation="nearest", **colours)
+            axes.grid(visible=False)
+            axes.set_title(_words(name), fontsize=11)
+            axes.set_xticks(range(0, len(x_names), every), [_words(name, 30) for name in x_names[::every]])
+            axes.set_yticks(range(len(y_names)), [_words(name, 30) for name in y_names])
+        if is_choice:
+            for number, meaning in enumerate(unit):
+                axes.bar(0, np.nan, color=drawn.to_rgba(number), edgecolor="#000000", label=_words(meaning))
+            axes.figure.legend(loc="outside lower center", ncols=2)
+        else:
+            axes.figure.colorbar(drawn, ax=panels, label=_words(unit))
+
+
+def _some(what: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a dict with something in it; refuse anything else."""
+    if not isinstance(given, Mapping) or not given:
+        raise ValueError(f"The {what} must be a dict with a name for each; found {shown(repr(given))}.")
+    return given
+
+
+def _numbers(what: str, given: Mapping[str, float]) -> dict[str, float]:
+    """Return finite numbers by name, or refuse others."""
+    numbers = {name: real_number(f"{what}[{name!r}]", number) for name, number in given.items()}
+    for name, number in numbers.items():
+        if not np.isfinite(number):
+            raise ValueError(f"{what}[{name!r}] must be a finite number to be drawn; found {number}.")
+    return numbers
+
+
+def _grouped(what: str, given: Mapping[str, float | Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return the numbers of each row by series; one series without a name where a row is a number."""
+    rows = {name: row if isinstance(row, Mapping) else {"": row} for name, row in _some(what, given).items()}
+    if any(list(row) != list(next(iter(rows.values()))) for row in rows.values()):
         raise ValueError(
-            f"A heat map needs one name a row and one a column; found a table of shape {values.shape} with "
-            f"{len(y_names)} row names and {len(x_names)} column names."
+            f"Every row of the {what} must have the same series; found {[list(row) for row in rows.values()]}."
         )
-    with figure(says, title, x_label, y_label) as axes:
-        drawn = axes.imshow(values, origin="lower", aspect="auto", cmap="Blues", interpolation="nearest")
-        axes.grid(False)
-        axes.set_xticks(range(len(x_names)), [_words(name, 30) for name in x_names])
-        axes.set_yticks(range(len(y_names)), [_words(name, 30) for name in y_names])
-        axes.figure.colorbar(drawn, label=_words(unit))
+    return {name: _numbers(f"{what}[{name!r}]", row) for name, row in rows.items()}
+
+
+def _points(name: str, curve: Any, is_log_x: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y of a curve without the points that have no number."""
+    y = np.asarray(curve[1] if isinstance(curve, tuple) else curve, float)
+    x = np.asarray(curve[0], float) if isinstance(curve, tuple) else np.arange(len(y), dtype=float)
+    if y.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"The curve {name!r} must have one x for each y; found shapes {x.shape} and {y.shape}.")
+    is_known = np.isfinite(x) & np.isfinite(y)
+    if not is_known.any() or (is_log_x and x[is_known].min() <= 0):
+        raise ValueError(f"The curve {name!r} must have a point that can be drawn, on a log axis all of them above 0.")
+    return x[is_known], y[is_known]
+
+
+def _mark_across(axes: "Axes", references: dict[str, float], digits: int) -> None:
+    """Draw a vertical line for each number, its name above the axes, one below the other."""
+    middle = sum(axes.get_xlim()) / 2
+    for row, (name, number) in enumerate(sorted(references.items(), key=lambda each: -abs(each[1] - middle))[::-1]):
+        style = {"color": "#444444", "linestyle": LINE_STYLES[1 + row % 3], "linewidth": 1.5}
+        axes.axvline(number, **style)
+        is_left = number < middle
+        axes.annotate(
+            f" {_words(name, 40)} {_cell(number, digits)} ",
+            (number, 1),
+            (0, 4 + 14 * row),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="left" if is_left else "right",
+            va="bottom",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, "relpos": (1 - is_left, 1), **style},
+            bbox=_PLATE,
+        )
+
+
+def _name_ends(axes: "Axes", names: list[str], ends: list[tuple[float, float, dict]]) -> None:
+    """Write the names of curves right of the axes, each as near to its end (x, y, style) as the others allow."""
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    axes.figure.draw_without_rendering()  # only now is known how tall the axes are
+    line = 14 * axes.figure.dpi / 72 / axes.get_window_extent().height
+    height = np.array([line * (1 + name.count("\n")) for name in names])
+    at = np.array([axes.transAxes.inverted().transform(axes.transData.transform(end[:2]))[1] for end in ends])
+    lowest, highest, order = -np.inf, 1.0, np.argsort(at, kind="stable")
+    for i in order:
+        at[i] = max(at[i], lowest + height[i] / 2)
+        lowest = at[i] + height[i] / 2
+    for i in order[::-1]:
+        at[i] = min(at[i], highest - height[i] / 2)
+        highest = at[i] - height[i] / 2
+    for name, y, end in zip(names, at, ends, strict=True):
+        arrow = {
+            "arrowstyle": "-",
+            "shrinkA": 1,
+            "shrinkB": 0,
+            "relpos": (0, 0.5),
+            "linewidth": 1,
+            "color": end[2]["color"],
+        }
+        place = {"textcoords": "axes fraction", "va": "center", "annotation_clip": False, "linespacing": 1.0}
+        axes.annotate(name, end[:2], (1.06, y), **place, arrowprops=arrow)
+
+
+# --- tables
+
+#: Longest line of a table as text: what a page shows without scrolling.
+LINE_LENGTH = 85
+_RIM = "border-bottom:1px solid rgba(128,128,128,.45);padding:.3em .6em;vertical-align:top;"
+#: Where a table is wider than the page, its box scrolls and the rim of the box fades: there is more.
+_BOX = "overflow-x:auto;max-width:100%;mask-image:linear-gradient(to left,transparent,#000 40px)"
+_TABLE = "border-collapse:collapse;margin:0 40px 0 0;width:auto;font-size:.9em;font-variant-numeric:tabular-nums"
+_CAPTION = "caption-side:top;text-align:left;font-weight:bold;padding:.3em 0;color:inherit"
+
+
+@dataclass(frozen=True, repr=False)
+class Table(Picture):
+    """A table as a notebook displays it: HTML on a page, aligned columns where only text can be shown."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]],
+    says: str | None = None,
+    *,
+    title: str | None = None,
+    digits: int = 3,
+    best: str | Mapping[str, str] | None = None,
+) -> Table:
+    """Return a table that a page shows as HTML and a terminal as aligned columns of at most 85 characters.
+
+    Args:
+        rows: dicts with the same keys, the columns; or such dicts by the names of the rows.
+        says: what a reader would learn by looking; by default the title and the names of the columns.
+        digits: after the point, of numbers that are not whole; a pair is a mean and half its range.
+        best: "lowest" or "highest", for all columns of numbers or by column: which number is marked.
+
+    >>> table({"uniform": {"nats": 3.85, "seeds": None}, "small": {"nats": (0.48, 0.002), "seeds": 3}}, best="lowest")
+                      nats    seeds
+    -------------------------------
+    uniform          3.850        –
+    small    0.480 ± 0.002 *      3
+    * the best of its column
+    """
+    columns, values = _columns(rows)
+    goals = dict.fromkeys(columns[1:], best) if isinstance(best, str) else dict(best or {})
+    for column, goal in goals.items():
+        check_choice("A column with a best value", column, columns)
+        check_choice("best", goal, ("lowest", "highest"))
+    grid = [[printable(column) for column in columns], *([_cell(value, digits) for value in row] for row in values)]
+    sizes = [[_size(value) for value in column] for column in zip(*values, strict=True)]
+    is_right = [False] + [
+        all(size is not None or row[i] is None for size, row in zip(sizes[i], values, strict=True))
+        for i in range(1, len(columns))
+    ]
+    marks = set()
+    for i, column in enumerate(columns):
+        if column in goals and is_right[i]:
+            marks |= {(row, i) for row in _best_rows(sizes[i], [line[i] for line in grid[1:]], goals[column])}
+    says = says or f"{title or 'Table'}: {', '.join(filter(None, grid[0]))}."
+    html = _table_html(grid, is_right, marks, _said(says), title)
+    return Table(html, says, _table_text(grid, is_right, marks, title))
+
+
+def _columns(rows: Any) -> tuple[list[str], list[list[Any]]]:
+    """Return the names of the columns, beginning with the rows', and the values; refuse rows with other columns."""
+    lines = list(rows.values()) if isinstance(rows, Mapping) else list(rows)
+    if not lines or not all(isinstance(line, Mapping) and line for line in lines):
+        raise ValueError(f"A table needs rows, each a dict of column and value; found {shown(repr(rows))}.")
+    columns = list(lines[0])
+    for line in lines:
+        if list(line) != columns:
+            raise ValueError(f"Every row of a table must have the columns {columns}; found {list(line)}.")
+    values = [list(line.values()) for line in lines]
+    if isinstance(rows, Mapping):
+        return ["", *columns], [[name, *row] for name, row in zip(rows, values, strict=True)]
+    return columns, values
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy or PyTorch as one of Python."""
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+def _size(value: Any) -> float | None:
+    """Return the number by which a cell is compared, None where it has none."""
+    value = _plain(value[0] if isinstance(value, tuple) and len(value) == 2 else value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+
+
+def _cell(value: Any, digits: int) -> str:
+    """Return what a table or a bar says of a value."""
+    value = _plain(value)
+    if value is None or value != value:
+        return "\u2013"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple) and len(value) == 2 and _size(value[0]) is not None:
+        return " ± ".join(_cell(float(part), digits) for part in value)
+    if isinstance(value, Integral):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    return f"{round(value, digits) + 0.0:.{digits}f}" if isinstance(value, Real) else printable(value)  # no "-0.00"
+
+
+def _best_rows(sizes: list[float | None], written: list[str], goal: str) -> list[int]:
+    """Return the rows (from 1) whose number is the best as written; none where all are the same."""
+    known = [size for size in sizes if size is not None and size == size]
+    means = [cell.partition(" ± ")[0] for cell in written]
+    best = means[sizes.index((min if goal == "lowest" else max)(known))] if known else None
+    found = [row for row, mean in enumerate(means, 1) if mean == best]
+    return found if len(found) < len(known) else []
+
+
+def _table_html(
+    grid: list[list[str]], is_right: list[bool], marks: set[tuple[int, int]], says: str, title: str | None
+) -> str:
+    """Return a table, headings first, in a box that scrolls, also with the keyboard."""
+
+    def cell(row: int, column: int) -> str:
+        text = escape(grid[row][column])
+        text = f"<strong>{text}</strong>" if (row, column) in marks else text
+        tag = "td" if (row and column) or not text else "th"
+        scope = f' scope="{"row" if row else "col"}"' if tag == "th" else ""
+        style = f"{_RIM}text-align:{'right' if is_right[column] else 'left'}"
+        if row and is_right[column]:
+            style += ";white-space:nowrap"
+        elif not is_right[column]:
+            longest = max(len(line[column]) for line in grid)
+            style += f";min-width:{min(longest, 18) / 2:g}em;max-width:{14 if column == 0 else 24}em"
+        style += ";font-weight:normal" if row and not column else ""
+        return f'<{tag}{scope} style="{style}">{text}</{tag}>'
+
+    lines = ["".join(cell(row, column) for column in range(len(is_right))) for row in range(len(grid))]
+    caption = f'<caption style="{_CAPTION}">{escape(printable(title))}</caption>' if title else ""
+    return (
+        f'<div role="region" tabindex="0" aria-label="{escape(printable(says))}" style="{_BOX}">'
+        f'<table style="{_TABLE}">{caption}<thead><tr>{lines[0]}</tr></thead>'
+        f"<tbody>{''.join(f'<tr>{line}</tr>' for line in lines[1:])}</tbody></table></div>"
+    )
+
+
+def _table_text(grid: list[list[str]], is_right: list[bool], marks: set[tuple[int, int]], title: str | None) -> str:
+    """Return a table in aligned columns; those that have no room in a line stand below, with the rows' names again."""
+    starred = {column for _, column in marks}
+    marked = [
+        [text + ("\u00a0*" if (r, c) in marks else "\u00a0\u00a0") * (c in starred) for c, text in enumerate(row)]
+        for r, row in enumerate(grid)
+    ]
+    widths = []
+    for column in zip(*marked, strict=True):
+        longest_word = max(map(len, column[0].split()), default=0)
+        widths.append(min(max(longest_word, min(len(column[0]), 8), *map(len, column[1:])), 30))
+    blocks, room = [], 0
+    for column in range(1, len(widths)):
+        room -= 2 + widths[column]
+        if room < 0 or not blocks:
+            blocks.append([0])
+            room = LINE_LENGTH - widths[0] - 2 - widths[column]
+        blocks[-1].append(column)
+    lines = textwrap.wrap(printable(title), LINE_LENGTH) if title else []
+    for block in blocks or [[0]]:
+        lines += [""] if block is not (blocks or [block])[0] else []
+        for row in marked:
+            lines += _text_lines([row[c] for c in block], [widths[c] for c in block], [is_right[c] for c in block])
+            lines += ["-" * (sum(widths[c] + 2 for c in block) - 2)] if row is marked[0] else []
+    return "\n".join([*lines, "* the best of its column"] if marks else lines)
+
+
+def _text_lines(row: list[str], widths: list[int], is_right: list[bool]) -> list[str]:
+    """Return a row of a table as lines, each cell wrapped to its width."""
+    wrapped = [textwrap.wrap(text, width) or [""] for text, width in zip(row, widths, strict=True)]
+    lines = []
+    for parts in zip_longest(*wrapped, fillvalue=""):
+        pieces = zip(parts, widths, is_right, strict=True)
+        lines.append("  ".join(f"{part:>{width}}" if right else f"{part:<{width}}" for part, width, right in pieces))
+    return [line.replace("\u00a0", " ").rstrip() for line in lines]
 
 
 def pitch_axis(axes: "Axes", lowest: int = PITCH_RANGE[0], highest: int = PITCH_RANGE[1], axis: str = "y") -> None:
@@ -226,163 +623,3 @@ def _png(canvas: object) -> bytes:
     drawn = Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
     drawn.save(small, format="png", optimize=True)
     return small.getvalue()
-
-
-# --- piano rolls
-
-_LEFT, _RIGHT, _SEMITONE, _FONT = 46, 590, 5, 17
-_MOST_NOTES = 50_000  # a piano recital has 20,000; this many make an SVG of about a megabyte
-#: Time runs between these two fractions of a piano roll's width.
-ROLL_LEFT, ROLL_RIGHT = round(_LEFT / WIDTH, 4), round(_RIGHT / WIDTH, 4)
-
-
-def piano_roll_svg(music: Piece | VoiceGrid, title: str = "", pitch_range: tuple[int, int] | None = None) -> str:
-    """Draw music as a piano roll: time to the right, pitch upwards, one colour a part.
-
-    Time is even in seconds and runs from ``ROLL_LEFT`` to ``ROLL_RIGHT`` of the width. Where two parts share a pitch,
-    the later one is drawn as a thinner bar on the earlier.
-
-    Args:
-        pitch_range: lowest and highest pitch of the axis; by default C2 to C6, stretched by octaves where needed.
-    """
-    piece = as_piece(music)
-    check_text("The title of a piano roll", title)
-    if piece.n_steps == 0:
-        raise ValueError("Music must last at least one step to be drawn; found none. Is the cut empty?")
-    if len(piece.notes) > _MOST_NOTES:
-        raise ValueError(
-            f"A piano roll holds at most {_MOST_NOTES} notes; found {len(piece.notes)}. Draw a part of it: music.cut."
-        )
-    lowest, highest = _pitch_range(piece, pitch_range)
-    legend, top = _legend(piece, title)
-    bottom = top + (highest - lowest + 1) * _SEMITONE
-    height = bottom + 30
-    drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'font-family="DejaVu Sans, Verdana, Helvetica, Arial, sans-serif" font-size="{_FONT}" fill="#222">',
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-        *legend,
-        *_pitch_lines(lowest, highest, top, bottom),
-        *_bar_lines(piece, top, bottom),
-        *_note_paths(piece, highest, top),
-        "</svg>",
-    ]
-    return printable("".join(drawn))
-
-
-def _pitch_range(piece: Piece, asked: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the ends of the pitch axis: as asked, or C2 to C6 stretched to whole octaves."""
-    pitch = piece.notes["pitch"]
-    used_low, used_high = int(pitch.min(initial=PITCH_RANGE[0])), int(pitch.max(initial=PITCH_RANGE[1]))
-    if asked is None:
-        return min(PITCH_RANGE[0], used_low // 12 * 12), max(PITCH_RANGE[1], -(-used_high // 12) * 12)
-    check_pitch_range(*asked)
-    if len(pitch) and not (asked[0] <= pitch.min() and pitch.max() <= asked[1]):
-        raise ValueError(
-            f"Every note must lie in pitch_range {asked}; found pitches {pitch.min()} to {pitch.max()}. "
-            "Leave pitch_range out to fit the axis."
-        )
-    return asked
-
-
-def _legend(piece: Piece, title: str) -> tuple[list[str], int]:
-    """Return title and part names, and the height at which the roll may begin."""
-    drawn, y = [], 8
-    if title:
-        y += 20
-        drawn.append(f'<text x="{_LEFT}" y="{y - 4}" font-weight="bold">{escape(shown(title))}</text>')
-    names = [part.name or f"part {index + 1}" for index, part in enumerate(piece.parts)]
-    x, y = _LEFT, y + 20
-    for name, colour in zip(names[:12], part_colours(piece), strict=False):
-        name = name if len(name) <= 24 else name[:23] + "\u2026"
-        width = 34 + 10 * len(name)
-        if x > _LEFT and x + width > _RIGHT:
-            x, y = _LEFT, y + 22
-        drawn.append(f'<rect x="{x}" y="{y - 13}" width="16" height="12" fill="{colour}"/>')
-        drawn.append(f'<text x="{x + 21}" y="{y - 1}">{escape(name)}</text>')
-        x += width
-    if len(names) > 12:
-        drawn.append(f'<text x="{_LEFT}" y="{y + 21}">and {len(names) - 12} more parts</text>')
-        y += 22
-    return drawn, y + 10
-
-
-def _pitch_lines(lowest: int, highest: int, top: int, bottom: int) -> list[str]:
-    """Return grey rows for the black keys, and a line with its name at each C."""
-    blacks, lines, names = "", "", []
-    for pitch in range(lowest, highest + 1):
-        y = top + (highest - pitch) * _SEMITONE
-        if "#" in NOTE_NAMES[pitch % 12]:
-            blacks += f"M{_LEFT} {y}H{_RIGHT}v{_SEMITONE}H{_LEFT}z"
-        if pitch % 12 == 0:
-            lines += f"M{_LEFT} {y + _SEMITONE}H{_RIGHT}"
-            names.append(f'<text x="{_LEFT - 6}" y="{y + _SEMITONE + 4}" text-anchor="end">{pitch_name(pitch)}</text>')
-    return [f'<path d="{blacks}" fill="#f3f3f3"/>', f'<path d="{lines}" stroke="#bbb"/>', *names]
-
-
-def _x(piece: Piece, step: np.ndarray) -> np.ndarray:
-    """Return where steps lie across the roll; even in seconds."""
-    return _LEFT + (_RIGHT - _LEFT) * steps_to_sec(piece, step) / steps_to_sec(piece, piece.n_steps)
-
-
-def _bar_lines(piece: Piece, top: int, bottom: int) -> list[str]:
-    """Return a line at each bar, and as many bar numbers as fit; an upbeat comes before bar 1."""
-    x = _x(piece, bar_lines_step(piece))
-    narrowest = np.diff(x).min(initial=_RIGHT - _LEFT)
-    stride = next((n for n in (1, 2, 4, 5, 10, 20, 50, 100) if n * narrowest >= 36), 200 * (len(x) // 3000 + 1))
-    is_apart = np.diff((2 * x).astype(int), prepend=0) > 0  # lines closer than half a pixel are one to the eye
-    lines = "".join(f"M{at:.4g} {top}V{bottom}" for at in x[is_apart])
-    bars = np.arange(stride, len(x) + 1, stride)
-    numbers = [
-        f'<text x="{at:.4g}" y="{bottom + 20}" text-anchor="middle">{bar}</text>'
-        for bar, at in zip(bars, x[bars - 1], strict=True)
-    ]
-    return [
-        f'<path d="{lines}M{_LEFT} {bottom}H{_RIGHT}" stroke="#999" fill="none"/>',
-        *numbers,
-        f'<text x="{_LEFT - 14}" y="{bottom + 20}" text-anchor="end">bar</text>',
-    ]
-
-
-def _note_paths(piece: Piece, highest: int, top: int) -> list[str]:
-    """Return one path a part, each note a bar; a gap that the eye can see keeps repeated notes apart."""
-    notes = piece.notes
-    left = _x(piece, notes["onset_step"])
-    full_width = _x(piece, ends_step(notes)) - left
-    gap = np.where(_is_struck_again(notes), np.clip(0.3 * full_width, 1, 4), 1)
-    width = np.maximum(full_width - gap, 0.8)
-    thinner = _is_doubled(piece) * 1.5
-    upper = top + (highest - notes["pitch"]) * _SEMITONE + thinner
-    tall = _SEMITONE - 2 * thinner
-    bars = [f"M{a:.1f} {b:g}h{w:.1f}v{h:g}h-{w:.1f}z" for a, b, w, h in zip(left, upper, width, tall, strict=True)]
-    paths = []
-    for part, colour in enumerate(part_colours(piece)):
-        shape = "".join(bars[i] for i in np.flatnonzero(notes["part"] == part))
-        if shape:
-            paths.append(f'<path d="{shape}" fill="{colour}"/>')
-    return paths
-
-
-def _is_struck_again(notes: np.ndarray) -> np.ndarray:
-    """Return for each note whether the next one of its part has its pitch and begins where it ends, (n_notes,)."""
-    begins = set(notes[["part", "pitch", "onset_step"]].tolist())
-    end_step = ends_step(notes).tolist()
-    places = zip(notes["part"].tolist(), notes["pitch"].tolist(), end_step, strict=True)
-    return np.array([place in begins for place in places], bool)
-
-
-def _is_doubled(piece: Piece) -> np.ndarray:
-    """Return for each note whether a part drawn before it holds the same pitch at the same time, (n_notes,)."""
-    notes, end_step = piece.notes, ends_step(piece.notes)
-    is_doubled = np.zeros(len(notes), bool)
-    for pitch in np.unique(notes["pitch"]):
-        # Among the notes of one pitch nothing changes but where one of them begins or ends.
-        at = np.flatnonzero(notes["pitch"] == pitch)
-        times = np.unique([notes["onset_step"][at], end_step[at]])
-        first_part = np.full(len(times), -1)
-        start, stop = np.searchsorted(times, notes["onset_step"][at]), np.searchsorted(times, end_step[at])
-        for i in np.argsort(notes["part"][at], kind="stable"):
-            held, part = first_part[start[i] : stop[i]], notes["part"][at[i]]
-            is_doubled[at[i]] = ((held != -1) & (held != part)).any()
-            held[held == -1] = part
-    return is_doubled

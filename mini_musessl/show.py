@@ -4,18 +4,24 @@ Chapter: 00 (the road in five minutes).
 """
 
 import base64
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
-from mini_musessl import checks, voices
+from mini_musessl import checks
 from mini_musessl import music as notes_on_a_grid
 from mini_musessl.audio import SAMPLE_RATE, fade_out, normalize, synthesize, to_mp3
 from mini_musessl.harmony import key_from_signature
-from mini_musessl.music import Piece, bar_lines_step, bar_position_step, sec_to_steps, steps_to_sec
-from mini_musessl.plotting import ROLL_LEFT, ROLL_RIGHT, Picture, image, piano_roll_svg, pitch_name
-from mini_musessl.voices import VoiceGrid, as_piece
+from mini_musessl.music import Piece, bar_lines_step, steps_to_sec
+from mini_musessl.plotting import Picture, image, pitch_name
+from mini_musessl.rolls import ROLL_LEFT, ROLL_RIGHT, Mark, fitting_range, piano_roll_svg
+from mini_musessl.takes import Take, make_takes, seconds
+from mini_musessl.voices import VoiceGrid, as_performed
 
 #: Longest clip on a page unless asked otherwise.
 MAX_SEC = 15.0
@@ -30,38 +36,52 @@ class Shown(Picture):
 
 
 def show(
-    music: Piece | VoiceGrid,
+    music: Piece | VoiceGrid | Mapping[str, Piece | VoiceGrid],
     says: str | None = None,
     score: bool = False,
     max_sec: float = MAX_SEC,
     title: str | None = None,
+    *,
+    bring_out: str | tuple[str, ...] | None = None,
+    marks: list[tuple] | Mapping[str, list[tuple]] = (),
+    hidden: Bool[np.ndarray, "n_steps n_voices"] | Mapping[str, np.ndarray] | None = None,
 ) -> Shown:
-    """Show music as a player, a piano roll and one sentence that describes it.
+    """Show music as a player, a piano roll and one sentence that describes it; two to four takes of it from a dict.
 
-    Music longer than ``max_sec`` is cut at a bar line before it, or at a step where no bar line is near, and fades out;
-    where it begins with a rest of more than half that time, the clip begins with the bar of the first note. The
-    description says so. The bytes are the same on every run.
+    Fermatas are held (see ``voices.as_performed``). Music longer than ``max_sec`` is cut after a fermata in the second
+    half of that time, and its chord rings; else at a bar line there, or at a step where no bar line is near, and it
+    fades out. Where it begins with a rest of more than half that time, the clip begins with the bar of the first note.
+    The description says so. The bytes are the same on every run.
+
+    Takes share one pitch axis and one time axis. On the book's pages buttons choose the take; elsewhere each stands
+    below the one before.
 
     Args:
         says: a sentence of your own; it becomes the caption, and the description follows it in the alternative text.
         score: True adds the music in staff notation (a VoiceGrid, and verovio installed).
         max_sec: longest clip in seconds, at most 60.
         title: a line above the piano roll.
+        bring_out: names of voices that sound 6 dB above the others and brighter; the others are drawn pale.
+        marks: (step, "text"), or (step, "text", names of voices) for a bracket; for takes also a dict by name.
+        hidden: True for cells that were hidden or filled, drawn hatched; for takes also a dict by name.
 
+    >>> from mini_musessl import voices
     >>> show(voices.from_pitches([[67, 64, 60, 48]] * 16), says="A chord of C.")
     A chord of C. Four voices, 1 bar of 4/4, 3 seconds, C3 to G4.
     """
-    _check_request(music, score, max_sec)
-    clip, start_sec = _cut(music, max_sec)
-    is_cut, length = clip is not music, _says_seconds(_seconds(clip))
-    played = f"{length} from second {start_sec:.0f} on" if start_sec else f"the first {length}"
-    cut = f"Shown and played: {played}." if is_cut else ""
-    whole, own = describe(music), _sentence(says)
-    description = " ".join(filter(None, [own, whole, cut]))
-    facts = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{_seconds(clip):.3f}"'
-    inside = _pictures(clip, description, score, title or "")
-    inside += _player(_sound(clip, is_cut), title or own or whole)
-    return Shown(_figure(inside, " ".join(filter(None, [own or whole, cut])), facts), description)
+    _check_request(score, max_sec)
+    takes, own, bring_out = make_takes(music, max_sec, marks, hidden), _sentence(says), bring_out or ()
+    clips, axis_sec = [take.clip for take in takes], max(take.seconds for take in takes)
+    roll = {"title": title or "", "pitch_range": fitting_range(*clips), "axis_sec": axis_sec, "bring_out": bring_out}
+    told = [" ".join(filter(None, [take.name and f"{take.name}:", *_facts(take, bring_out)])) for take in takes]
+    inside = ""
+    for take, facts in zip(takes, told, strict=True):
+        about = facts if take.name else f"{own} {facts}".lstrip()
+        drawn = _pictures(take, about, score, roll)
+        drawn += _player(_sound(take, bring_out), take.name or title or own or describe(take.music))
+        inside += _named(take.name, drawn) if take.name else drawn
+    data = f' data-roll-left="{ROLL_LEFT}" data-roll-right="{ROLL_RIGHT}" data-seconds="{axis_sec:.3f}"'
+    return Shown(_figure(inside, _caption(takes, own), data), " ".join(filter(None, [own, *told])))
 
 
 def show_audio(
@@ -86,79 +106,101 @@ def show_audio(
 
 
 def describe(music: Piece | VoiceGrid) -> str:
-    """Describe music in one sentence: name, parts, length, key or meter, range.
+    """Describe music in one sentence: name, parts, length as played, key or meter, range.
 
-    >>> describe(voices.from_pitches([[67, 64, 60, 48]] * 16, fifths=0, mode="major", name="demo"))
-    'demo: four voices, 1 bar of 4/4 in C major, 3 seconds, C3 to G4.'
+    A chorale is named by its title, where that is known, and its number in the catalogue of Bach's works.
+
+    >>> from mini_musessl import voices
+    >>> describe(voices.from_pitches([[67, 64, 60, 48]] * 16, fifths=0, mode="major", name="bwv355"))
+    'BWV 355: four voices, 1 bar of 4/4 in C major, 3 seconds, C3 to G4.'
     """
-    piece = as_piece(music)
-    name = checks.shown(music.title or music.name if isinstance(music, VoiceGrid) else music.title)
+    piece, name = as_performed(music), ", ".join(_names(music))
     pitches = piece.notes["pitch"][~notes_on_a_grid.is_drum_note(piece)]
     ends = [pitch_name(int(end(pitches)), getattr(music, "fifths", None)) for end in (np.min, np.max) if len(pitches)]
     span = "no pitch" if not ends else f"only {ends[0]}" if ends[0] == ends[1] else " to ".join(ends)
     sentence = (
-        f"{_says_parts(music, piece)}, {_says_bars(piece)}{_says_key(music)}, {_says_seconds(_seconds(piece))}, {span}."
+        f"{_says_parts(music, piece)}, {_says_bars(piece)}{_says_key(music)}, {_says_seconds(seconds(piece))}, {span}."
     )
     return checks.printable(f"{name}: {sentence}" if name else sentence[0].upper() + sentence[1:])
 
 
-def _check_request(music: Piece | VoiceGrid, score: bool, max_sec: float) -> None:
+def _names(music: Piece | VoiceGrid) -> list[str]:
+    """Return title and number of a chorale, or what other music is called; nothing that the music does not say."""
+    title, name = checks.shown(music.title), checks.shown(getattr(music, "name", ""))
+    number = re.fullmatch(r"bwv(\d.*)", name)
+    has_title = title and not (number and title.startswith("BWV"))  # the list of hymns lacks some titles
+    names = ([f"\u201c{title}\u201d"] if has_title else []) + ([f"BWV {number[1]}"] if number else [])
+    return names or ([name] if name else [])
+
+
+def _check_request(score: bool, max_sec: float) -> None:
     """Refuse what cannot be shown, before anything is made."""
     if not 0 < checks.real_number("max_sec", max_sec) <= 60:
         raise ValueError(f"max_sec must be above 0 and at most 60 seconds; found {max_sec}. 15 keeps a page small.")
-    if len(as_piece(music).notes) == 0:
-        raise ValueError("Music must have at least one note to be shown; found none. Is the cut all rests?")
-    if score and not isinstance(music, VoiceGrid):
+
+
+def _sound(take: Take, bring_out: str | tuple[str, ...]) -> np.ndarray:
+    """Return the sound of a take; what is cut in the middle of a line fades out instead of ringing on."""
+    sound = synthesize(take.clip, bring_out=bring_out)
+    return fade_out(sound[: int(take.seconds * SAMPLE_RATE)], _FADE_SEC) if take.is_faded else sound
+
+
+def _pictures(take: Take, about: str, score: bool, roll: dict[str, Any]) -> str:
+    """Return the piano roll of a take, and the score where it is asked for."""
+    svg = piano_roll_svg(take.clip, marks=take.marks, hidden=take.hidden, **roll)
+    roll_image = image(svg.encode(), "image/svg+xml", f"Piano roll. {about}")
+    if not score:
+        return roll_image
+    if not isinstance(take.clip, VoiceGrid):
         raise TypeError(
-            f"A score needs a voices.VoiceGrid; found {type(music).__name__}. "
+            f"A score needs a voices.VoiceGrid; found {type(take.clip).__name__}. "
             "voices.from_piece makes one where each part is a voice."
         )
-
-
-def _sound(clip: Piece | VoiceGrid, is_cut: bool) -> np.ndarray:
-    """Return the sound of a clip; one that was cut fades out instead of ringing on."""
-    sound = synthesize(clip)
-    return fade_out(sound[: int(_seconds(clip) * SAMPLE_RATE)], _FADE_SEC) if is_cut else sound
-
-
-def _pictures(clip: Piece | VoiceGrid, description: str, score: bool, title: str) -> str:
-    """Return the piano roll, and the score where it is asked for."""
-    pictures = image(piano_roll_svg(clip, title).encode(), "image/svg+xml", f"Piano roll. {description}")
-    if not score:
-        return pictures
     from mini_musessl.notation import to_svg
 
-    return pictures + image(to_svg(clip).encode(), "image/svg+xml", f"Score. {description}")
+    return roll_image + image(to_svg(take.clip).encode(), "image/svg+xml", f"Score. {about}")
 
 
-def _seconds(music: Piece | VoiceGrid) -> float:
-    """Return the length in seconds."""
-    piece = as_piece(music)
-    return float(steps_to_sec(piece, piece.n_steps))
+# --- Words
 
 
-def _cut(music: Piece | VoiceGrid, max_sec: float) -> tuple[Piece | VoiceGrid, float]:
-    """Return the beginning, at most ``max_sec`` long, and its time; a bar line in its second half ends it."""
-    piece = as_piece(music)
-    if _seconds(piece) <= max_sec:
-        return music, 0.0
-    start = _start(piece, max_sec)
-    start_sec = float(steps_to_sec(piece, start))
-    stop = min(int(sec_to_steps(piece, start_sec + max_sec)), piece.n_steps)
-    stop = max(start + 1, stop - int(steps_to_sec(piece, stop) > start_sec + max_sec))
-    line = stop - int(bar_position_step(piece, stop))
-    stop = line if start < line and start + stop <= 2 * line and stop < piece.n_steps else stop
-    cut = voices.cut if isinstance(music, VoiceGrid) else notes_on_a_grid.cut
-    return cut(music, start, stop), start_sec
+def _facts(take: Take, bring_out: str | tuple[str, ...]) -> list[str]:
+    """Return the sentences that describe a take: the music, the cut, marks, hidden cells, voices brought out."""
+    marked = "; ".join(_says_mark(mark, take) for mark in take.marks)
+    n_hidden = 0 if take.hidden is None else int(take.hidden.sum())
+    names = (bring_out,) if isinstance(bring_out, str) else bring_out
+    facts = {
+        "": describe(take.music) + f" {_says_cut(take)}".rstrip(),
+        "Marked": marked,
+        "Hatched": f"{n_hidden} hidden cells of {take.hidden.size}" if n_hidden else "",
+        "Brought out": ", ".join(names),
+    }
+    return [f"{what}: {fact}." if what else fact for what, fact in facts.items() if fact]
 
 
-def _start(piece: Piece, max_sec: float) -> int:
-    """Return the step at which a clip begins: 0, or after a long rest the bar of the first note, or that note."""
-    onset = int(piece.notes["onset_step"][0])
-    line = max(0, onset - int(bar_position_step(piece, onset)))
-    if steps_to_sec(piece, onset) <= max_sec / 2:
-        return 0
-    return line if steps_to_sec(piece, onset) - steps_to_sec(piece, line) <= max_sec / 2 else onset
+def _says_mark(mark: Mark, take: Take) -> str:
+    """Return the text of a mark with its time and its voices."""
+    at_sec = float(steps_to_sec(as_performed(take.clip), mark.step))
+    names = f" ({', '.join(mark.voices)})" if mark.voices else ""
+    return f"\u201c{mark.text}\u201d at {at_sec:.1f} s{names}"
+
+
+def _says_cut(take: Take) -> str:
+    """Return what of the music is heard, where it is not all."""
+    length = _says_seconds(take.seconds)
+    played = f"{length} from second {take.start_sec:.0f} on" if take.start_sec else f"the first {length}"
+    return f"Shown and played: {played}." if take.is_cut else ""
+
+
+def _caption(takes: list[Take], own: str) -> str:
+    """Return the reader's sentence with what all takes are called, or the descriptions; and what was cut."""
+    names = {tuple(_names(take.music)) if isinstance(take.music, VoiceGrid) else () for take in takes}
+    unsaid = [name for name in (names.pop() if len(names) == 1 else ()) if name.strip("\u201c\u201d") not in own]
+    called = [f"{', '.join(unsaid)}."] if own and unsaid else []
+    said = [own, *called] if own else [f"{take.name}: {describe(take.music)}".lstrip(": ") for take in takes]
+    cuts = {f"{take.name}: {_says_cut(take)}".lstrip(": "): take for take in takes if take.is_cut}
+    is_same = len({_says_cut(take) for take in takes}) == 1
+    return " ".join([*said, *([_says_cut(takes[0])] if is_same else cuts)]).strip()
 
 
 def _says_parts(music: Piece | VoiceGrid, piece: Piece) -> str:
@@ -202,6 +244,18 @@ def _sentence(says: str | None) -> str:
         raise TypeError(f"says must be a sentence; found {says!r}.")
     says = (says or "").strip()
     return says if not says or says[-1] in ".?!:" else f"{says}."
+
+
+# --- HTML
+
+
+def _named(name: str, drawn: str) -> str:
+    """Return one of several takes under its name; takes.js of the book turns them into one player with buttons."""
+    name = escape(name)
+    return (
+        f'<div class="musessl-take" role="group" aria-label="{name}" style="margin:0 0 12px">'
+        f'<p style="margin:4px 0"><strong>{name}</strong></p>{drawn}</div>'
+    )
 
 
 def _player(sound: np.ndarray, name: str, sample_rate: int = SAMPLE_RATE) -> str:

@@ -34,16 +34,17 @@ _TUPLET_UNITS = {2: 3, 3: 2, 4: 3, 5: None, 6: 2, 7: None, 8: 3, 9: None}
 
 #: The longest of 4,000 tunes has 2,438 characters.
 LONGEST_TEXT, LONGEST_HOURS, FASTEST_TEMPO = 100_000, 3, 1000
+LONGEST_BOOK = 10_000_000
 _HALVINGS = 64  # so many lead off every grid; more would only take time
 
 #: Letters and signs that match nothing here (ornaments, bowing, staccato, slurs) are passed over.
 _TOKEN = re.compile(
-    r'(?P<silent>"[^"]*"|![^!|\s]{1,12}!|\{[^{}]*\})'  # chord names, marks, grace notes
-    r"|\[(?P<field>[A-Za-z]):(?P<value>[^\[\]]*)\]"
-    r"|\((?P<tuplet>\d)(?::(?P<units>\d?))?(?::(?P<count>\d?))?"
-    r"|(?P<accidental>\^\^|\^|__|_|=)?(?P<letter>[A-Ga-gzxZ])(?P<octave>[,']*)"
+    r'(?P<silent>"[^"]*"|![^!|\s]{1,20}!|\{[^{}]*\}|\[(?=[\d"|]))'  # chord names, marks, grace notes, endings
+    r"|\[(?P<field>[A-Za-z+]):(?P<value>[^\[\]]*)\]"
+    r"|\((?P<tuplet>[2-9])(?::(?P<units>[1-9]?))?(?::(?P<count>[1-9]?))?(?![:\d])"
+    r"|(?P<accidental>\^\^|\^|__|_|=)?(?P<letter>[A-Ga-gxzXZ])(?P<octave>[,']*)"
     r"(?P<number>\d*)(?P<slashes>/*)(?P<divisor>\d*)"
-    r"|(?P<chord>\[[\^_=A-Ga-gzx]|&)"
+    r'|(?P<unknown>["{\[&^_]|\+(?=\S)|\(\d)'  # chords, voices, quarter tones, and what is not closed
     r"|(?P<broken>[<>]+)"
     r"|(?P<tie>-)"
     r"|(?P<bar>[|:]+)"
@@ -57,11 +58,11 @@ class _Tune:
     title: str = ""
     unit: Fraction | None = None
     meter: tuple[int, int] = (4, 4)
-    quarters_per_minute: float = 120.0
     key: dict[str, int] | None = None  # how far each letter is altered
     notes: list[list] = field(default_factory=list)  # [onset, duration, pitch]
     now: Fraction = Fraction(0)
-    meters: list[tuple[Fraction, tuple[int, int]]] = field(default_factory=list)
+    meters: dict[Fraction, tuple[int, int]] = field(default_factory=lambda: {Fraction(0): (4, 4)})
+    tempos: dict[Fraction, float] = field(default_factory=lambda: {Fraction(0): 120.0})
     first_bar: Fraction | None = None  # where it ends
     in_bar: dict[str, int] = field(default_factory=dict)  # accidentals that hold to the bar line
     last_duration: Fraction = Fraction(0)
@@ -84,13 +85,9 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
         tune.unit = 4 * Fraction(*_read_pair(tune, "A unit of length", value if "/" in value else f"{value}/1"))
     elif name == "M":
         known = {"C": "4/4", "C|": "2/2", "none": "4/4", "": "4/4"}
-        tune.meter = _read_pair(tune, "A meter", known.get(value, value))
-    elif name == "Q" and (tempo := re.search(r"(?<!\d)(\d{1,5}/\d{1,5})\s*=\s*(\d{1,5})(?!\d)", value)):
-        tune.quarters_per_minute = float(Fraction(*_read_pair(tune, "A tempo", tempo[1])) * 4 * int(tempo[2]))
-        if not 0 < tune.quarters_per_minute <= FASTEST_TEMPO:
-            raise ValueError(
-                f"A tempo must lie above 0 and up to {FASTEST_TEMPO} quarters a minute; {tune.name} has {tempo[0]}."
-            )
+        tune.meter = tune.meters[tune.now] = _read_pair(tune, "A meter", known.get(value, value))
+    elif name == "Q" and "=" in value:
+        tune.tempos[tune.now] = _read_tempo(tune, value)
     elif name == "K":
         tune.key = _read_key(value, tune.name)
     elif name == "V" and value.split()[:1] not in (["1"], []):
@@ -108,6 +105,20 @@ def _read_pair(tune: _Tune, what: str, written: str) -> tuple[int, int]:
     return int(pair[1]), int(pair[2])
 
 
+def _read_tempo(tune: _Tune, value: str) -> float:
+    """Return the quarters in a minute of a tempo such as 3/8=60, whose beat may be a sum, beside a word in quotes."""
+    beat, _, n_beats = re.sub(r'"[^"]*"', "", value).partition("=")
+    beats = beat.split() if beat.count("/") <= 4 else [beat]
+    beat_quarters = 4 * sum(Fraction(*_read_pair(tune, "The beat of a tempo", each)) for each in beats)
+    found = re.fullmatch(r"\s*(\d{1,5})\s*", n_beats)
+    if found is None or not 0 < beat_quarters * int(found[1]) <= FASTEST_TEMPO:
+        raise ValueError(
+            f"A tempo must be a whole number of beats, up to {FASTEST_TEMPO} quarters a minute; {tune.name} has "
+            f"{shown(value, 30)!r}."
+        )
+    return float(beat_quarters * int(found[1]))
+
+
 def _read_count(tune: _Tune, digits: str) -> int:
     """Return how many units or parts of one a note lasts."""
     count = int(digits[:6])
@@ -118,21 +129,20 @@ def _read_count(tune: _Tune, digits: str) -> int:
 
 def _read_key(value: str, name: str) -> dict[str, int]:
     """Return the alteration of each letter under a key such as "Em", "A Dorian" or "Hp" (the bagpipe's)."""
-    if value[:2] in ("Hp", "HP"):
-        value = "D"
-    value = re.sub(r"\b(clef|middle|stafflines)=\S*", "", value)  # what changes no pitch
-    written = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
-    mode = written[3][:3].lower() if written else ""
-    mode = "maj" if written and written[3] == "M" else mode
-    if written is None or mode not in _MODE_FIFTHS:
+    plain = re.sub(r"\b(clef=[a-z]+(?![+-])|middle=\S*|stafflines=\S*)", "", value)  # what changes no pitch
+    plain = "D" if plain[:2] in ("Hp", "HP") else plain
+    written = re.fullmatch(r"([A-G])([#b]?)\s*([A-Za-z]*)((?:\s*(?:\^\^|\^|__|_|=)[A-Ga-g])*)\s*", plain)
+    mode = "maj" if written and written[3] == "M" else written[3][:3].lower() if written else None
+    if mode not in _MODE_FIFTHS:
         raise ValueError(
-            f"A key must be a letter and a mode, such as G, Em or A Dorian; {name} has {shown(value, 30)!r}."
+            f"A key must be a letter, a mode and accidentals, such as G, A Dorian or D ^g; {name} has "
+            f"{shown(value, 30)!r}."
         )
     fifths = _TONIC_FIFTHS[written[1]] + 7 * {"": 0, "#": 1, "b": -1}[written[2]] + _MODE_FIFTHS[mode]
     if not -7 <= fifths <= 7:
         raise ValueError(f"A key must have at most 7 sharps or flats; {name} has {shown(value, 30)!r}.")
     sharps, flats = "FCGDAEB"[: max(fifths, 0)], "BEADGCF"[: max(-fifths, 0)]
-    own = re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])", value[written.end() :])  # as in "D Phr ^f"
+    own = re.findall(r"(\^\^|\^|__|_|=)([A-Ga-g])", written[4])  # as in "D Phr ^f"
     own_key = {letter.upper(): _ACCIDENTAL[sign] for sign, letter in own}
     return {**dict.fromkeys(sharps, 1), **dict.fromkeys(flats, -1), **own_key}
 
@@ -153,14 +163,13 @@ def _read_token(tune: _Tune, token: re.Match) -> None:
         is_compound = tune.meter[0] % 3 == 0 and tune.meter[0] > 3
         n_units = int(token["units"] or _TUPLET_UNITS.get(n_notes, n_notes) or (3 if is_compound else 2))
         tune.tuplet = (int(token["count"] or n_notes), Fraction(n_units, n_notes or 1))
-    elif token["chord"]:
-        raise ValueError(f"A tune must have one note at a time; {tune.name} has chords.")
+    elif token["unknown"]:
+        found = token.string[token.start() : token.start() + 12]
+        raise ValueError(
+            f"A tune must have one note at a time, in signs that are known here; {tune.name} has {shown(found)!r}."
+        )
     elif token["field"]:
         _read_field(tune, token["field"], token["value"].strip())
-        if token["field"] == "M":
-            while tune.meters and tune.meters[-1][0] >= tune.now:
-                tune.meters.pop()
-            tune.meters.append((tune.now, tune.meter))
 
 
 def _read_note(tune: _Tune, token: re.Match) -> None:
@@ -168,7 +177,7 @@ def _read_note(tune: _Tune, token: re.Match) -> None:
     if music.DEFAULT_STEPS_PER_QUARTER % tune.now.denominator:  # looked at early: sums of odd fractions get slow
         raise _off_grid(tune)
     duration = _duration(tune, token)
-    letter, is_note = token["letter"], token["letter"] not in "zxZ"
+    letter, is_note = token["letter"], token["letter"] not in "zxZX"
     if is_note:
         place = letter + token["octave"]
         if token["accidental"]:
@@ -191,7 +200,7 @@ def _duration(tune: _Tune, token: re.Match) -> Fraction:
     divisor = 2 ** min(len(slashes), _HALVINGS)
     if slashes and token["divisor"]:
         divisor = _read_count(tune, token["divisor"])
-    if token["letter"] == "Z":
+    if token["letter"] in "ZX":  # rests of whole bars
         unit = Fraction(*tune.meter) * 4
     number = _read_count(tune, token["number"]) if token["number"] else 1
     duration = unit if number == divisor else unit * number / divisor  # most notes; arithmetic of fractions is slow
@@ -223,10 +232,10 @@ def _to_piece(tune: _Tune) -> music.Piece:
     rows = [(onset * grid, duration * grid, pitch) for onset, duration, pitch in tune.notes]
     if any(onset.denominator != 1 or duration.denominator != 1 for onset, duration, _ in rows):
         raise _off_grid(tune)
-    if tune.now / LONGEST_HOURS > 60 * tune.quarters_per_minute:
+    if tune.now / LONGEST_HOURS > 60 * min(tune.tempos.values()):
         raise ValueError(f"A tune must play for at most {LONGEST_HOURS} hours; {tune.name} plays for longer.")
     meters = []
-    for start, (numerator, denominator) in tune.meters:
+    for start, (numerator, denominator) in sorted(tune.meters.items()):
         bar = Fraction(numerator * 4, denominator)
         is_upbeat = int(start * grid) == 0 and tune.first_bar is not None and tune.first_bar < bar
         meters.append(music.Meter(int((tune.first_bar - bar if is_upbeat else start) * grid), numerator, denominator))
@@ -234,7 +243,7 @@ def _to_piece(tune: _Tune) -> music.Piece:
     return music.Piece(
         music.make_notes(*([int(value) for value in column] for column in zip(*rows, strict=True))),
         meters=tuple(meters),
-        tempos=(music.Tempo(0, tune.quarters_per_minute),),
+        tempos=tuple(music.Tempo(int(start * grid), each) for start, each in sorted(tune.tempos.items())),
         parts=(music.Part(name="melody"),),
         n_steps=-int(-tune.now * grid // 1),
         title=tune.title,
@@ -250,7 +259,8 @@ def read_abc(text: str) -> music.Piece:
     r"""Read one tune, from ``X:`` to its last bar: one part at 24 steps a quarter; a short first bar is an upbeat.
 
     Accidentals hold to the end of their bar, for their octave. Ties are merged; grace notes, ornaments and chord names
-    are left out. Refused is a tune with chords or several voices, an unknown key, no notes, or a note off the grid.
+    are left out. Refused is a tune with chords or several voices, an unknown key, no notes, or a note off the grid. A
+    tempo without a beat (Q:120, or a word alone) is passed over.
 
     Example:
         >>> read_abc("X:1\nT:Scale\nL:1/8\nK:G\nG>A B2|").notes[["onset_step", "duration_step", "pitch"]].tolist()
@@ -261,24 +271,30 @@ def read_abc(text: str) -> music.Piece:
         raise ValueError(
             f"A tune must have at most {LONGEST_TEXT} characters; found {len(text)}. Use split_tunes first."
         )
-    tune, body = _Tune(), []
-    for line in text.splitlines():
-        line = line.split("%")[0].rstrip()
-        header = re.match(r"([A-Za-z]):(?![|:])(.*)", line)
-        if header is None:
-            body.append(line)
-        elif tune.key is None:
-            _read_field(tune, header[1], header[2].strip())
-        elif header[1] == "X":
+    tune, body, is_typeset, is_over = _Tune(), [], False, False
+    for line in _lines(text):
+        is_typeset = (is_typeset or line.startswith("%%begin")) and not line.startswith("%%end")
+        is_over = is_over or (bool(body) and not is_typeset and not line.strip())  # free text may follow an empty line
+        written = line.split("%")[0].rstrip()
+        header = re.match(r"([A-Za-z+]):(?![|:])(.*)", written)
+        if tune.key is not None and header and header[1] == "X":
             raise ValueError(f"A tune must be one; behind {tune.name} begins another. Use split_tunes first.")
-        else:
-            body.append(f"[{header[1]}:{re.sub(r'[][]', ' ', header[2])}]")  # a field between two lines of music
+        if is_typeset or is_over or (tune.key is None and header is None):
+            continue  # words about the tune
+        if tune.key is None:
+            _read_field(tune, header[1], header[2].strip())
+        else:  # a field between two lines of music is read in its place
+            body.append(f"[{header[1]}:{re.sub(r'[][]', ' ', header[2])}]" if header else written)
     if tune.key is None:
         raise ValueError(f"A tune needs its key, a line such as K:G; {tune.name} has none.")
-    tune.meters.append((Fraction(0), tune.meter))
     for token in _TOKEN.finditer("\n".join(body)):
         _read_token(tune, token)
     return _to_piece(tune)
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text whose program may have marked their ends, and its beginning, in its own way."""
+    return re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
 
 
 def split_tunes(text: str) -> list[str]:
@@ -289,7 +305,12 @@ def split_tunes(text: str) -> list[str]:
         ['X:1\nK:G\nG|', 'X:2\nK:D\nD|']
     """
     check_text("A file of tunes", text, 'Decode bytes with data.decode("utf-8", errors="replace").')
-    return [tune.strip() for tune in re.split(r"^(?=X:)", text, flags=re.MULTILINE) if tune.startswith("X:")]
+    if len(text) > LONGEST_BOOK:
+        raise ValueError(
+            f"A file of tunes must have at most {LONGEST_BOOK} characters; found {len(text)}. Cut it at an empty line."
+        )
+    tunes = re.split(r"^(?=X:)", "\n".join(_lines(text)), flags=re.MULTILINE)
+    return [tune.strip() for tune in tunes if tune.startswith("X:")]
 
 
 # Folk tunes from the reader's own music21.
@@ -304,7 +325,7 @@ TUNE_COLLECTIONS = {
     "Davies; the files state no licence: use them from music21, do not redistribute them.",
 }
 #: Raise this when the reader changes what it returns, so that old cache files are not used.
-READER_VERSION = 3
+READER_VERSION = 4
 
 
 def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.Piece]:

@@ -12,7 +12,7 @@ Conventions:
 Chapter: 3a (pitch, rhythm and harmony as arrays).
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ REST = -1
 MOST_CELLS = 10_000_000
 
 SATB = ("soprano", "alto", "tenor", "bass")
+
+_BREATH_QUARTERS = 1 / 3  # before the next line
 
 _PITCH_ADVICE = f"{REST} is a rest; write it in place of NaN."
 
@@ -53,6 +55,9 @@ class VoiceGrid:
     name: str = ""  # short identifier, such as "bwv269"
     title: str = ""  # what people call it
     voice_names: tuple[str, ...] = SATB  # one per voice, highest first
+    # Where in its work it stands, which equal music need not share; ``cut`` writes both.
+    n_bars_before: int = field(default=0, compare=False)  # bars that began before step 0
+    is_cut_off: bool = field(default=False, compare=False)  # True where the work goes on after the last step
 
     def __post_init__(self) -> None:
         for name, value in (_checked_arrays(self) | _checked_facts(self)).items():
@@ -71,7 +76,7 @@ class VoiceGrid:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, VoiceGrid):
             return NotImplemented
-        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare)
 
     def __repr__(self) -> str:
         return f"VoiceGrid({self.name!r}, {self.n_steps} steps, {self.n_voices} voices)"
@@ -156,6 +161,7 @@ def _checked_facts(grid: VoiceGrid) -> dict[str, Any]:
         checks.whole_number("fifths", grid.fifths, -7, 7, "Sharps count up, flats down; None is unknown.")
     checks.check_choice("mode", grid.mode, ("major", "minor", None), "None stands for any other.")
     checks.check_positive("quarters_per_minute", grid.quarters_per_minute, "80 is the default.")
+    checks.whole_number("n_bars_before", grid.n_bars_before, 0)
     meter, steps_per_quarter = music.as_meter(grid.meter), checks.check_grid(grid.steps_per_quarter)
     meter.bar_length_step(steps_per_quarter)  # refuses bars that do not fit the grid
     return {
@@ -234,6 +240,41 @@ def as_piece(music_or_grid: music.Piece | VoiceGrid) -> music.Piece:
     return music_or_grid
 
 
+def fermata_spans(grid: VoiceGrid) -> np.ndarray:
+    """Return the steps at which each chord under a fermata begins and has ended, (n_fermatas, 2)."""
+    return np.flatnonzero(np.diff(grid.is_fermata, prepend=False, append=False)).reshape(-1, 2)
+
+
+def as_performed(music_or_grid: music.Piece | VoiceGrid) -> music.Piece:
+    """Return music as it is played: a fermata holds its chord for one quarter more, and a line ends with a breath.
+
+    So a quarter lasts twice as long, a half note half as long again, and the beat goes on. Where music follows, the
+    last third of the added quarter is the breath: what ends with the fermata is silent then, and lasts a step less.
+    Steps stay where they are; the tempo changes. A Piece has no fermatas and plays as it is.
+
+    Example:
+        >>> grid = from_pitches([[60]] * 4 + [[62]] * 4, is_fermata=[True] * 4 + [False] * 4, voice_names=("melody",))
+        >>> music.steps_to_sec(as_performed(grid), [3, 4, 8]).round(2).tolist()  # a quarter is 0.75 s
+        [1.25, 1.5, 2.25]
+    """
+    piece = as_piece(music_or_grid)
+    if not isinstance(music_or_grid, VoiceGrid) or not music_or_grid.is_fermata.any():
+        return piece
+    pace, step_quarters = music_or_grid.quarters_per_minute, 1 / piece.steps_per_quarter
+    paces, notes = {0: pace}, piece.notes.copy()
+    ends = music.ends_step(notes)
+    for start, stop in fermata_spans(music_or_grid).tolist():
+        n_breath = int(stop < piece.n_steps and stop - start > 1)
+        written = (stop - start - n_breath) * step_quarters
+        paces[start] = pace * written / (written + n_breath * step_quarters + 1 - n_breath * _BREATH_QUARTERS)
+        if n_breath:
+            paces[stop - 1] = pace * step_quarters / _BREATH_QUARTERS
+            notes["duration_step"][(ends == stop) & (notes["onset_step"] < stop - 1)] -= 1
+        if stop < piece.n_steps:
+            paces[stop] = pace
+    return replace(piece, notes=notes, tempos=tuple(music.Tempo(*each) for each in paces.items()))
+
+
 def from_piece(piece: music.Piece, steps_per_quarter: int = 4, n_voices: int = 4) -> VoiceGrid:
     """Turn a piece into a grid: one part per voice, highest first, each playing one note at a time."""
     on_grid = music.change_grid(piece, steps_per_quarter)
@@ -306,4 +347,6 @@ def cut(grid: VoiceGrid, start_step: int, stop_step: int) -> VoiceGrid:
         is_onset=is_onset,
         is_fermata=grid.is_fermata[inside],
         bar_position_step=grid.bar_position_step[inside],
+        n_bars_before=grid.n_bars_before + int((grid.bar_position_step[:start_step] == 0).sum()),
+        is_cut_off=grid.is_cut_off or stop_step < grid.n_steps,
     )

@@ -43,7 +43,7 @@ from mini_musessl import (
     music,
     musicxml,
     notation,
-    plotting,
+    rolls,
     show,
     voices,
 )
@@ -783,7 +783,7 @@ def part_shown():
         "kern": {grid.name: digest(notation.to_kern(grid)) for grid in grids},
         "sound": [digest(np.round(sound.astype(np.float64), 4) + 0.0), *summary(sound)],
         "faded": summary(audio.fade_out(sound, 0.5)),
-        "piano rolls": [digest(plotting.piano_roll_svg(*each)) for each in drawn],
+        "piano rolls": [digest(rolls.piano_roll_svg(*each)) for each in drawn],
         "described": {grid.name: show.describe(grid) for grid in grids},
         "described, random": show.describe(make_random_piece(2, 30)),
     }

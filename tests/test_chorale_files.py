@@ -28,24 +28,25 @@ def read_with_music21(path):
     pitch = np.full((n_steps, 4), voices.REST)
     is_onset = np.zeros((n_steps, 4), bool)
     is_fermata = np.zeros(n_steps, bool)
-    for column, part in enumerate(parts):
-        for note in part.stripTies().flatten().notes:
-            first, stop = math.ceil(note.offset * 4), math.ceil((note.offset + note.quarterLength) * 4)
-            if first < stop:
-                pitch[first:stop, column] = note.pitch.midi
-                is_onset[first, column] = True
-        # stripTies drops a fermata that stands on a later note of a tie, so look at the notes as written.
-        number = np.where(pitch[:, column] == voices.REST, -1, is_onset[:, column].cumsum())
-        marked = [
-            number[math.ceil(note.offset * 4)]
-            for note in part.flatten().notes
-            if any(isinstance(mark, music21.expressions.Fermata) for mark in note.expressions)
-        ]
-        is_fermata |= np.isin(number, marked)
     position = np.full(n_steps, -1)
     for measure in parts[0].getElementsByClass("Measure"):
         start, length = round(measure.offset * 4), round(measure.duration.quarterLength * 4)
         position[start : start + length] = round(measure.paddingLeft * 4) + np.arange(length)
+    for column, part in enumerate(parts):
+        # stripTies drops a fermata that stands on a later note of a tie, so look at the notes as written.
+        marked = [
+            math.ceil(note.offset * 4)
+            for note in part.flatten().notes
+            if any(isinstance(mark, music21.expressions.Fermata) for mark in note.expressions)
+        ]
+        part.stripTies(inPlace=True)  # a copy takes as long as reading it
+        for note in part.flatten().notes:
+            first, stop = math.ceil(note.offset * 4), math.ceil((note.offset + note.quarterLength) * 4)
+            if first < stop:
+                pitch[first:stop, column] = note.pitch.midi
+                is_onset[first, column] = True
+        number = np.where(pitch[:, column] == voices.REST, -1, is_onset[:, column].cumsum())
+        is_fermata |= np.isin(number, number[marked])
     return pitch, is_onset, is_fermata, position
 
 
@@ -61,10 +62,10 @@ def check_against_music21(path):
     return 1
 
 
-def test_twenty_chorales_equal_music21s_own_parse():
+def test_a_dozen_chorales_equal_music21s_own_parse():
     paths = corpora._chorale_files()
-    chosen = {*paths[::26], *(path for path in paths if path.stem in ODD)}
-    assert sum(map(check_against_music21, sorted(chosen))) >= 20
+    chosen = {*paths[::60], *(path for path in paths if path.stem in ODD)}
+    assert sum(map(check_against_music21, sorted(chosen))) >= 12
 
 
 @pytest.mark.slow

@@ -366,10 +366,12 @@ def test_shared_melodies_are_named():
         (lambda: corpora.melody_groups([]), "needs at least one chorale; found none"),
         (lambda: corpora.rebuilt_split([]), "A split needs at least one chorale; found none"),
         (lambda: corpora.shared_melodies({"a": [], "b": []}), 'must be called "train"; found a, b'),
+        (lambda: corpora.melody_groups([None]), "must be a voices.VoiceGrid; found NoneType"),
+        (lambda: corpora.duplicates([np.zeros((4, 4))]), "must be a voices.VoiceGrid; found ndarray"),
     ],
 )
 def test_what_cannot_be_grouped_or_split_is_refused(call, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
         call()
 
 
@@ -540,6 +542,7 @@ def test_a_cache_folder_that_cannot_be_written_is_said_once(folder, tmp_path, mo
         ("empty", {}, ValueError, r"must hold at least one \.mid or \.midi file"),
         ("", {"reader": "fast"}, ValueError, "reader must be one of python, symusic; found 'fast'"),
         ("", {"steps_per_quarter": 0}, ValueError, "steps_per_quarter must lie in 1..32767; found 0"),
+        ("", {"print_every": "often"}, TypeError, "print_every must be a whole number; found 'often'"),
     ],
 )
 def test_what_is_no_folder_of_midi_files_is_refused_once(folder, place, asked, error, sentence):

@@ -11,7 +11,7 @@ import torch
 
 from mini_musessl import exercises
 from mini_musessl.exercises import EXERCISES, judge
-from mini_musessl.exercises.checking import Exercise, Mistake
+from mini_musessl.exercises.checking import NEXT, Exercise, Mistake
 
 every_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 EVERY_MISTAKE = [
@@ -30,7 +30,7 @@ def make_exercise(**changes) -> Exercise:
         id="0.1",
         solution=lambda numbers: 2 * numbers,
         make_cases=lambda: [(np.array([0.0, 2.0]),), (np.array([1.0, 3.0]),)],
-        mistakes=(Mistake(lambda numbers: numbers**2, "You square: for {input} you give {found}, not {expected}."),),
+        mistakes=(Mistake(lambda numbers: numbers**2, "You square: for {input} you give {found}."),),
         fact="doubled, the first is {outputs[0]}.",
         tolerance=1e-9,
     )
@@ -51,7 +51,7 @@ def test_each_known_mistake_gets_its_own_sentence(exercise, mistake):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a mistake may divide by 0, and who makes it is warned
         verdict = judge(exercise, mistake.answer)
-    pattern = re.sub(r"\\\{(input|found|expected)\\\}", ".+", re.escape(mistake.sentence))
+    pattern = re.sub(r"\\\{(input|found)\\\}", ".+", re.escape(mistake.sentence))
     assert not verdict.is_right and re.fullmatch(pattern, verdict)
 
 
@@ -226,6 +226,9 @@ def invert_elsewhere(numbers):
 
 
 DIVISION = "For f([0, 2]) your function stops with ZeroDivisionError: integer division or modulo by zero. The line is "
+SQUARED = "You square: for the b you give [1, 9]. For the b you give [1, 9]; the right answer is [2, 6]."
+MASK = dict(solution=lambda numbers: numbers > 1, mistakes=())
+TRUTH = dict(solution=lambda numbers: True, mistakes=())
 PAIR = dict(solution=lambda numbers: (numbers, 2 * numbers), mistakes=())
 NUMBER = dict(make_cases=lambda: [(3,)], solution=lambda n: 2 * n, mistakes=())
 TENSOR = dict(make_cases=lambda: [(torch.arange(3.0),)], mistakes=())
@@ -252,8 +255,8 @@ def test_rounding_tensors_numbers_of_another_kind_and_draws_are_right(changes, a
 @pytest.mark.parametrize(
     "changes, answer, sentence",
     [
-        ({}, lambda numbers: numbers**2, "You square: for f([1, 3]) you give [1, 9], not [2, 6]."),
-        (dict(case_names=("a", "the b")), lambda x: x**2, "You square: for the b you give [1, 9], not [2, 6]."),
+        ({}, lambda numbers: numbers**2, SQUARED.replace("the b", "f([1, 3])")),
+        (dict(case_names=("a", "the b")), lambda x: x**2, SQUARED),
         ({}, lambda numbers: numbers + 2, "For f([0, 2]) you give [2, 4]; the right answer is [0, 4]."),
         (TENSOR, lambda numbers: 3 * numbers, f"For {ROW} you give [0, 3, 6]; the right answer is [0, 2, 4]."),
         (PAIR, lambda x: (x, x), "For f([0, 2]) you give [[0, 2], [0, 2]]; the right answer is [[0, 2], [0, 4]]."),
@@ -264,9 +267,54 @@ def test_rounding_tensors_numbers_of_another_kind_and_draws_are_right(changes, a
         (NUMBER, str, "For f(3) your function returns a str; expected an int."),
     ],
 )
-def test_a_wrong_answer_is_told_where_it_goes_wrong(changes, answer, sentence):
-    verdict = judge(make_exercise(**changes), answer)
+def test_a_second_wrong_answer_is_told_the_right_one(changes, answer, sentence):
+    verdict = judge(make_exercise(**changes), answer, is_first_try=False)
     assert verdict == sentence and not verdict.is_right
+
+
+@pytest.mark.parametrize(
+    "expected, found, how",
+    [
+        (3, 4, "your answer is too large"),
+        (0.5, 0.25, "your answer is too small"),
+        (0.5, -0.5, "the sign of your answer is wrong"),
+        (0.5, math.nan, "your answer is wrong"),
+        ("so", "la", "your answer is wrong"),
+        ({"a": 1}, {"b": 1}, "your dictionary has other keys than it should"),
+        ([1, 2, 3], [1], "your answer has 1 item, and should have 3"),
+        ([1, 2, 3], [3, 2, 1], "your items are right, but in reverse order"),
+        ([1, 2, 3], [1, 2, 4], "1 of 3 items is wrong; the first is at index 2"),
+        (np.arange(3), np.array([0, 2, 1]), "your values are right, but some stand in the wrong place"),
+        (np.arange(3), -np.arange(3), "every sign is wrong"),
+        (np.arange(3), np.array([0, 2, 2.5]), "2 of 3 values are wrong; the first is at index 1"),
+        (np.eye(2), np.ones((2, 2)), "2 of 4 values are wrong; the first is at index (0, 1)"),
+        (np.arange(3), np.array([0, 1, math.nan]), "some of your values are nan or infinite"),
+        (np.array([2]), np.array([3]), "the only value is wrong"),
+        (np.eye(2, dtype=bool), ~np.eye(2, dtype=bool), "True and False are exchanged everywhere"),
+    ],
+)
+def test_a_first_wrong_answer_is_told_what_is_wrong_and_no_value(expected, found, how):
+    exercise = make_exercise(make_cases=lambda: [(7,)], solution=lambda n: expected, mistakes=())
+    assert judge(exercise, lambda n: found) == f"For f(7) {how}. {NEXT}"
+
+
+def test_check_tells_the_value_at_the_second_wrong_answer_and_begins_again_after_a_right_one(monkeypatch):
+    monkeypatch.setitem(EXERCISES, "0.1", make_exercise())
+    answers = [stub, lambda x: x + 2, len, lambda x: x + 2, lambda x: 2 * x, lambda x: x + 2]
+    told = ["the right answer is" in exercises.check("0.1", answer) for answer in answers]
+    assert told == [False, False, False, True, False, False]
+
+
+def test_two_values_that_differ_are_shown_with_as_many_digits_as_it_takes():
+    exercise = make_exercise(make_cases=lambda: [(7,)], solution=lambda n: np.array([1 / 3]), mistakes=())
+    verdict = judge(exercise, lambda n: np.array([1 / 3 + 1e-7]), is_first_try=False)
+    assert verdict == "For f(7) you give [0.33333343]; the right answer is [0.33333333]."
+
+
+def test_an_answer_that_is_right_on_the_cases_alone_is_wrong():
+    exercise = make_exercise(make_cases=lambda: [(3,)], solution=abs, mistakes=(), draw=lambda rng: (-rng.random(),))
+    assert judge(exercise, abs).is_right
+    assert judge(exercise, lambda n: n).endswith(f"the sign of your answer is wrong. {NEXT}")
 
 
 @pytest.mark.parametrize(
@@ -277,8 +325,11 @@ def test_a_wrong_answer_is_told_where_it_goes_wrong(changes, answer, sentence):
         ({}, lambda numbers: numbers[:1], "an array of shape (1,); expected an array of shape (2,)."),
         ({}, lambda numbers: 2.0, "a float; expected an array of shape (2,)."),
         ({}, lambda numbers: "4", "a str; expected an array of shape (2,)."),
-        (PAIR, lambda x: (x[:1], x), "in place 1 an array of shape (1,); expected an array of shape (2,)."),
-        (PAIR, lambda x: (x, list(x)), "in place 2 a list or a tuple; expected an array of shape (2,). Use np.array."),
+        (PAIR, lambda x: np.stack((x, 2 * x)), "one array of shape (2, 2); expected a tuple or a list of 2."),
+        (MASK, lambda x: 1 * (x > 1), "an array of int64; expected True and False (bool)."),
+        (TRUTH, lambda x: 1, "an int; expected a bool."),
+        (PAIR, lambda x: (x[:1], x), "at index 0 an array of shape (1,); expected an array of shape (2,)."),
+        (PAIR, lambda x: (x, list(x)), "at index 1 a list or a tuple; expected an array of shape (2,). Use np.array."),
     ],
 )
 def test_another_type_or_shape_is_named(changes, answer, sentence):
@@ -334,7 +385,7 @@ def test_what_an_answer_puts_into_its_inputs_is_noticed():
 
 
 def test_a_large_number_is_told_by_its_digits():
-    verdict = judge(make_exercise(**NUMBER), lambda n: 10**5000)
+    verdict = judge(make_exercise(**NUMBER), lambda n: 10**5000, is_first_try=False)
     assert verdict == "For f(3) you give a whole number of about 5000 digits; the right answer is 6."
 
 
@@ -352,7 +403,7 @@ def test_a_long_input_is_cut_short():
 
 def test_known_mistakes_may_be_noisy_and_the_reader_hears_nothing():
     noisy = Mistake(lambda numbers: numbers / np.zeros(2), "You divide.")
-    assert "the right answer is" in judge(make_exercise(mistakes=(noisy,)), lambda numbers: numbers + 2)
+    assert NEXT in judge(make_exercise(mistakes=(noisy,)), lambda numbers: numbers + 2)
 
 
 def test_a_checker_of_cases_in_a_list_hands_out_copies(monkeypatch):

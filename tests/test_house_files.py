@@ -18,6 +18,7 @@ import repository
 import tables
 import write_tables
 import yaml
+from drawings import study
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -141,6 +142,29 @@ def test_the_check_of_every_change_is_the_two_commands():
 @pytest.mark.parametrize("page", tables.PAGES)
 def test_a_page_of_results_says_what_the_results_say(page):
     assert write_tables.result_page(page) == read(f"book/{page}.md"), "run `make tables`"
+
+
+def test_the_first_sentences_of_the_study_are_what_was_found():
+    gains = [line.strip("| ").split(" | ") for line in tables.hopes().splitlines()[2:]]
+
+    def ahead(column: int) -> set[str]:
+        pairs = [(line[0], *map(float, line[column].split(" ± "))) for line in gains]
+        return {name for name, mean, spread in pairs if mean > 0 and mean >= 2 * spread}
+
+    assert ahead(6) == {"beat"} and {line[0]: line[1] for line in gains}["beat"] == "heads: rhythm"
+    assert ahead(4) == {"chord", "phrase end", "beat", "voice"}
+    every, ten = ({task: study.dots(task, budget) for task in tables.TASKS} for budget in (None, 10))
+    everyone = {task: {name: one for found in every[task].values() for name, one in found.items()} for task in every}
+    for task, dots in (("mode", every), ("mode", ten), ("key signature", ten)):
+        rule = study.levels(task, None)["key finder"]
+        assert rule > max(one for found in dots[task].values() for one in found.values()), task
+    best = {task: max(found, key=found.get) for task, found in everyone.items()}
+    assert (best["beat"], best["mode"]) == ("heads: rhythm", "heads: rhythm + harmony")
+    chord = everyone["chord"]
+    assert max((name for name in chord if "harmony" not in name), key=chord.get) == "masked: voices"
+    worse = [one for name, one in chord.items() if name in ("masked: bars", "order", "contrast: crop + voices")]
+    assert max(worse) < min(every["chord"]["untrained"].values())
+    assert len(set(best.values())) > 1
 
 
 def test_the_tables_of_the_readme_and_the_contents_are_those_of_the_files():

@@ -32,6 +32,7 @@ def problems_on_disk(path: Path) -> list[str]:
         *rules.execution_problems(notebook),
         *rules.media_problems(notebook),
         *rules.size_problems(path.stat().st_size),
+        *rules.printed_problems(notebook, path.stem),
         *rules.picture_problems(notebook),
         *rules.relation_problems(notebook),
         *(f"{problem}: {text[:60]!r}" for text in texts for problem in rules.number_problems(text)),
@@ -144,6 +145,14 @@ def test_sound_and_pictures_that_are_not_compressed_are_found(kind, data, senten
 def test_a_notebook_that_is_too_large_is_found():
     assert rules.size_problems(1_499_999) == []
     assert "at most" in rules.size_problems(1_500_001)[0]
+
+
+def test_a_printed_line_that_runs_off_the_page_is_found(monkeypatch):
+    monkeypatch.setattr(rules, "PRINTS_TOO_WIDE", {"known"})
+    wide, narrow = (book_of(code("1", new_output("stream", text=f"a\n{'x' * n}\n"))) for n in (86, 85))
+    assert rules.printed_problems(wide, "new") == ["cell 1 prints a line of 86 characters; at most 85 are shown"]
+    assert rules.printed_problems(narrow, "new") == rules.printed_problems(wide, "known") == []
+    assert "take it out of PRINTS_TOO_WIDE" in rules.printed_problems(narrow, "known")[0]
 
 
 @pytest.mark.parametrize("tag", ['<img src="a">', '<img alt="" src="a">', "<img alt src=a>", '<p><IMG ALT=" "></p>'])

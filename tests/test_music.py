@@ -218,6 +218,7 @@ def test_ends_do_not_wrap_around_the_integers():
         (lambda p: Meter(0, 7, 16).bar_length_step(2), ValueError, "7/16 at 2 steps per quarter is not"),
         (lambda p: music.as_meter("4/4"), TypeError, "pair of whole numbers, .*found '4/4'"),
         (lambda p: Tempo(0, 0.0), ValueError, "must be a finite number above 0; found 0.0. 120 is the MIDI default"),
+        (lambda p: Part(None), TypeError, "The name of a part must be text; found NoneType"),
         (lambda p: Tempo(0, 1e-300), ValueError, r"must lie in 0\.001\.\.1e\+09 quarters per minute; found 1e-300"),
         (lambda p: Tempo(0, 1e300), ValueError, r"must lie in 0\.001\.\.1e\+09 quarters per minute; found 1e\+300"),
         (lambda p: Tempo(0, "120"), TypeError, "A tempo, .* must be a number; found '120'"),

@@ -5,28 +5,16 @@ import io
 import re
 from xml.etree import ElementTree
 
+import matplotlib.colors
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from mini_musessl import music, plotting, voices
 
 SAYS = "A line rises from 0 to 1."
-LOW = voices.from_pitches([[48]], voice_names=("low",))
-
-
-def boxes(svg: str, colour: str) -> list[tuple[float, float, float, float]]:
-    """Left, top, width and height of each note of one colour."""
-    path = re.search(rf'<path d="([^"]*)" fill="{colour}"', svg)
-    return [
-        tuple(map(float, box))
-        for box in re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)", path.group(1) if path else "")
-    ]
-
-
-def texts(svg: str) -> list[str]:
-    """Return every text of a picture."""
-    return [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+NO_NOTES = music.make_notes([], [], [])
 
 
 @pytest.fixture
@@ -48,120 +36,6 @@ def draw(shown, **changes):
 def png_of(picture: plotting.Picture) -> bytes:
     """Return the bytes inside a picture."""
     return base64.b64decode(re.search(r"base64,([^\"]+)", picture.html).group(1))
-
-
-@pytest.mark.parametrize("pitch", [36, 60, 61, 84])
-def test_a_note_lies_at_its_pitch_and_time(pitch):
-    notes = music.make_notes([24], [48], [pitch])
-    svg = plotting.piano_roll_svg(music.Piece(notes, n_steps=96))
-    ((left, top, width, height),) = boxes(svg, plotting.COLOURS[0])
-    run = plotting.ROLL_RIGHT - plotting.ROLL_LEFT
-    assert left / 600 == pytest.approx(plotting.ROLL_LEFT + run / 4, abs=2e-3)
-    assert (left + width) / 600 == pytest.approx(plotting.ROLL_LEFT + run * 3 / 4, abs=3e-3)
-    assert height == 5
-    label = re.search(r'y="([\d.]+)" text-anchor="end">C4', svg)
-    assert top == pytest.approx(float(label.group(1)) - 9 - 5 * (pitch - 60))
-
-
-def test_time_is_even_in_seconds_when_the_tempo_changes():
-    notes = music.make_notes([0, 24], [24, 24], [60, 62])
-    piece = music.Piece(notes, tempos=(music.Tempo(0, 120.0), music.Tempo(24, 40.0)))
-    first, second = boxes(plotting.piano_roll_svg(piece), plotting.COLOURS[0])
-    assert (second[2] + 1) / (first[2] + 1) == pytest.approx(3, rel=0.01)
-
-
-def test_a_repeated_note_is_kept_apart_from_the_one_before_by_a_gap_that_can_be_seen():
-    held, struck = music.make_notes([0], [48], [60]), music.make_notes([0, 24], [24, 24], [60, 60])
-    changed = music.make_notes([0, 24], [24, 24], [60, 62])
-    drawn = [
-        boxes(plotting.piano_roll_svg(music.Piece(notes)), plotting.COLOURS[0]) for notes in (held, struck, changed)
-    ]
-    assert [len(found) for found in drawn] == [1, 2, 2]
-    gaps = [second[0] - first[0] - first[2] for first, second in drawn[1:]]
-    assert gaps == pytest.approx([4, 1], abs=0.15)
-
-
-def test_the_axis_names_each_c_and_stretches_by_octaves():
-    grid = voices.from_pitches([[60]], voice_names=("melody",))
-    assert [text for text in texts(plotting.piano_roll_svg(grid)) if text.startswith("C")] == [
-        "C2",
-        "C3",
-        "C4",
-        "C5",
-        "C6",
-    ]
-    wide = voices.from_pitches([[90, 30]], voice_names=("high", "low"))
-    assert [text for text in texts(plotting.piano_roll_svg(wide)) if text.startswith("C")] == [
-        f"C{n}" for n in range(1, 8)
-    ]
-
-
-def test_extreme_pitches_stay_inside_the_picture():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[127, 0]], voice_names=("high", "low")))
-    height = float(re.search(r'viewBox="0 0 600 ([\d.]+)"', svg).group(1))
-    tops = [boxes(svg, colour)[0][1] for colour in plotting.COLOURS[:2]]
-    assert 0 < tops[0] < tops[1] < height - 30
-
-
-def test_bars_are_numbered_and_an_upbeat_comes_before_bar_one():
-    notes = music.make_notes([0, 24], [24, 96 * 3], 60)
-    piece = music.Piece(notes, meters=(music.Meter(-72, 4, 4),))
-    svg = plotting.piano_roll_svg(piece)
-    assert [text for text in texts(svg) if text.isdigit()] == ["1", "2", "3"]
-    first = float(re.search(r'<text x="([\d.]+)"[^>]*>1<', svg).group(1))
-    assert first / 600 == pytest.approx(plotting.ROLL_LEFT + (plotting.ROLL_RIGHT - plotting.ROLL_LEFT) / 13, abs=2e-3)
-
-
-def test_bar_numbers_thin_out_before_they_touch():
-    piece = music.Piece(music.make_notes([0], [96 * 100], 60))
-    numbers = [int(text) for text in texts(plotting.piano_roll_svg(piece)) if text.isdigit()]
-    assert numbers == list(range(10, 101, 10))
-
-
-def test_each_part_has_its_colour_and_its_name():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[72, 67, 64, 48]]))
-    assert [len(boxes(svg, colour)) for colour in plotting.COLOURS[:4]] == [1, 1, 1, 1]
-    assert set(voices.SATB) <= set(texts(svg))
-
-
-def test_drums_are_grey():
-    parts = (music.Part("melody"), music.Part("kit", is_drum=True))
-    piece = music.Piece(music.make_notes([0, 0], 24, [60, 38], part=[0, 1]), parts=parts)
-    assert len(boxes(plotting.piano_roll_svg(piece), plotting.DRUM_COLOUR)) == 1
-
-
-def test_many_parts_are_named_up_to_twelve():
-    parts = tuple(music.Part(f"instrument number {i} with a long name") for i in range(20))
-    piece = music.Piece(music.make_notes(np.zeros(20, int), 24, 60, part=np.arange(20)), parts=parts)
-    assert "and 8 more parts" in texts(plotting.piano_roll_svg(piece))
-
-
-def test_repeated_notes_are_drawn_apart():
-    piece = music.Piece(music.make_notes([0, 24], 24, 60))
-    first, second = boxes(plotting.piano_roll_svg(piece), plotting.COLOURS[0])
-    assert first[0] + first[2] < second[0]
-
-
-def test_a_shared_pitch_shows_both_voices():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[60, 60]] * 4, voice_names=("high", "low")))
-    (under,), (over,) = boxes(svg, plotting.COLOURS[0]), boxes(svg, plotting.COLOURS[1])
-    assert under[3] > over[3]
-    assert under[1] < over[1]
-    assert svg.index(plotting.COLOURS[0] + '"/><path') < svg.rindex(plotting.COLOURS[1])
-
-
-def test_names_with_angle_brackets_stay_text():
-    svg = plotting.piano_roll_svg(voices.from_pitches([[60]], voice_names=("<b>&",)), title='"<i>"')
-    assert {"<b>&", '"<i>"'} <= set(texts(svg))
-
-
-def test_the_same_music_gives_the_same_picture():
-    grid = voices.from_pitches([[72, 67, 64, 48]] * 7)
-    assert plotting.piano_roll_svg(grid) == plotting.piano_roll_svg(voices.to_piece(grid))
-
-
-def test_a_silent_bar_can_be_drawn():
-    assert texts(plotting.piano_roll_svg(voices.from_pitches([[-1]] * 16, voice_names=("rest",))))[0] == "rest"
 
 
 def test_voice_colours_stand_out_from_white_and_from_each_other():
@@ -208,7 +82,7 @@ def test_panels_share_one_title_and_each_must_be_drawn_on(shown):
             axes.plot([40, 50])
     assert len(shown) == 1
     assert panels[0].get_ylabel() == "pitch"
-    assert [axes.get_xlabel() for axes in panels] == ["time (s)"] * 2
+    assert panels[0].figure.get_supxlabel() == "time (s)"  # one for both: two would touch
     with (
         pytest.raises(ValueError, match="a panel is empty"),
         plotting.figure(SAYS, "Two", "time (s)", "pitch", n_panels=2) as panels,
@@ -216,8 +90,16 @@ def test_panels_share_one_title_and_each_must_be_drawn_on(shown):
         panels[0].plot([40, 50])
 
 
+def test_a_lone_voice_keeps_the_colour_that_it_has_among_four():
+    def colours(*names):
+        return plotting.part_colours(music.Piece(NO_NOTES, parts=tuple(music.Part(name) for name in names)))
+
+    assert colours("bass", "alto") == [plotting.COLOURS[3], plotting.COLOURS[1]]
+    assert colours("flute", "bass") == list(plotting.COLOURS[:2])
+
+
 @pytest.mark.parametrize("missing", ["title", "x_label", "y_label"])
-@pytest.mark.parametrize("found", ["", "  ", None])
+@pytest.mark.parametrize("found", ["", "  ", 3])
 def test_a_figure_without_title_or_axis_names_is_refused(missing, found, shown):
     with pytest.raises(ValueError, match=f"A figure needs a {missing}; found {found!r}"):
         draw(shown, **{missing: found})
@@ -238,11 +120,169 @@ def test_the_pitch_axis_is_that_of_the_piano_roll(shown):
     assert axes.get_ylim() == (35.5, 84.5)
 
 
-def test_a_heat_map_names_its_rows_columns_and_unit(shown):
-    plotting.plot_heatmap(np.eye(2, 3), ["1", "2", "3"], ["C", "D"], SAYS, "Chroma", "bar", "pitch class", "share")
-    assert len(shown) == 1
-    with pytest.raises(ValueError, match=r"table of shape \(2, 3\) with 3 row names and 2 column names"):
-        plotting.plot_heatmap(np.eye(2, 3), ["1", "2"], ["C", "D", "E"], SAYS, "Chroma", "bar", "pitch class", "share")
+@pytest.fixture
+def drawn(shown, monkeypatch):
+    """Collect the axes of every figure that is displayed."""
+    found, keep = [], plotting._png
+    monkeypatch.setattr(plotting, "_png", lambda canvas: (found.append(canvas), keep(canvas))[1])
+    return found
+
+
+def words(canvas) -> list[str]:
+    """Return every text of a figure, as a reader sees it."""
+    found = [text.get_text().strip() for text in canvas.findobj(lambda artist: hasattr(artist, "get_text"))]
+    return [text for text in found if text]
+
+
+MAP = (["1", "2", "3"], ["C", "D"], SAYS, "Chroma", "bar", "pitch class")
+
+
+def test_a_heat_map_has_row_0_on_top_and_names_rows_columns_and_unit(drawn):
+    plotting.plot_heatmap(np.eye(2, 3), *MAP, "share")
+    axes, scale = drawn[0].axes
+    height = [axes.transData.transform((0, row))[1] for row in range(2)]
+    assert height[0] > height[1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["C", "D"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
+    assert scale.get_ylabel() == "share"
+
+
+def test_a_heat_map_of_yes_and_no_names_two_colours(drawn):
+    plotting.plot_heatmap(np.eye(2, 3, dtype=bool), *MAP, ("seen", "hidden"))
+    assert len(drawn[0].axes) == 1
+    (legend,) = drawn[0].legends
+    colours = [patch.get_facecolor() for patch in legend.get_patches()]
+    assert [text.get_text() for text in legend.get_texts()] == ["seen", "hidden"]
+    assert colours == [tuple(drawn[0].axes[0].images[0].to_rgba(number)) for number in (0, 1)]
+
+
+def test_a_heat_map_is_white_at_zero_where_numbers_have_both_signs(drawn):
+    plotting.plot_heatmap(np.array([[-1.0, 0, 4]] * 2), *MAP, "score")
+    image = drawn[0].axes[0].images[0]
+    assert image.get_clim() == (-4, 4)
+    assert min(image.to_rgba(0)) > 0.95 > image.to_rgba(-1)[0]
+
+
+def test_heat_maps_side_by_side_share_one_scale_and_one_name_of_their_axis(drawn):
+    plotting.plot_heatmap({"left": np.zeros((2, 3)), "right": np.full((2, 3), 7)}, *MAP, "share")
+    left, right, _ = drawn[0].axes
+    assert left.images[0].get_clim() == right.images[0].get_clim() == (0, 7)
+    assert [left.get_title(), right.get_title()] == ["left", "right"]
+    assert words(drawn[0]).count("bar") == 1
+
+
+def test_numbered_columns_are_named_as_far_as_there_is_room(drawn):
+    plotting.plot_heatmap(np.eye(1, 64), [str(i) for i in range(64)], ["a"], SAYS, "Far", "step", "row", "share")
+    assert [label.get_text() for label in drawn[0].axes[0].get_xticklabels()][:3] == ["0", "4", "8"]
+
+
+def test_bars_stand_in_order_with_their_numbers_whiskers_and_references(drawn, shown):
+    values = {"Bach": 0.2, "a long name that needs two lines": 24.444}
+    errors = dict(zip(values, (0.1, 3), strict=True))
+    plotting.plot_bars(values, SAYS, "Parallels", "in 100", errors=errors, references={"chance": 20}, digits=1)
+    axes = drawn[0].axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.2, 24.444]
+    heights = [axes.transData.transform((0, bar.get_y()))[1] for bar in axes.patches]
+    assert heights[0] > heights[1]  # the first on top
+    assert {"0.2", "24.4", "chance 20.0", "a long name that needs\ntwo lines", "Parallels"} <= set(words(drawn[0]))
+    (whiskers,) = [each for each in axes.collections if len(each.get_segments()) == 2]
+    assert [segment[:, 0].tolist() for segment in whiskers.get_segments()] == [
+        pytest.approx([0.1, 0.3]),
+        pytest.approx([21.444, 27.444]),
+    ]
+    assert shown[0].says == SAYS
+
+
+def test_grouped_bars_name_their_series_and_voices_keep_their_colours(drawn):
+    plotting.plot_bars({"now": dict.fromkeys(voices.SATB, 1.0)}, SAYS, "Voices", "nats")
+    plotting.plot_bars({"now": {"valid": 1, "test": -2}}, SAYS, "Parts", "nats")
+    legends = [canvas.legends[0] for canvas in drawn]
+    assert [text.get_text() for text in legends[0].get_texts()] == list(voices.SATB)
+    colours = [
+        [matplotlib.colors.to_hex(patch.get_facecolor()).upper() for patch in each.get_patches()] for each in legends
+    ]
+    assert colours[0] == list(plotting.COLOURS[:4])
+    assert len(set(colours[1])) == 2
+    assert "-2.00" in words(drawn[1])
+
+
+def test_curves_are_named_at_their_ends_and_differ_in_colour_and_dashes(drawn):
+    curves = {name: (np.arange(1, 9), np.full(8, 1 + i / 1000)) for i, name in enumerate("abcdefghi")}
+    plotting.plot_curves(curves, SAYS, "Loss", "updates", "nats", references={"chance": 1.0}, is_log_x=True)
+    axes = drawn[0].axes[0]
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines[:9]}) == 9
+    assert drawn[0].legends == [] and axes.get_xscale() == "log"
+    drawn[0].draw_without_rendering()
+    names = {text.get_text(): Text.get_window_extent(text) for text in axes.texts}
+    assert list(names) == [*"abcdefghi", "chance"]
+    in_order = sorted(names.values(), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 2 for low, high in zip(in_order, in_order[1:], strict=False))
+    assert all(box.x0 > axes.get_window_extent().x1 and box.x1 < drawn[0].bbox.x1 for box in in_order)
+
+
+def test_a_curve_without_x_counts_from_0_and_leaves_out_what_is_not_known(drawn):
+    plotting.plot_curves({"loss": [3, np.nan, 1]}, SAYS, "Loss", "updates", "nats")
+    assert drawn[0].axes[0].lines[0].get_xydata().tolist() == [[0, 3], [2, 1]]
+
+
+ROWS = {"uniform": {"nats": 3.85, "seeds": None}, "small": {"nats": (0.4804, 0.002), "seeds": np.int64(12000)}}
+
+
+def test_a_table_is_html_whose_headings_say_what_they_head():
+    shown = plotting.table(ROWS, title="Surprise & co", best={"nats": "lowest"})
+    tree = ElementTree.fromstring(shown.html)
+    assert tree.attrib["tabindex"] == "0" and tree.attrib["aria-label"] == "Surprise & co: nats, seeds."
+    assert tree.find(".//caption").text == "Surprise & co"
+    assert [(th.attrib["scope"], th.text) for th in tree.iter("th")] == [
+        ("col", "nats"),
+        ("col", "seeds"),
+        ("row", "uniform"),
+        ("row", "small"),
+    ]
+    cells = ["".join(td.itertext()) for td in tree.iter("td")]
+    assert cells == ["", "3.850", "\u2013", "0.480 \u00b1 0.002", "12,000"]
+    assert [strong.text for strong in tree.iter("strong")] == ["0.480 \u00b1 0.002"]
+
+
+def test_a_table_as_text_has_aligned_columns():
+    assert repr(plotting.table(ROWS, title="Surprise", digits=2)).splitlines() == [
+        "Surprise",
+        "                nats   seeds",
+        "----------------------------",
+        "uniform         3.85       \u2013",
+        "small    0.48 \u00b1 0.00  12,000",
+    ]
+
+
+def test_no_line_of_a_table_is_longer_than_a_page_shows_and_nothing_is_lost():
+    rows = [{f"column number {i}": f"{row}.{i} " + "long " * (i % 5) for i in range(20)} for row in range(3)]
+    text = repr(plotting.table([*rows, dict.fromkeys(rows[0], "x" * 200)], title="title " * 40))
+    assert max(map(len, text.splitlines())) <= 85
+    assert all(f"{row}.{i}" in text for row in range(3) for i in range(20))
+    assert text.count("x") == 200 * (20 + text.count("column\n") * 0) + 200 * (text.count("0.0") - 1)
+
+
+def test_what_is_best_is_marked_as_far_as_the_digits_tell():
+    rows = [{"name": "a", "up": 0.5001, "same": 1, "words": "z"}, {"name": "b", "up": 0.5004, "same": 1, "words": "y"}]
+    rows.append({"name": "c", "up": 0.4, "same": 1, "words": None})
+    assert re.findall("<strong>(.*?)<", plotting.table(rows, best="highest").html) == ["0.500", "0.500"]
+    assert re.findall("<strong>(.*?)<", plotting.table(rows, best={"up": "lowest"}).html) == ["0.400"]
+    assert "*" not in repr(plotting.table(rows))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-0.0001, "0.000"),
+        (np.float32(0.5), "0.500"),
+        (np.bool_(True), "yes"),
+        (1536, "1536"),
+        (float("nan"), "\u2013"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_a_cell_is_written_as_its_kind_asks(value, text):
+    assert repr(plotting.table([{"row": "a", "value": value}])).split("\n")[-1].split(None, 1)[1] == text
 
 
 @pytest.mark.parametrize(("pitch", "name"), [(0, "C-1"), (60, "C4"), (61, "C#4"), (127, "G9")])
@@ -253,21 +293,44 @@ def test_pitch_names_are_the_usual_ones(pitch, name):
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (
-            lambda: plotting.piano_roll_svg(music.Piece(music.make_notes([], [], []))),
-            ValueError,
-            "at least one step to be",
-        ),
-        (
-            lambda: plotting.piano_roll_svg(LOW, pitch_range=(60, 72)),
-            ValueError,
-            r"range \(60, 72\); found pitches 48",
-        ),
-        (lambda: plotting.piano_roll_svg(LOW, pitch_range=(84, 36)), ValueError, r"must lie in 85\.\.127; found 36"),
         (lambda: plotting.image(b"", "image/png", ""), ValueError, "needs words that stand for it; found ''"),
         (lambda: plotting.pitch_name(-1), ValueError, "A pitch must be at least 0; found -1"),
         (lambda: plotting.pitch_name(60.5), TypeError, "A pitch must be a whole number; found 60.5"),
         (lambda: plotting.pitch_axis(None, axis="z"), ValueError, "axis must be one of x, y; found 'z'"),
+        (
+            lambda: plotting.plot_heatmap(np.eye(3), *MAP, "share"),
+            ValueError,
+            r"of shape \(3, 3\) with 2 row names and 3",
+        ),
+        (lambda: plotting.plot_heatmap(np.full((2, 3), 2), *MAP, ("no", "yes")), ValueError, "need a table of 0 and 1"),
+        (
+            lambda: plotting.plot_bars({}, SAYS, "t", "x"),
+            ValueError,
+            "values must be a dict with a name for each; found {}",
+        ),
+        (lambda: plotting.plot_bars({"a": float("nan")}, SAYS, "t", "x"), ValueError, "must be a finite number.*nan"),
+        (lambda: plotting.plot_bars({"a": "1"}, SAYS, "t", "x"), TypeError, "must be a number; found '1'"),
+        (lambda: plotting.plot_bars({"a": {"v": 1}, "b": 2}, SAYS, "t", "x"), ValueError, "must have the same series"),
+        (
+            lambda: plotting.plot_bars({"a": 1}, SAYS, "t", "x", errors={"b": 1}),
+            ValueError,
+            "must have the keys of the",
+        ),
+        (lambda: plotting.plot_curves({}, SAYS, "t", "x", "y"), ValueError, "curves must be a dict"),
+        (lambda: plotting.plot_curves({"a": ([1], [1, 2])}, SAYS, "t", "x", "y"), ValueError, "one x for each y"),
+        (lambda: plotting.plot_curves({"a": [1]}, SAYS, "t", "x", "y", is_log_x=True), ValueError, "on a log axis all"),
+        (lambda: plotting.table([]), ValueError, r"A table needs rows.*found \[\]"),
+        (lambda: plotting.table([{"a": 1}, {"b": 1}]), ValueError, r"must have the columns \['a'\]; found \['b'\]"),
+        (
+            lambda: plotting.table([{"a": 1, "b": 2}], best="most"),
+            ValueError,
+            "best must be one of lowest, highest; found 'most'",
+        ),
+        (
+            lambda: plotting.table([{"a": 1}], best={"b": "lowest"}),
+            ValueError,
+            "best value must be one of a; found 'b'",
+        ),
         (lambda: plotting.pitch_axis(None, 84, 36), ValueError, r"highest pitch of an axis must lie in 85\.\.127"),
     ],
 )
@@ -293,25 +356,6 @@ def test_a_figure_without_words_or_size_is_refused(shown, changes, error, senten
     assert shown == []
 
 
-def test_doubled_notes_are_found_as_step_by_step():
-    rng = np.random.default_rng(3)
-    onset = np.sort(rng.integers(0, 60, 80))
-    notes = music.make_notes(onset, rng.integers(1, 12, 80), rng.integers(60, 64, 80), 64, rng.integers(0, 3, 80))
-    piece = music.Piece(notes, parts=(music.Part(),) * 3)
-    first_part, expected = {}, []
-    for i in np.argsort(piece.notes["part"], kind="stable"):
-        onset_step, duration_step, pitch, _, part = piece.notes[i].item()
-        cells = [(pitch, step) for step in range(onset_step, onset_step + duration_step)]
-        holders = [first_part.setdefault(cell, part) for cell in cells]
-        expected.append((i, any(holder != part for holder in holders)))
-    assert plotting._is_doubled(piece).tolist() == [is_doubled for _, is_doubled in sorted(expected)]
-
-
-def test_a_long_piece_is_drawn_without_a_table_of_its_steps():
-    far = music.Piece(music.make_notes([0, 2**30], 2**20, [60, 60]), meters=(music.Meter(0, 2**20, 4),))
-    assert len(boxes(plotting.piano_roll_svg(far), plotting.COLOURS[0])) == 2
-
-
 TEXTS = ("Piano\0", "\x1b[2J", "L\udcfcbeck", "\ufffe", "two\nlines", "$\\frac$ of $5", "x" * 5000, "<b>&")
 
 
@@ -326,10 +370,3 @@ def test_no_text_breaks_a_figure(monkeypatch):
     for picture in seen:
         picture.html.encode(), repr(picture).encode()
         assert len(picture.html) < 100_000
-
-
-def test_a_roll_of_a_million_bars_stays_small_and_has_a_line_in_each_half_pixel():
-    many = music.Piece(music.make_notes([0], [3_000_000], [60]), meters=(music.Meter(0, 1, 32),))
-    svg = plotting.piano_roll_svg(many)
-    assert len(svg) < 50_000 and 1000 < len(re.findall(r"M[\d.]+ \d+V", svg)) <= 2 * (590 - 46) + 1
-    assert 5 < svg.count('text-anchor="middle"') < 20

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mini_musessl import music, plotting, voices
+from mini_musessl import music, rolls, voices
 from mini_musessl.show import describe, show, show_audio
 
 CHORDS = [[67, 62, 59, 43], [66, 62, 57, 50], [67, 64, 60, 48], [67, 62, 59, 43]]
@@ -64,10 +64,10 @@ def test_a_page_holds_roll_player_and_caption():
     assert [tag for tag, _ in page.found] == ["figure", "img", "audio", "figcaption"]
     (roll,) = page.all("img")
     assert roll["alt"] == f"Piano roll. {shown.says}"
-    assert base64.b64decode(roll["src"].split(",")[1]).decode() == plotting.piano_roll_svg(phrase())
+    assert base64.b64decode(roll["src"].split(",")[1]).decode() == rolls.piano_roll_svg(phrase())
     assert "controls" in page.all("audio")[0]
-    assert page.text == "Listen to the bass."
-    assert shown.says == "Listen to the bass. Four chords: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."
+    assert page.text == "Listen to the bass. “Four chords”."
+    assert shown.says == "Listen to the bass. “Four chords”: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."
 
 
 def test_without_a_sentence_of_ones_own_the_description_is_the_caption():
@@ -98,9 +98,7 @@ def test_time_on_the_page_matches_roll_and_sound():
     (figure,) = Elements(shown.html).all("figure")
     assert figure["class"] == "musessl-music"
     assert float(figure["data-seconds"]) == pytest.approx(3.0)
-    assert (
-        float(figure["data-roll-left"]) == plotting.ROLL_LEFT < plotting.ROLL_RIGHT == float(figure["data-roll-right"])
-    )
+    assert float(figure["data-roll-left"]) == rolls.ROLL_LEFT < rolls.ROLL_RIGHT == float(figure["data-roll-right"])
     samples, rate = sound_of(shown.html)
     assert len(samples) / rate == pytest.approx(3.3, abs=0.1)
     assert np.sqrt(np.mean(samples**2)) > 0.05
@@ -113,7 +111,7 @@ def test_long_music_is_cut_at_a_bar_line_fades_out_and_says_so():
     assert shown.says.endswith(
         "8 bars of 4/4 in G major, 24 seconds, G2 to G4. Shown and played: the first 15 seconds."
     )
-    assert Elements(shown.html).text == "Slow. Shown and played: the first 15 seconds."
+    assert Elements(shown.html).text == "Slow. “Four chords”. Shown and played: the first 15 seconds."
     samples, rate = sound_of(shown.html)
     assert len(samples) / rate == pytest.approx(15, abs=0.1)
     assert np.abs(samples[-rate // 20 :]).max() < 0.05 < np.abs(samples[-3 * rate : -2 * rate]).max()
@@ -162,14 +160,16 @@ def test_two_runs_and_two_processes_give_the_same_bytes():
 def test_words_with_quotes_and_brackets_stay_words():
     shown = show(phrase(), says='Is this "<b>" & more?')
     page = Elements(shown.html)
-    assert page.text == 'Is this "<b>" & more?'
-    assert page.all("img")[0]["alt"].startswith('Piano roll. Is this "<b>" & more? Four chords')
+    assert page.text == 'Is this "<b>" & more? “Four chords”.'
+    assert page.all("img")[0]["alt"].startswith('Piano roll. Is this "<b>" & more? “Four chords”')
 
 
 @pytest.mark.parametrize(
     ("grid", "sentence"),
     [
-        (phrase(title="", name="bwv1"), "bwv1: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
+        (phrase(name="bwv355"), "“Four chords”, BWV 355: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
+        (phrase(title="BWV 1.6", name="bwv1.6"), "BWV 1.6: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
+        (phrase(title="", name="mine"), "mine: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
         (phrase(title="", fifths=None), "Four voices, 1 bar of 4/4, 3 seconds, G2 to G4."),
         (phrase(title="", mode="minor"), "Four voices, 1 bar of 4/4 in E minor, 3 seconds, G2 to G4."),
         (
@@ -187,7 +187,7 @@ def test_a_piece_is_described_by_its_parts():
     parts = (music.Part("flute"), music.Part("kit", is_drum=True))
     notes = music.make_notes([0, 0], 96, [72, 36], part=[0, 1])
     piece = music.Piece(notes, parts=parts, title="March", meters=(music.Meter(0, 2, 4), music.Meter(48, 3, 4)))
-    assert describe(piece) == "March: two parts (flute, kit), 2 bars of changing meter, 2 seconds, only C5."
+    assert describe(piece) == "“March”: two parts (flute, kit), 2 bars of changing meter, 2 seconds, only C5."
 
 
 def test_drums_alone_can_be_shown():
@@ -211,7 +211,7 @@ def test_raw_sound_is_shown_with_its_words():
     [
         ({"title": 'As "written"', "says": "Bach."}, 'As "written"'),
         ({"says": " Bach & sons "}, "Bach & sons."),
-        ({}, "Four chords: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
+        ({}, "“Four chords”: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
     ],
 )
 def test_a_player_is_named_by_title_sentence_or_description(asked: dict, name: str):

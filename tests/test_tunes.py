@@ -91,6 +91,23 @@ def test_what_does_not_sound_is_passed_over():
     assert notes('"Am"A {gf}B !trill!TC .D ~E HF (vG) uA `B y2 c % dd') == notes("A B C D E F G A B c")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "H:a story\nABC of it\nK:C\nCD|",  # goes on without a mark of its own
+        "K:C\nCD|\n\nA good old tune, by Ed.",
+        "K:C\nCD|\n% not the end\n\nABC",
+        "K:C\n%%begintext\nABC\n%%endtext\nCD|",
+        "K:C\nC!invertedfermata!D|\nw:ab\n+:CDE",
+        "K:C\nC\x85\u2028D|",
+        "K:C\rCD|\r",
+        "\n\nK:C\n\nCD|",
+    ],
+)
+def test_words_about_a_tune_are_no_notes(text):
+    assert read_abc(f"X:1\nL:1/8\n{text}").notes["pitch"].tolist() == [60, 62]
+
+
 def test_repeats_are_not_played():
     assert pitches("|:A B|1 c:|2 d||") == [69, 71, 72, 74]
 
@@ -106,6 +123,9 @@ def test_meter_and_tempo_and_title_are_kept():
     assert piece.title == "First name"
     assert piece.meters == (music.Meter(0, 2, 2), music.Meter(96, 6, 8))
     assert piece.tempos == (music.Tempo(0, 180.0),)
+    # a beat may be a sum, and the tempo may change
+    found = read_abc('X:1\nQ:"fast" 1/4 3/8=40\nL:1/4\nK:C\nAB|[Q:1/4=60]c').tempos
+    assert found == (music.Tempo(0, 100.0), music.Tempo(48, 60.0))
     # the unit without a line of its own follows the meter
     assert [read_abc(f"X:1\nM:{meter}\nK:C\nA").n_steps for meter in ("2/4", "6/8")] == [6, 12]
 
@@ -113,12 +133,23 @@ def test_meter_and_tempo_and_title_are_kept():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (f"{HEAD}[CEG]", "one note at a time; t has chords"),
-        (f"{HEAD}CE & GA", "one note at a time; t has chords"),
+        (f"{HEAD}C[CEG]", r"one note at a time, in signs that are known here; t has '\[CEG\]'"),
+        (f"{HEAD}CE & GA", "one note at a time, .* t has '& GA'"),
+        (f"{HEAD}[ CEG]", "one note at a time"),
+        (f"{HEAD}+CEG+ A", "one note at a time"),  # an old chord, or an old ornament
+        (f"{HEAD}^/C", "one note at a time"),  # a quarter tone
+        (f"{HEAD}^_C", "one note at a time"),
+        (f'{HEAD}"Am C', "one note at a time"),
+        (f"{HEAD}{{cd C", "one note at a time"),
+        (f"{HEAD}C[K:G D", "one note at a time"),
+        (f"{HEAD}(10ABc", "one note at a time"),
         (f"{HEAD}V:1\nABc\nV:2\nCDE", "must have one voice; t has several"),
         (f"{HEAD}A\nX:2\nK:G\nB", "A tune must be one; behind t begins another. Use split_tunes first"),
-        ("X:1\nT:Odd\nK:Bn\nABc", "a letter and a mode, such as G, Em or A Dorian; Odd has 'Bn'"),
-        ("X:1\nT:Odd\nK:D transpose=-2\nABc", "such as G, Em or A Dorian; Odd has 'D transpose=-2'"),
+        ("X:1\nT:Odd\nK:Bn\nABc", r"a letter, a mode and accidentals, such as G, A Dorian or D \^g; Odd has 'Bn'"),
+        ("X:1\nT:Odd\nK:D transpose=-2\nABc", "; Odd has 'D transpose=-2'"),
+        ("X:1\nT:Odd\nK:Am transpose=-2\nABc", "; Odd has 'Am transpose=-2'"),
+        ("X:1\nT:Odd\nK:C clef=treble-8\nABc", "; Odd has 'C clef=treble-8'"),
+        ("X:1\nT:Odd\nK:F\N{MUSIC SHARP SIGN}\nABc", "; Odd has 'F\N{MUSIC SHARP SIGN}'"),
         ("X:1\nT:Odd\nK:G#\nABc", "A key must have at most 7 sharps or flats; Odd has 'G#'"),
         ("X:1\nT:None\nABc", "A tune needs its key, a line such as K:G; None has none"),
         ("X:1\nT:\x1b[2J\ud800\nABc", "; \ufffd.2J\ufffd has none"),
@@ -129,7 +160,7 @@ def test_meter_and_tempo_and_title_are_kept():
         (f"{HEAD}A{'1' * 5000}", r"A length must lie in 1\.\.99999; t has 1+\.\.\.1+\."),
         (f"{HEAD}A/0", r"A length must lie in 1\.\.99999; t has 0\."),
         (f"{HEAD}A0", r"A length must lie in 1\.\.99999; t has 0\."),
-        (f"{HEAD}(3:0ABc", "duration_step must lie in"),
+        (f"{HEAD}(3:0ABc", r"one note at a time, .* t has '\(3:0ABc'"),
         (f"{HEAD}c{chr(39) * 9}", r"pitch must lie in 0\.\.127"),
         (f"{HEAD}A99999z99999", "A tune must play for at most 3 hours; t plays for longer"),
         ("X:1\nL:1/0\nK:C\nA", "A unit of length must be a fraction of .* such as 3/4; this one has '1/0'"),
@@ -138,8 +169,11 @@ def test_meter_and_tempo_and_title_are_kept():
         ("X:1\nM:0/4\nK:C\nA", "A meter must be a fraction .*; this one has '0/4'"),
         ("X:1\nM:3/7\nK:C\nA", "A meter needs a numerator of at least 1 and a power of two"),
         ("X:1\nM:3/128\nK:C\nA", "A bar must be a whole number of steps; 3/128"),
-        ("X:1\nQ:1/4=0\nK:C\nA", "A tempo must lie above 0 and up to 1000 quarters a minute; this one has 1/4=0"),
-        ("X:1\nQ:1/4=99999\nK:C\nA", "A tempo must lie above 0 and up to 1000 quarters a minute"),
+        ("X:1\nQ:1/4=0\nK:C\nA", "A tempo must be a whole number of beats, up to 1000 quarters .* has '1/4=0'"),
+        ("X:1\nQ:1/4=99999\nK:C\nA", "A tempo must be a whole number of beats, up to 1000 quarters a minute"),
+        ("X:1\nQ:1/4=120.5\nK:C\nA", "A tempo must be a whole number of beats"),
+        ("X:1\nQ:C=120\nK:C\nA", "The beat of a tempo must be a fraction .* has 'C'"),
+        (f"X:1\nQ:{'1/9 ' * 9}=1\nK:C\nA", "The beat of a tempo must be a fraction"),
         ("X:1\nQ:1/99999=1\nK:C\nA", "A tune must play for at most 3 hours"),
         ("A" * 100_001, "A tune must have at most 100000 characters; found 100001. Use split_tunes first"),
     ],
@@ -155,6 +189,14 @@ def test_what_is_no_text_is_refused(given):
         read_abc(given)
     with pytest.raises(TypeError, match="A file of tunes must be text; found"):
         split_tunes(given)
+
+
+def test_a_book_is_split_however_its_lines_end_and_one_without_end_is_refused():
+    for end in ("\n", "\r\n", "\r"):
+        book = f"\ufeffX:1{end}K:C{end}C|{end}{end}X:2{end}K:C{end}D|"
+        assert [read_abc(tune).notes["pitch"].tolist() for tune in split_tunes(book)] == [[60], [62]]
+    with pytest.raises(ValueError, match="A file of tunes must have at most 10000000 characters; found 10000001"):
+        split_tunes("X" * 10_000_001)
 
 
 #: Each is easily read in the square of its length, or in numbers of so many digits.

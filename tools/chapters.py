@@ -12,9 +12,9 @@ import repository
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Chapter number -> (title, letters of its notebooks; "" is a notebook that has the number alone).
+#: Chapter number -> (title, letters of its notebooks; 00 has no letter).
 CHAPTERS: dict[int, tuple[str, str]] = {
-    0: ("Hear it first", ""),
+    0: ("Hear it first", "b"),
     1: ("Background", "a"),
     2: ("Core concepts", "a"),
     3: ("Preprocessing", "abcd"),
@@ -61,6 +61,20 @@ def number_of(stem: str) -> int | None:
     """
     match = re.match(r"(?:ch|chapter_?)?(\d{1,2})[a-z]?(?=_|-|$)", stem)
     return int(match.group(1)) if match else None
+
+
+def label(stem: str) -> str | None:
+    """Return what the title and every mention of a page or notebook begin with, or None for an appendix.
+
+    Example:
+        >>> label("03b_tokens"), label("chapter_07"), label("00_first"), label("glossary")
+        ('3b', '7', '00', None)
+    """
+    number = number_of(stem)
+    if number is None:
+        return None
+    letter = re.match(r"\d{2}([a-z]?)_", stem)
+    return f"{number}{letter[1]}" if letter and letter[1] else f"{number:02}" if letter else str(number)
 
 
 def first_heading(text: str) -> str:
@@ -127,11 +141,10 @@ def notebook_link(path: Path, root: Path) -> str:
 
 def table(root: Path = ROOT) -> str:
     """Return the chapter table of README.md: the chapters that exist, with links to read and to run."""
-    lines = ["| | chapter | read | run |", "|---|---|---|---|"]
-    for number, files in written_chapters(root).items():
-        title = CHAPTERS[number][0]
+    lines = ["| read | run |", "|---|---|"]
+    for files in written_chapters(root).values():
         prose = [path for path in files if path.suffix == ".md"]
-        read = ", ".join(f"[{first_heading(p.read_text('utf-8'))}]({p.relative_to(root).as_posix()})" for p in prose)
+        read = "<br>".join(f"[{first_heading(p.read_text('utf-8'))}]({p.relative_to(root).as_posix()})" for p in prose)
         run = "<br>".join(notebook_link(path, root) for path in files if path.suffix == ".ipynb")
-        lines.append(f"| {number} | {title} | {read} | {run} |")
+        lines.append(f"| {read} | {run} |")
     return "\n".join(lines)

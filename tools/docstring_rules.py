@@ -17,6 +17,7 @@ from line_kinds import Definition, docstring_of, line_kinds, span
 SHORT = 8
 #: Doors whose docstring may be longer than their body, as ``module.name``: where readers enter, or an example teaches.
 DOORS: tuple[str, ...] = (
+    "audio.synthesize",
     "batches.cut_windows",
     "corpora.load_chorales",
     "corpora.melody_groups",

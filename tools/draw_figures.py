@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, data, network, objectives, positions, roads
+from drawings import attention, data, network, objectives, positions, roads, study
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
@@ -34,6 +34,7 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "road_map": roads.needs,
     "road_six_steps": roads.six_steps,
     "road_training_loop": roads.training_loop,
+    "study_probes": study.probes,
 }
 
 

@@ -88,7 +88,9 @@ FLOORS: dict[str, dict[str, str]] = {
     },
     SIDE: {
         "audio": "sound from notes, in NumPy; MP3",
-        "plotting": "piano rolls and figures, each with its alternative text",
+        "plotting": "figures, each with its alternative text",
+        "rolls": "piano rolls, with marks and hidden cells",
+        "takes": "what of some music is shown: clips, several takes",
         "notation": "scores as SVG",
         "show": "player, picture and sentence as one object",
         "results": "what the long experiments found",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mini_musessl import audio, plotting, voices
+from mini_musessl import audio, rolls, voices
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 C3, G3, A3, B2, B3 = 48, 55, 57, 47, 59
@@ -45,7 +45,7 @@ def main() -> None:
     """Write both files."""
     music = compose()
     files = {
-        "readme_roll.svg": plotting.piano_roll_svg(music, title=TITLE).encode("utf-8"),
+        "readme_roll.svg": rolls.piano_roll_svg(music, title=TITLE).encode("utf-8"),
         "readme_roll.mp3": audio.to_mp3(audio.synthesize(music)),
     }
     ASSETS.mkdir(exist_ok=True)

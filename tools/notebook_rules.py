@@ -15,6 +15,24 @@ from build_notebooks import tags
 from nbformat import NotebookNode
 
 MAX_BYTES = 1_500_000
+MAX_PRINTED = 85  # characters of a line: what a page shows at 1280 pixels
+#: Notebooks that print longer lines still; take out the name of one that no longer does.
+PRINTS_TOO_WIDE = {
+    "00_hear_it_first",
+    "01a_learning_without_labels",
+    "02a_counting",
+    "03a_pitch_rhythm_harmony",
+    "03b_tokens",
+    "03c_data_sets",
+    "04a_next_token",
+    "04b_masking",
+    "04c_pitch_rhythm_harmony_heads",
+    "05a_attention",
+    "05c_music_transformer",
+    "05d_one_position_a_step",
+    "08a_find_the_bugs",
+    "08b_the_chorale_benchmark",
+}
 RELATIONS = ("same-as:", "sketch-of:", "only-here")
 #: First bytes of compressed pictures and sounds that a browser shows.
 COMPRESSED = {
@@ -104,6 +122,19 @@ def media_problems(notebook: NotebookNode) -> list[str]:
 def size_problems(n_bytes: int) -> list[str]:
     """A notebook stays small enough to open on a phone."""
     return [f"has {n_bytes} bytes; at most {MAX_BYTES} are allowed"] if n_bytes > MAX_BYTES else []
+
+
+def printed_problems(notebook: NotebookNode, name: str) -> list[str]:
+    """No printed line is longer than a page shows, but for the notebooks that are known to print such lines."""
+    problems = []
+    for number, cell in enumerate(notebook.cells, 1):
+        printed = [output.text for output in cell.get("outputs", []) if output.output_type == "stream"]
+        longest = max(map(len, "".join(printed).splitlines()), default=0)
+        if longest > MAX_PRINTED:
+            problems.append(f"cell {number} prints a line of {longest} characters; at most {MAX_PRINTED} are shown")
+    if name not in PRINTS_TOO_WIDE:
+        return problems
+    return [] if problems else ["prints no line that is too long: take it out of PRINTS_TOO_WIDE"]
 
 
 class _Pictures(HTMLParser):

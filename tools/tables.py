@@ -5,11 +5,13 @@ No number of a table is typed. write_tables.py puts each table into the block of
 
 import functools
 import operator
+import re
 import statistics
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import minutes
 import repository
 
 from mini_musessl.results import FOLDER, load_result, probe_accuracies, rows_by_encoder
@@ -90,13 +92,19 @@ def provenance() -> str:
     lines = []
     for name in sorted(path.stem for path in FOLDER.glob("*.json")):
         found = load_result(name)["provenance"]
-        code = [f"`{text}`" for text in (name, found["command"], found["commit"][:10])]
-        seeds, device = ", ".join(map(str, found["seeds"])), found.get("processor", found["device"])
-        lines.append([*code, seeds, device, f"{found['seconds']:.0f}"])
+        device = found.get("processor", found["device"])
+        lines.append([f"`{name}`", _origin(found), ", ".join(map(str, found["seeds"])), _time(device, found)])
         for row in found.get("added", []):
-            code = [f"`{text}`" for text in (row["command"], row["commit"][:10])]
-            lines.append([f"in it: {', '.join(row['models'])}", *code, "none needed", device, f"{row['seconds']:.0f}"])
-    return markdown(["result", "command", "commit", "seeds", "device", "seconds"], lines)
+            lines.append([f"in it: {', '.join(row['models'])}", _origin(row), "none needed", _time(device, row)])
+    return markdown(["result", "command and commit", "seeds", "device and seconds"], lines)
+
+
+def _origin(found: dict[str, Any]) -> str:
+    return f"`{found['command']}` at `{found['commit'][:10]}`"
+
+
+def _time(device: str, found: dict[str, Any]) -> str:
+    return f"{device}: {found['seconds']:.0f}"
 
 
 # Chapter 8: the chorale benchmark
@@ -239,8 +247,15 @@ def _chance_rank() -> str:
     return next(f"{each['chance_mean_reciprocal_rank']:.2f}" for each in probes if each["task"] == "hymn")
 
 
+#: A dash, where a column is narrow.
+NOT_ASKED = "\u2013"
+
+
 def study_scoreboard() -> str:
-    """Return a column per objective: what its encoder says, with all pieces labelled, and how it finds one hymn."""
+    """Return two tables, four questions each: what an encoder says with all pieces labelled, and how it finds one hymn.
+
+    The spread is left out: the page of the study has it, and a phone has no room for it.
+    """
     found = rows_by_encoder("references", "objectives")
     titles = {
         "key finder, no labels": "key finder, no labels",
@@ -254,11 +269,17 @@ def study_scoreboard() -> str:
         "contrast: crop + voices": "contrast",
         "order": "order",
     }
-    titles = {name: title for name, title in titles.items() if name in found}
-    columns = [_chance()[1:], *(_probe_line(name, found[name], None)[1:] for name in titles)]
-    lines = [list(line) for line in zip(TASKS.values(), *columns, strict=True)]
-    lines.append(["same hymn, MRR", _chance_rank(), *(_ranks(name, found[name]) for name in titles)])
-    return markdown(["asked for", "chance", *titles.values()], lines)
+    lines = [[*_chance(), _chance_rank()]]
+    for name, title in titles.items():
+        if name in found:
+            cells = [*_probe_line(name, found[name], None)[1:], _ranks(name, found[name])]
+            lines.append([title, *(re.sub(" ± [0-9.]+", "", cell).replace("not asked", NOT_ASKED) for cell in cells)])
+    header = [*TASKS.values(), "same hymn, MRR"]
+    halves = []
+    for half in (slice(0, 4), slice(4, 8)):
+        kept = [[line[0], *line[1:][half]] for line in lines if set(line[1:][half]) != {NOT_ASKED}]
+        halves.append(markdown(["trained on", *header[half]], kept))
+    return "\n\n".join(halves)
 
 
 def probes(budget: int | None, tested: str = "all") -> str:
@@ -377,6 +398,6 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "scoreboard": {"scoreboard": scoreboard, "objectives": study_scoreboard, "known tunes": known_tunes},
     "reproducibility": {"provenance": provenance},
-    "index": {"address": repository.notice},
+    "index": {"address": repository.notice, "minutes": minutes.table},
     "setting_up": {"address": repository.notice},
 }

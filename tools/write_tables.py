@@ -1,4 +1,4 @@
-"""Write what is made from the files that exist: _toc.yml, README.md's tables and drawing, and the blocks of pages.
+"""Write what is made from the files that exist: _toc.yml, README.md's tables and drawing, blocks of pages, minutes.
 
 python tools/write_tables.py
 """
@@ -9,6 +9,8 @@ from pathlib import Path
 import chapters
 import floors
 import floors_drawing
+import mentions
+import minutes
 import repository
 import tables
 
@@ -36,18 +38,37 @@ def readme(root: Path = ROOT) -> str:
 
 
 def result_page(name: str, root: Path = ROOT) -> str:
-    """Return a page of the book with its tables as the results are now."""
-    text = (root / "book" / f"{name}.md").read_text("utf-8")
+    """Return a page of the book with its tables as the results are now, and its **Time** line."""
+    path = root / "book" / f"{name}.md"
+    text = path.read_text("utf-8")
     for block, table in tables.PAGES[name].items():
         text = fill(text, block, f"\n{table()}\n")
-    return text
+    return framed(text, path, root)
+
+
+def framed(text: str, place: Path, root: Path = ROOT) -> str:
+    """Return a page or twin with its links to pages and terms and its **Time** line.
+
+    Args:
+        place: where the text is shown; a twin is shown as its notebook.
+    """
+    linked = mentions.linked(text, place, mentions.places(root))
+    if chapters.label(place.stem):
+        linked = mentions.with_terms(linked, place, root)
+    return minutes.with_time(linked, place, root)
+
+
+def framed_texts(root: Path = ROOT) -> dict[Path, str]:
+    """Return every page and twin as it must be, the pages with tables apart."""
+    shown = {path: place for path, place in mentions.pages_and_twins(root).items() if path.stem not in tables.PAGES}
+    return {path: framed(path.read_text("utf-8"), place, root) for path, place in shown.items()}
 
 
 def main() -> None:
     """Write all of them and say which changed."""
     wanted = {ROOT / "README.md": readme(), ROOT / "_toc.yml": chapters.contents()}
     wanted[ROOT / "assets" / "floors.svg"] = floors_drawing.svg()
-    wanted |= {ROOT / "book" / f"{name}.md": result_page(name) for name in tables.PAGES}
+    wanted |= framed_texts() | {ROOT / "book" / f"{name}.md": result_page(name) for name in tables.PAGES}
     changed = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
     for path in changed:
         path.write_text(wanted[path], "utf-8")

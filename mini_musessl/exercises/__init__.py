@@ -14,6 +14,7 @@ Chapter: every notebook; first in 3a.
 # isort: off
 from mini_musessl.exercises import (  # noqa: F401
     first_road,
+    python_for_musicians,
     learning_without_labels,
     counting,
     pitch_rhythm_harmony,
@@ -37,11 +38,14 @@ from mini_musessl.exercises.checking import EXERCISES, Verdict, judge
 
 __all__ = ["EXERCISES", "check", "judge"]
 
+_TRIED: set[str] = set()  # the exercises whose last answer was wrong
+
 
 def check(exercise_id: str, answer: object) -> Verdict:
     """Print and return one sentence about an answer to an exercise of the book; it knows whether it ``is_right``.
 
-    Nothing that the answer does is an error here. ``answer`` is the reader's function, without parentheses.
+    Nothing that the answer does is an error here. A first wrong answer is told what is wrong with it; the next one also
+    sees the right value. ``answer`` is the reader's function, without parentheses.
 
     >>> verdict = check("0.0", len)  # doctest: +ELLIPSIS
     There is no exercise 0.0; there are ...3a.1, 3a.2, 3a.3, ...
@@ -51,6 +55,10 @@ def check(exercise_id: str, answer: object) -> Verdict:
         asked = exercise_id if isinstance(exercise_id, str) else f"of type {type(exercise_id).__name__}"
         verdict = Verdict(f"There is no exercise {asked}; there are {', '.join(EXERCISES)}.")
     else:
-        verdict = judge(exercise, answer)
+        verdict = judge(exercise, answer, is_first_try=exercise_id not in _TRIED)
+        if verdict.is_wrong:
+            _TRIED.add(exercise_id)
+        elif verdict.is_right:
+            _TRIED.discard(exercise_id)
     print(verdict)
     return verdict

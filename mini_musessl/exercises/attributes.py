@@ -78,7 +78,7 @@ checker("4c.3", move_chord, fact="a C major chord moved up by a tone is number {
     (_move_root, "Chords are right; no chord and not asked, 0 and -1, do not move."),
     (lambda chord, by: 12 * (chord // 12) + (chord + by) % 12 if chord > 0 else chord,
      "The chords begin at 1: take 1 away before you divide, and put it back."),
-    (lambda chord, by: move_chord(chord, -by), "You move down: {input} should be {expected}."),
+    (lambda chord, by: move_chord(chord, -by), "You move down: positive semitones go up."),
     (lambda chord, by: 1 + (chord - 1 + by) % 12 if chord > 0 else chord,
      "You keep the root and lose the quality: every chord becomes a major triad.")])
 

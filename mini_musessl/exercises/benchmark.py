@@ -24,7 +24,7 @@ checker("8b.1", nats_per_token, tolerance=1e-9,
     case_names=("three pieces of 2, 9 and 5 steps", "two pieces of 1 and 12 steps"), mistakes=[
     (lambda pieces: np.mean([nats.mean() for nats in pieces]),
      "You take the mean of each piece and then the mean of those: {found}. Then a short piece weighs as much as a long "
-     "one. All tokens in one mean give {expected}."),
+     "one. Take one mean over all tokens."),
     (lambda pieces: 4 * nats_per_token(pieces),
      "You divide by the number of steps: {found} is nats per frame, four tokens at once. Nats per token are a quarter "
      "of it. Both units are in print, so say which you mean."),
@@ -89,8 +89,8 @@ checker("8b.3", joint_nats, tolerance=1e-9,
     cases=[(np.array([[0.1, 0.0, 0.2, 0.3], [0.4, 0.1, 0.0, 0.1]]), np.array([1.2, 0.4])),
            (np.full((3, 4), 0.25), np.array([2.0, 0.0, 0.7]))], mistakes=[
     (lambda notes, chords: notes.mean(),
-     "You leave the chord out: {found} is the price of the notes for someone who was told the chord, and the chord is "
-     "made of the notes. With the chords paid for it is {expected}."),
+     "You leave the chord out: {found} is the loss of the notes for someone who was told the chord, and the chord is "
+     "made of the notes. Add the nats of the chords."),
     (lambda notes, chords: (notes.sum() + chords.sum()) / (notes.size + chords.size),
      "You divide by notes and chords together, five a step. The chord is no note: nobody asked for it. All that was "
      "paid is divided by the notes."),

@@ -1,9 +1,9 @@
 """How an answer to an exercise is judged: run it, compare it, and recognise the usual mistakes.
 
 A checker is data, not code: inputs, the right function, and wrong ones that readers often write, each with the sentence
-that explains it. The reader's function is run on all inputs. If its outputs are those of a known wrong one on every
-input, the sentence of that mistake is the answer; so each mistake needs an input that tells it from the others, and a
-test asks for that.
+that explains it. The reader's function is run on the cases and on inputs drawn at random, and is right only if it is
+right on all. If its outputs are those of a known wrong one on every case, the sentence of that mistake is the answer;
+so each mistake needs a case that tells it from the others, and a test asks for that.
 
 Chapter: every notebook; first in 3a.
 """
@@ -23,14 +23,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mini_musessl.checks import printable
+from mini_musessl.exercises.nudges import nudge
 
 Case = tuple  # the arguments of one call
+N_DRAWN = 40  # inputs drawn at random for each check
+NEXT = "Work it out by hand; the next check shows the right answer."
 
 
 class Mistake(NamedTuple):
     """A wrong answer that readers often give, and what to say to it.
 
-    The sentence may quote the first input on which the answer goes wrong: ``{input}``, ``{found}``, ``{expected}``.
+    The sentence may quote the first input on which the answer goes wrong, ``{input}``, and what is ``{found}`` there.
+    It tells no right value: that is for the second try.
     """
 
     answer: Callable
@@ -48,6 +52,12 @@ class Exercise:
     fact: str  # what to say after "Right: "; may quote the outputs, the first as ``{outputs[0]}``
     tolerance: float = 0.0  # how far a number may be off, absolutely and relatively
     case_names: tuple[str, ...] = ()  # what to call the inputs in sentences; none to write them out as a call
+    draw: Callable[[np.random.Generator], Case] | None = None  # one more input, which may be any that the task allows
+
+    def make_inputs(self) -> list[Case]:
+        """Return the cases, and after them inputs drawn at random, the same every time."""
+        rng = np.random.default_rng(0)
+        return [*self.make_cases(), *(self.draw(rng) for _ in range(N_DRAWN if self.draw else 0))]
 
 
 #: Every exercise by its number, in the order of the book.
@@ -63,82 +73,106 @@ def checker(
     fact: str,
     tolerance: float = 0.0,
     case_names: Sequence[str] = (),
+    draw: Callable[[np.random.Generator], Case] | None = None,
 ) -> None:
     """Add an exercise to the book's.
 
     Args:
-        exercise_id, solution, fact, tolerance, case_names: as in ``Exercise``.
+        exercise_id, solution, fact, tolerance, case_names, draw: as in ``Exercise``.
         cases: the inputs, each a tuple of arguments; or what makes them, where they cannot be copied.
         mistakes: known wrong answers, each with its sentence.
     """
     make_cases = cases if callable(cases) else lambda: copy.deepcopy(cases)
     known = tuple(Mistake(answer, sentence) for answer, sentence in mistakes)
-    EXERCISES[exercise_id] = Exercise(exercise_id, solution, make_cases, known, fact, tolerance, tuple(case_names))
+    names = tuple(case_names)
+    EXERCISES[exercise_id] = Exercise(exercise_id, solution, make_cases, known, fact, tolerance, names, draw)
 
 
 class Verdict(str):
-    """The sentence of a checker; ``is_right`` says whether the answer was right."""
+    """The sentence of a checker; it knows whether the answer was right, or ran and was wrong."""
 
     is_right: bool
+    is_wrong: bool
 
-    def __new__(cls, sentence: str, is_right: bool = False) -> "Verdict":
-        """Make a sentence that knows whether it praises."""
+    def __new__(cls, sentence: str, is_right: bool = False, is_wrong: bool = False) -> "Verdict":
+        """Make a sentence that knows what it says."""
         verdict = super().__new__(cls, printable(sentence))
-        verdict.is_right = is_right
+        verdict.is_right, verdict.is_wrong = is_right, is_wrong
         return verdict
 
     def _ipython_display_(self) -> None:
         """Show nothing when it ends a notebook cell: ``check`` has printed the sentence already."""
 
 
-def judge(exercise: Exercise, answer: object) -> Verdict:
-    """Return what ``check`` says about an answer to an exercise, without printing it."""
+def judge(exercise: Exercise, answer: object, *, is_first_try: bool = True) -> Verdict:
+    """Return what ``check`` says about an answer to an exercise, without printing it; a first try is told no value."""
     if not callable(answer):
         return Verdict(
             f"Exercise {exercise.id} asks for a function; you pass {_kind(answer)}. "
             "Pass the function itself, without parentheses and arguments."
         )
-    cases, found = exercise.make_cases(), []
+    inputs, found = exercise.make_inputs(), []
     try:
-        for case in cases:
+        for case in inputs:
             found.append(_plain(answer(*case)))
-        given = _plain(cases)
+        given = _plain(inputs)
     except NotImplementedError:
         return Verdict(f"Exercise {exercise.id} is still open: write the function, then run this cell again.")
     except KeyboardInterrupt:  # the reader's way to stop an endless answer
         raise
     except BaseException as error:  # exit() is no Exception
-        return Verdict(_on_error(error, _input(exercise, min(len(found), len(cases) - 1)), _line_of(answer)))
-    return _verdict_on(exercise, found, changed=_first_difference(given, _plain(exercise.make_cases()), 0.0))
-
-
-def _verdict_on(exercise: Exercise, found: list, changed: int | None) -> Verdict:
-    """Compare outputs with the right ones and those of known mistakes; ``changed`` is the first input altered."""
-    expected = _run(exercise, exercise.solution)
+        return Verdict(_on_error(error, _input(exercise, min(len(found), len(inputs) - 1)), _line_of(answer)))
+    changed = _first_difference(given, _plain(exercise.make_inputs()), 0.0)
+    expected = _run(exercise.solution, exercise.make_inputs())
     wrong = _first_difference(found, expected, exercise.tolerance)
     if wrong is None and changed is None:
-        return Verdict(f"Right: {exercise.fact.format(outputs=[_show(output) for output in found])}", is_right=True)
-    for mistake in exercise.mistakes:
-        if _first_difference(found, _run(exercise, mistake.answer), exercise.tolerance) is None:
-            words = dict(input=_input(exercise, wrong), found=_show(found[wrong]), expected=_show(expected[wrong]))
-            return Verdict(mistake.sentence.format(**words))
-    if changed is not None:
-        return Verdict(f"Your function changes what it is given, {_input(exercise, changed)}: work on a copy.")
-    return Verdict(_on_difference(found[wrong], expected[wrong], _input(exercise, wrong)))
+        return Verdict(f"Right: {exercise.fact.format(outputs=[_show(output) for output in found[:9]])}", is_right=True)
+    return Verdict(_what_is_wrong(exercise, found, expected, changed, is_first_try), is_wrong=True)
 
 
-def _run(exercise: Exercise, function: Callable) -> list:
-    """Return the outputs of a function on fresh inputs."""
+def _what_is_wrong(exercise: Exercise, found: list, expected: list, changed: int | None, is_first_try: bool) -> str:
+    """Return what to say to outputs that are not right; ``changed`` is the first input that was altered."""
+    wrong = _first_difference(found, expected, exercise.tolerance)
+    sentence = _mistake(exercise, found, wrong)
+    if not sentence and changed is not None:
+        return f"Your function changes what it is given, {_input(exercise, changed)}: work on a copy."
+    name, pair = _input(exercise, wrong), (found[wrong], expected[wrong])
+    problem = "" if sentence else _form_problem(pair[1], pair[0])
+    if problem:
+        return f"For {name} your function returns {problem}"
+    if is_first_try:
+        return sentence or f"For {name} {nudge(*pair, _equal_within(exercise.tolerance))}. {NEXT}"
+    given, right = _show_apart(*pair)
+    return f"{sentence} For {name} you give {given}; the right answer is {right}.".lstrip()
+
+
+def _equal_within(tolerance: float) -> Callable[[Any, Any], bool]:
+    """Return what tells whether two outputs, or parts of them, are equal."""
+    return lambda one, other: _same(_plain(one), _plain(other), tolerance)
+
+
+def _mistake(exercise: Exercise, found: list, wrong: int | None) -> str:
+    """Return the sentence of the known mistake that gives what was found for every case, or an empty string."""
+    cases = exercise.make_cases()
+    for mistake in exercise.mistakes if wrong is not None and wrong < len(cases) else ():
+        outputs = _run(mistake.answer, exercise.make_cases())
+        if _first_difference(found[: len(cases)], outputs, exercise.tolerance) is None:
+            return mistake.sentence.format(input=_input(exercise, wrong), found=_show(found[wrong]))
+    return ""
+
+
+def _run(function: Callable, inputs: list[Case]) -> list:
+    """Return the outputs of a function on some inputs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a known mistake may divide by 0; the reader has not
-        return [_plain(function(*case)) for case in exercise.make_cases()]
+        return [_plain(function(*case)) for case in inputs]
 
 
 def _input(exercise: Exercise, index: int) -> str:
     """Name one input, as it was before the answer had it, or write it as a call."""
-    if exercise.case_names:
+    if index < len(exercise.case_names):
         return exercise.case_names[index]
-    return f"f({', '.join(_show(argument) for argument in exercise.make_cases()[index])})"
+    return f"f({', '.join(_show(argument) for argument in exercise.make_inputs()[index])})"
 
 
 def _on_error(error: BaseException, name: str, line: str) -> str:
@@ -156,14 +190,6 @@ def _line_of(answer: Callable) -> str:
     code = answer.__code__ if type(answer) is types.FunctionType else None
     numbers = [number for frame, number in traceback.walk_tb(sys.exc_info()[2]) if frame.f_code is code]
     return _shorten(linecache.getline(code.co_filename, numbers[-1])) if numbers else ""
-
-
-def _on_difference(found: Any, expected: Any, name: str) -> str:
-    """Return the sentence for an output that is wrong in no way that the checker knows."""
-    problem = _form_problem(expected, found)
-    if problem:
-        return f"For {name} your function returns {problem}"
-    return f"For {name} you give {_show(found)}; the right answer is {_show(expected)}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,35 +253,47 @@ def _form_problem(expected: Any, found: Any) -> str:
         return f"None, not {_kind(expected)}: is the return missing?"
     if isinstance(expected, np.ndarray) and isinstance(found, list):
         return f"a list or a tuple; expected {_kind(expected)}. Use np.array."
+    if isinstance(expected, list) and isinstance(found, np.ndarray):
+        return f"one array of shape {found.shape}; expected a tuple or a list of {len(expected)}."
     if isinstance(expected, np.ndarray) and isinstance(found, np.ndarray):
-        return "" if found.shape == expected.shape else f"{_kind(found)}; expected {_kind(expected)}."
+        if found.shape != expected.shape:
+            return f"{_kind(found)}; expected {_kind(expected)}."
+        return "" if _agree_in_truth(found, expected) else f"an array of {found.dtype}; expected True and False (bool)."
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         return _form_problem_inside(expected, found)
     are_numbers = isinstance(expected, (int, float)) and isinstance(found, (int, float))
-    if are_numbers or isinstance(found, type(expected)):
+    if isinstance(found, type(expected)) or (are_numbers and _agree_in_truth(found, expected)):
         return ""
     return f"{_kind(found)}; expected {_kind(expected)}."
 
 
+def _agree_in_truth(found: Any, expected: Any) -> bool:
+    """Return whether True and False were returned where they are expected: `~` of a 1 is -2."""
+    are_bool = [
+        each.dtype == bool if isinstance(each, np.ndarray) else isinstance(each, bool) for each in (found, expected)
+    ]
+    return are_bool[0] or not are_bool[1]
+
+
 def _form_problem_inside(expected: list, found: list) -> str:
     """Return what is wrong with the form of the first array of several, with its place, or an empty string."""
-    for place, (wanted, given) in enumerate(zip(expected, found, strict=True), start=1):
+    for place, (wanted, given) in enumerate(zip(expected, found, strict=True)):
         problem = _form_problem(wanted, given) if isinstance(wanted, np.ndarray) and given is not None else ""
         if problem:
-            return f"in place {place} {problem}"
+            return f"at index {place} {problem}"
     return ""
 
 
 def _same(left: Any, right: Any, tolerance: float) -> bool:
     """Return whether two plain outputs are equal within a tolerance; an array never equals a list."""
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        return left.shape == right.shape and _same_array(left, right, tolerance)
+        return left.shape == right.shape and _agree_in_truth(left, right) and _same_array(left, right, tolerance)
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and _first_difference(left, right, tolerance) is None
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(_same(left[key], right[key], tolerance) for key in left)
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return _same_number(left, right, tolerance)
+        return _agree_in_truth(left, right) and _same_number(left, right, tolerance)
     return type(left) is type(right) and bool(left == right)
 
 
@@ -284,17 +322,26 @@ def _first_difference(left: Sequence, right: Sequence, tolerance: float) -> int 
     return next((index for index, (a, b) in enumerate(pairs) if not _same(a, b, tolerance)), None)
 
 
-def _show(value: Any) -> str:
-    """Write a value on one short line, numbers with at most four digits."""
+def _show_apart(found: Any, expected: Any) -> tuple[str, str]:
+    """Write two values that differ with as many digits as show it."""
+    for n_digits in (4, 8, 12, 17):
+        shown = _show(found, n_digits), _show(expected, n_digits)
+        if shown[0] != shown[1]:
+            break
+    return shown
+
+
+def _show(value: Any, n_digits: int = 4) -> str:
+    """Write a value on one short line."""
     if isinstance(value, np.ndarray):
-        forms = {"float_kind": "{:.4g}".format, "int_kind": str, "bool": str}
+        forms = {"float_kind": lambda number: f"{number:.{n_digits}g}", "int_kind": str, "bool": str}
         value = np.array2string(value, threshold=16, edgeitems=6, separator=", ", formatter=forms)
     elif isinstance(value, (list, tuple)):
-        value = f"[{', '.join(_show(item) for item in value[:100])}]"
+        value = f"[{', '.join(_show(item, n_digits) for item in value[:100])}]"
     elif isinstance(value, int) and value.bit_length() > 200:  # Python itself writes no more than 4,300 digits
         value = f"a whole number of about {value.bit_length() * 0.30103:.0f} digits"
     else:
-        value = f"{value:.6g}" if isinstance(value, float) else repr(value)
+        value = f"{value:.{max(n_digits, 6)}g}" if isinstance(value, float) else repr(value)
     return _shorten(value)
 
 

@@ -67,7 +67,7 @@ checker("5d.3", interval_number, cases=[(30, 26), (20, 30), (40, 28), (0, 20), (
     (lambda upper, lower: 93 if 0 in (upper, lower) else upper - lower + 46,
      "Rests are right; the begin symbol is no pitch either: {input} is 93."),
     (lambda upper, lower: interval_number(lower, upper),
-     "You measure the other way round: {input} should be {expected}."),
+     "You measure the other way round: an interval is `upper - lower`."),
     (lambda upper, lower: max(interval_number(upper, lower), interval_number(lower, upper)),
      "A third down is not a third up: keep the sign."),
     (_interval_within_octave, "You fold octaves; here an octave up, 58, and a unison, 46, are two numbers.")])

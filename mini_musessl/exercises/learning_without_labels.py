@@ -49,7 +49,7 @@ checker("1a.2", stop_and_report, tolerance=1e-9,
     (lambda valid, test: (int(np.argmin(valid)), min(test)),
      "You stop at the right report and publish the best test loss ever seen, which belongs to another one."),
     (lambda valid, test: (len(test) - 1, test[-1]),
-     "You do not stop: report {expected} is asked for, you give {found}."),
+     "You do not stop: you give the last report. Choose the one with the lowest loss on the pieces left out."),
     (lambda valid, test: stop_and_report(np.negative(valid), test), "You take the largest loss; lower is better."),
     (lambda valid, test: stop_and_report(np.add(valid, test), test),
      "You add both losses: half of the choice is then the test's. It may have none.")])

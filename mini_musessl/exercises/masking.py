@@ -67,7 +67,7 @@ checker("4b.2", copy_left, fact="for the first voice {outputs[0]}: wherever a no
     (lambda melody, hidden: copy_left(melody, ~hidden),
      "Upside down: you overwrite what can be seen. True means hidden."),
     (lambda melody, hidden: _copy_from_before(np.where(hidden, 0, melody), melody, hidden),
-     "You fill only the first step of a hidden stretch; for {input} the answer is {expected}.")])
+     "You fill only the first step of a hidden stretch; for {input} you give {found}.")])
 
 
 def hide_whole_notes(melody, is_chosen):
@@ -133,8 +133,8 @@ checker("4b.5", orderless_loss, tolerance=1e-9, case_names=("two windows", "one 
     cases=[(np.array([[0.4, 2.0, 1.0, 3.0], [3.0, 2.5, 2.0, 3.5]]), np.array([[1, 0, 0, 0], [1, 1, 1, 1]], bool)),
            (np.array([[1.0, 5.0, 0.5]]), np.array([[False, True, True]]))], mistakes=[
     (lambda nats, hidden: nats[hidden].mean(),
-     "The weights are missing: a window with all cells hidden counts four times as much as one with a single one. For "
-     "the first windows you give {found}, not {expected}."),
+     "The weights are missing: a window with all its cells hidden counts four times as much as a window with one. Take "
+     "the mean of each window first."),
     (lambda nats, hidden: (nats * hidden).sum(axis=1).mean() / nats.shape[1],
      "You divide by all cells of a window: where few are hidden, the loss is small however bad the guess."),
     (lambda nats, hidden: (nats * hidden).sum(axis=1).mean(),
@@ -159,6 +159,6 @@ checker("4b.6", subset_probability, tolerance=1e-12,
     (lambda n, k: 1 / math.comb(n, k), "You forget the first draw: the size itself has one chance in `n_cells`."),
     (lambda n, k: 1 / n, "That is the chance of the size; many sets have it."),
     (lambda n, k: 1 / (n + 1) / math.comb(n, k),
-     "You let 0 be drawn: with nothing hidden nothing is asked. For {input} the answer is {expected}."),
+     "You let 0 be drawn: with nothing hidden nothing is asked. There are `n_cells` sizes, from 1."),
     (lambda n, k: 1 / n / math.perm(n, k),
-     "You count the same cells in another order as another set; for {input} the answer is {expected}.")])
+     "You count the same cells in another order as another set: use `math.comb`.")])

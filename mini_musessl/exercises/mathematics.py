@@ -43,10 +43,10 @@ checker("7a.2", padded_mean, tolerance=1e-9,
     case_names=("a long and a short window", "two windows of two tokens"),
     fact="every token of music counts once, whichever window it stands in.", mistakes=[
     (lambda nats, is_padding: nats.mean(),
-     "You count padding like music: for {input} you give {found}, not {expected}."),
+     "You count padding like music: leave out the places where `is_padding` is True."),
     (lambda nats, is_padding: np.where(is_padding, 0, nats).mean(),
-     "You set padding to 0 and still divide by its number: a batch with more padding would look better. For {input} "
-     "you give {found}, not {expected}."),
+     "You set padding to 0 and still divide by its number: a batch with more padding would look better. "
+     "Leave padding out of both."),
     (lambda nats, is_padding: np.mean([padded_mean(*row) for row in zip(nats, is_padding, strict=True)]),
      "You average the windows' means: a token of a short window counts more than one of a long window. Average over "
      "tokens."),

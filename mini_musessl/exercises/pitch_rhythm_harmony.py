@@ -214,14 +214,14 @@ checker("3a.8", key_number,
          "names the runner-up.", mistakes=[
     (lambda chroma, *profiles: np.argmax([np.roll(p, tonic) @ chroma for p in profiles for tonic in range(12)]),
      "You multiply without subtracting the means: the minor profile has the larger sum, and wins where it should not. "
-     "For {input} you give {found}, the right answer is {expected}."),
+     "For {input} you give {found}: use np.corrcoef."),
     (lambda chroma, *profiles: np.argmax(_correlations(chroma, profiles, way=-1)),
      "You turn the profiles the wrong way: for {input} you give {found}, which lies as far below C as the right "
-     "answer, {expected}, lies above. np.roll(profile, tonic) moves the tonic up."),
+     "answer lies above. np.roll(profile, tonic) moves the tonic up."),
     (_key_of_both_modes_in_turn,
      "You find the right key and number it otherwise: 0..11 are the major keys, 12..23 the minor ones."),
     (lambda chroma, major, minor: np.argmax(_correlations(chroma, [major])),
-     "You never answer with a minor key: for {input} you give {found}, the right answer is {expected}."),
+     "You never answer with a minor key: for {input} you give {found}. Try the minor profile too."),
     (lambda chroma, major, minor: np.argmax(chroma),
      "You take the longest pitch class for the tonic: often it is the fifth of the key, and it says nothing of major "
      "or minor.")])

@@ -60,7 +60,7 @@ checker("8a.3", nats_without_padding, tolerance=1e-9,
            (np.array([[1.0, 0.5, 8.0], [3.0, 2.5, 0.75], [4.0, 7.0, 0.0]]), np.array([3, 2, 1]))],
     fact="{outputs[0]} nats per note in the first batch, however long the padding is.", mistakes=[
     (lambda nats, n_notes: float(nats.mean()),
-     "You count padding as if it were music: for {input} you give {found}, and the notes alone cost {expected}."),
+     "You count padding as if it were music: take the mean over the notes alone."),
     (lambda nats, n_notes: nats_without_padding(nats, n_notes) * float(n_notes.sum() / nats.size),
      "You leave padding out of the sum and still divide by all places. It must leave both."),
     (lambda nats, n_notes: float(np.mean([row[:n].mean() for row, n in zip(nats, n_notes, strict=True)])),

@@ -11,6 +11,7 @@ NOTEBOOKS: dict[str, tuple[tuple[float, float], str, tuple[str, ...]]] = {
     "1a": ((0, 0), "no labels", ()),
     "2a": ((0, 1), "counting", ()),
     "00": ((0, 2), "hear it", ()),
+    "0b": ((0, 4), "Python", ()),
     "3a": ((0, 5), "music", ()),
     "5a": ((1, 2), "attention", ("00",)),
     "7a": ((1, 3), "loss", ("00",)),
@@ -32,7 +33,7 @@ ROADS = {
         BLUE,
         ("00", "2a", "3a", "3b", "3c", "5a", "5b", "5c", "5d", "7a", "4a", "4b", "4c", "4d", "8a", "8b"),
     ),
-    "musicians": (SOPRANO, ("00", "1a", "3a", "3c", "4a", "4b")),
+    "musicians": (SOPRANO, ("00", "0b", "1a", "3a", "3c", "4a", "4b")),
     "the short road": (TENOR, ("00", "5a", "5c", "4b")),
 }
 WIDE, TALL, ACROSS, DOWN = 74, 44, 94.5, 58
