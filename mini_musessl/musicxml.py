@@ -134,7 +134,7 @@ class _Transposition(NamedTuple):
 def _decimal(text: str, name: str) -> Fraction:
     """Return a number of the kind that MusicXML has: a few digits, perhaps a sign and a point."""
     if not re.fullmatch(r"\s*[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})\s*", text, re.ASCII):
-        raise ValueError(f"<{name}> is {shown(text, 40)!r}, which is no number")
+        raise ValueError(f"<{name}> is {shown(text, 40)!r}, no number")
     return Fraction(text)
 
 
@@ -606,35 +606,25 @@ def _note_values(quarters: Fraction) -> tuple[Fraction, ...]:
     return _note_values(first) + _note_values(quarters - first)
 
 
-class _Spelling(NamedTuple):
-    """The name of a pitch under a key signature."""
-
-    step: str
-    alter: int
-    octave: int
-
-    @property
-    def xml(self) -> str:
-        altered = f"<alter>{self.alter}</alter>" if self.alter else ""
-        return f"<pitch><step>{self.step}</step>{altered}<octave>{self.octave}</octave></pitch>"
-
-
 @functools.lru_cache(10_000)
-def _spell(pitch: int, fifths: int) -> _Spelling:
+def _spell(pitch: int, fifths: int) -> tuple[str, int, str]:
+    """Return the place on the staff that a pitch has under a key signature, such as C4, its alteration, and its XML."""
     name = pitch_class_name(pitch % 12, fifths)
     alter = name.count("#") - name.count("b")
-    return _Spelling(name[0], alter, (pitch - alter) // 12 - 1)
+    octave, altered = (pitch - alter) // 12 - 1, f"<alter>{alter}</alter>" if alter else ""
+    xml = f"<pitch><step>{name[0]}</step>{altered}<octave>{octave}</octave></pitch>"
+    return f"{name[0]}{octave}", alter, xml
 
 
 def _accidentals(stretches: list[_Stretch], fifths: int) -> dict[_Stretch, str]:
     """Return the accidentals of a measure: where neither the key signature nor a note before says the alteration."""
     signs = {step: (place < fifths) - (place >= 7 + fifths) for place, step in enumerate("FCGDAEB")}
-    held: dict[tuple[str, int], int] = {}
+    held: dict[str, int] = {}
     found = {}
     for stretch in sorted(stretches):
-        step, alter, octave = _spell(stretch.pitch, fifths)
-        if not stretch.is_tied_back and held.get((step, octave), signs[step]) != alter:
-            held[step, octave] = alter
+        place, alter, _ = _spell(stretch.pitch, fifths)
+        if not stretch.is_tied_back and held.get(place, signs[place[0]]) != alter:
+            held[place] = alter
             found[stretch] = f"<accidental>{ACCIDENTALS[alter]}</accidental>"
     return found
 
@@ -708,7 +698,7 @@ class _PartWriter:
                 ties, tied = ("".join(f'<{tag} type="{end}"/>' for end in ends) for tag in ("tie", "tied"))
                 yield (
                     f'<note dynamics="{stretch.velocity / 0.9:.2f}">{"<chord/>" * (place > 0)}'
-                    f"{_spell(stretch.pitch, self.fifths).xml}{length}{ties}<voice>{voice}</voice>{kind}"
+                    f"{_spell(stretch.pitch, self.fifths)[2]}{length}{ties}<voice>{voice}</voice>{kind}"
                     f"{accidentals.get(stretch, '') * (index == 0)}{ratio}<notations>{tied}</notations></note>"
                 )
 

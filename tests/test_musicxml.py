@@ -640,7 +640,7 @@ BROKEN = r"must follow MusicXML; bad\.xml breaks it in part 1, measure 2 \({}.*e
         (b"<svg/>", r"must begin with <score-partwise>; bad\.xml begins with <svg>"),
         (
             BY_HAND.replace("<octave>5<", "<octave>high<").encode(),
-            BROKEN.format("<octave> is 'high', which is no number"),
+            BROKEN.format("<octave> is 'high', no number"),
         ),
         (BY_HAND.replace("<octave>5<", "<octave>4.5<").encode(), BROKEN.format("<octave> is 4.5")),
         (BY_HAND.replace("<step>E<", "<step>H<").encode(), BROKEN.format("a pitch has the step 'H'")),
