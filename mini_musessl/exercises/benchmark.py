@@ -18,7 +18,9 @@ def _made_up_nats(lengths, seed):
     rng = np.random.default_rng(seed)  # short pieces are harder
     return [rng.exponential(1 + 4 / n_steps, size=(n_steps, 4)).round(3) for n_steps in lengths]
 
-checker("8b.1", nats_per_token, tolerance=1e-9,
+checker("8b.1", nats_per_token,
+    draw=lambda rng: (_made_up_nats(rng.integers(1, 12, 3), rng),),
+    tolerance=1e-9,
     fact="{outputs[0]} nats per token for the three pieces, whatever their lengths.",
     cases=[(_made_up_nats((2, 9, 5), seed=0),), (_made_up_nats((1, 12), seed=1),)],
     case_names=("three pieces of 2, 9 and 5 steps", "two pieces of 1 and 12 steps"), mistakes=[
@@ -60,6 +62,7 @@ def _windows_past_the_end(n_steps, context):
     return [(start, first, context if start == first else first + context // 2) for start, first, _ in found]
 
 checker("8b.2", scoring_windows,
+    draw=lambda rng: (int(rng.integers(1, 40)), 2 * int(rng.integers(1, 6))),
     fact="the windows of the first piece are {outputs[0]}; laid end to end, what they score is the piece.",
     cases=[(11, 4), (8, 4), (3, 4), (25, 10)], mistakes=[
     (lambda n, context: [(start, start, min(start + context, n)) for start in range(0, n, context)],
@@ -69,8 +72,8 @@ checker("8b.2", scoring_windows,
      "Your windows score their history too: the tokens in the overlap count twice, and those at both ends once. Sum "
      "and number are both wrong, and the mean looks like a right one."),
     (_windows_drop_the_end,
-     "You leave out what does not fill a window. Chorales end with held chords, which are cheap; a piece shorter than "
-     "the context is lost altogether."),
+     "You leave out what does not fill a window. Chorales end with held chords, which have a low loss; a piece shorter "
+     "than the context is lost altogether."),
     (_windows_pushed_back,
      "You push the last window back until it is full. Then its steps count twice where it overlaps, and where it "
      "stands tells the model how long the piece is."),
@@ -83,19 +86,21 @@ checker("8b.2", scoring_windows,
 def joint_nats(note_nats, chord_nats):
     return float((note_nats.sum() + chord_nats.sum()) / note_nats.size)
 
-checker("8b.3", joint_nats, tolerance=1e-9,
+checker("8b.3", joint_nats,
+    draw=lambda rng: (rng.exponential(size=(n_steps := rng.integers(1, 5), 4)), rng.exponential(size=n_steps)),
+    tolerance=1e-9,
     fact="{outputs[0]} nats per note. It is a bound: other chords could go with the same notes, so the notes alone "
-         "cost at most that.",
+         "have at most that loss.",
     cases=[(np.array([[0.1, 0.0, 0.2, 0.3], [0.4, 0.1, 0.0, 0.1]]), np.array([1.2, 0.4])),
            (np.full((3, 4), 0.25), np.array([2.0, 0.0, 0.7]))], mistakes=[
     (lambda notes, chords: notes.mean(),
      "You leave the chord out: {found} is the loss of the notes for someone who was told the chord, and the chord is "
      "made of the notes. Add the nats of the chords."),
     (lambda notes, chords: (notes.sum() + chords.sum()) / (notes.size + chords.size),
-     "You divide by notes and chords together, five a step. The chord is no note: nobody asked for it. All that was "
-     "paid is divided by the notes."),
+     "You divide by notes and chords together, five per step. A chord is not a note: divide all nats by the number of "
+     "notes."),
     (lambda notes, chords: notes.mean() + chords.mean(),
-     "You add a mean over steps to a mean over notes. A chord is paid once for four notes: divide its nats by 4."),
+     "You add a mean over steps to a mean over notes. A chord counts once for four notes: divide its nats by 4."),
     (lambda notes, chords: (notes.sum() + chords.sum()) / len(notes),
      "You divide by the number of steps: that is nats per frame. A step has four notes."),
     (lambda notes, chords: (notes.mean() + chords.mean()) / 2,
@@ -118,7 +123,9 @@ def _report_run(rows, part):
 def _runs(*values):
     return [{"model": name, "valid": valid, "test": test} for name, valid, test in values]
 
-checker("8b.4", report, tolerance=1e-9, fact="valid chose, and test, which chose nothing, is reported: {outputs[0]}.",
+checker("8b.4", report,
+    draw=lambda rng: (_runs(*((name, *rng.random(2).tolist()) for name in "aabbbc")),),
+    tolerance=1e-9, fact="valid chose, and test, which chose nothing, is reported: {outputs[0]}.",
     cases=[(_runs(("a", 0.31, 0.37), ("a", 0.33, 0.35), ("b", 0.30, 0.41), ("b", 0.36, 0.36), ("c", 0.35, 0.34)),),
            (_runs(("x", 0.40, 0.42), ("x", 0.42, 0.44), ("y", 0.45, 0.41), ("y", 0.39, 0.40), ("z", 0.5, 0.45)),)],
     case_names=("three models with five runs", "three other models with five runs"), mistakes=[
@@ -160,16 +167,18 @@ def _range_of_differences(first, second, n_tokens, drawn):
     one, other = (_ends(_means(nats, n_tokens, drawn)) for nats in (first, second))
     return (one - other).tolist()
 
-def _two_models(n_pieces, seed):
-    """Make up the sums of the nats of two models on the same pieces, the pieces' tokens, and 200 draws."""
+def _two_models(n_pieces, seed, n_draws=200):
+    """Make up the sums of the nats of two models on the same pieces, the pieces' tokens, and some draws."""
     rng = np.random.default_rng(seed)
     n_tokens = 4 * rng.integers(40, 400, size=n_pieces)
     hardness = rng.uniform(0.2, 0.6, size=n_pieces) + 20 / n_tokens
     gap = rng.uniform(-0.05, 0.01, size=n_pieces)
-    drawn = rng.integers(n_pieces, size=(200, n_pieces))
+    drawn = rng.integers(n_pieces, size=(n_draws, n_pieces))
     return (hardness + gap) * n_tokens, hardness * n_tokens, n_tokens, drawn
 
-checker("8b.5", paired_range, tolerance=1e-9, case_names=("twelve pieces", "thirty pieces"),
+checker("8b.5", paired_range,
+    draw=lambda rng: _two_models(int(rng.integers(3, 9)), rng, n_draws=9),
+    tolerance=1e-9, case_names=("twelve pieces", "thirty pieces"),
     fact="the difference lies in {outputs[0]} nats per token for the twelve pieces; below 0 the first is better.",
     cases=[_two_models(12, seed=0), _two_models(30, seed=1)], mistakes=[
     (_range_not_paired,
@@ -196,7 +205,9 @@ def seconds_to(seconds, valid, mark):
     reached = np.flatnonzero(valid <= mark)
     return float(seconds[reached[0]]) if len(reached) else None
 
-checker("8b.6", seconds_to, fact="{outputs[0]} seconds for the first run, and the third never gets there.",
+checker("8b.6", seconds_to,
+    draw=lambda rng: (np.cumsum(rng.uniform(10, 60, 5)), rng.uniform(0.3, 1, 5).round(1), rng.integers(3, 10) / 10),
+    fact="{outputs[0]} seconds for the first run, and the third never gets there.",
     cases=[(np.array([0.0, 60.0, 120.0, 180.0, 240.0]), np.array([3.85, 0.5, 0.41, 0.38, 0.405]), 0.42),
            (np.array([0.0, 100.0, 200.0, 300.0]), np.array([3.9, 0.425, 0.37, 0.36]), 0.42),
            (np.array([0.0, 50.0, 90.0]), np.array([3.85, 0.7, 0.45]), 0.42)], mistakes=[
@@ -206,10 +217,10 @@ checker("8b.6", seconds_to, fact="{outputs[0]} seconds for the first run, and th
     (lambda seconds, valid, mark: seconds_to(seconds, valid, mark) if valid.min() <= mark else seconds[-1],
      "For a run that never gets there you give its whole length. It did not get there: say None."),
     (lambda seconds, valid, mark: seconds[valid.argmin()] if valid.min() <= mark else None,
-     "You give the time of the lowest loss; asked is the first that is enough."),
+     "You give the time of the lowest loss; give that of the first loss that is low enough."),
     (lambda seconds, valid, mark: seconds[np.abs(valid - mark).argmin()] if valid.min() <= mark else None,
-     "You take the report nearest to the mark, also from above: it must be at the mark or below."),
+     "You take the report nearest to `mark`, also from above: the loss must be `mark` or lower."),
     (lambda seconds, valid, mark: seconds_to(seconds[::-1], valid[::-1], mark),
-     "You give the last report below the mark; asked is the first."),
+     "You give the last report below `mark`; give the first."),
     (lambda seconds, valid, mark: seconds_to(np.arange(len(seconds)), valid, mark),
      "You give the number of the report; its time is `seconds` at that place.")])

@@ -19,9 +19,12 @@ def _fit_after_the_first_beat(piece, test_pieces):
 
 PIECE = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3])
 
-checker("1a.1", may_fit, cases=[(PIECE, [1, 3]), (np.array([5, 5, 7, 7, 7, 6]), [7])],
+checker("1a.1", may_fit,
+    draw=lambda rng: (np.sort(rng.integers(0, 5, 9)), rng.choice(5, 2, replace=False).tolist()),
+    cases=[(PIECE, [1, 3]), (np.array([5, 5, 7, 7, 7, 6]), [7])],
     fact="whole pieces are kept for the test; in the second case {outputs[1]}.", mistakes=[
-    (lambda piece, test: ~may_fit(piece, test), "Upside down: you fit to the test pieces and keep the others back."),
+    (lambda piece, test: ~may_fit(piece, test),
+     "Your answer is inverted: you fit to the test pieces and keep the others back."),
     (lambda piece, test: np.ones(len(piece), bool),
      "You fit to every beat. The probe sees the test pieces, and its score says how well it remembers."),
     (lambda piece, test: may_fit(np.arange(len(piece)), test),
@@ -37,7 +40,9 @@ def stop_and_report(valid_nats, test_nats):
     report = int(np.argmin(valid_nats))
     return report, test_nats[report]
 
-checker("1a.2", stop_and_report, tolerance=1e-9,
+checker("1a.2", stop_and_report,
+    draw=lambda rng: tuple(rng.random((2, rng.integers(1, 7))).tolist()),
+    tolerance=1e-9,
     cases=[([1.2, 0.8, 0.7, 0.9], [1.3, 1.0, 1.1, 0.95]), ([0.9, 0.8, 0.85, 0.87], [0.7, 0.99, 0.8, 0.9])],
     fact="report and loss are {outputs[0]} in the first case; the test is lower elsewhere, and has no say.", mistakes=[
     (lambda valid, test: stop_and_report(test, test),
@@ -61,7 +66,9 @@ def _shares(label, predicted):
 def balanced_accuracy(label, predicted):
     return float(np.mean(_shares(label, predicted)))
 
-checker("1a.3", balanced_accuracy, tolerance=1e-9,
+checker("1a.3", balanced_accuracy,
+    draw=lambda rng: tuple(rng.integers(0, 4, (2, rng.integers(1, 9)))),
+    tolerance=1e-9,
     cases=[(np.array([0] * 9 + [1]), np.zeros(10, int)), (np.array([0, 0, 0, 0, 3, 3]), np.array([0, 0, 0, 3, 3, 1]))],
     fact="always giving one of two answers is worth {outputs[0]}, however common it is.", mistakes=[
     (lambda label, predicted: float(np.mean(label == predicted)),
@@ -70,7 +77,7 @@ checker("1a.3", balanced_accuracy, tolerance=1e-9,
     (lambda label, predicted: balanced_accuracy(predicted, label),
      "You group by the answer given, which says how often an answer can be trusted; group by the right one."),
     (lambda label, predicted: float(sum(_shares(label, predicted)) / (max(label.max(), predicted.max()) + 1)),
-     "You divide by classes that do not occur too; nobody could get them right."),
+     "You divide by classes that do not occur too; they cannot be answered right."),
     (lambda label, predicted: float(sum(_shares(label, predicted))), "You add the shares; take their mean."),
     (lambda label, predicted: float(_shares(label, predicted)[-1]),
      "You count one class alone; whoever always answered it would be perfect."),
@@ -84,7 +91,9 @@ def standardise(labelled, test):
 
 LABELLED = np.array([[1.0, 10.0], [3.0, 30.0], [5.0, 20.0]])
 
-checker("1a.4", standardise, tolerance=1e-9,
+checker("1a.4", standardise,
+    draw=lambda rng: (rng.normal(5, 3, (4, 3)), rng.normal(5, 3, (2, 3))),
+    tolerance=1e-9,
     cases=[(LABELLED, np.array([[9.0, 0.0], [7.0, 5.0]])), (LABELLED[:2], np.array([[2.0, 20.0], [4.0, 80.0]]))],
     case_names=["three labelled and two test examples", "two labelled and two test examples"],
     fact="the test has no mean of 0, and need not have.", mistakes=[
@@ -106,17 +115,19 @@ checker("1a.4", standardise, tolerance=1e-9,
 def labelled_beats(piece, order, budget):
     return np.flatnonzero(np.isin(piece, order[:budget]))
 
-checker("1a.5", labelled_beats, cases=[(PIECE, [2, 0, 3, 1], 2), (PIECE, [3, 1, 2, 0], 1)],
+checker("1a.5", labelled_beats,
+    draw=lambda rng: (np.repeat(range(4), rng.integers(1, 4, 4)), rng.permutation(4).tolist(), int(rng.integers(1, 5))),
+    cases=[(PIECE, [2, 0, 3, 1], 2), (PIECE, [3, 1, 2, 0], 1)],
     fact="two pieces are {outputs[0]}: as many beats as they have.", mistakes=[
     (lambda piece, order, budget: np.arange(budget),
      "You label {found}: beats, not pieces, and all from the start of the corpus."),
     (lambda piece, order, budget: np.sort([np.flatnonzero(piece == number)[0] for number in order[:budget]]),
-     "You label one beat of each piece. That many beats of different pieces tell far more than one piece, and nobody "
-     "labels so."),
+     "You label one beat of each piece. That many beats of different pieces tell far more than one piece, and "
+     "labels are not collected so."),
     (lambda piece, order, budget: np.sort(np.hstack([np.flatnonzero(piece == n)[:budget] for n in order])),
      "You label some beats of every piece; then every piece is seen."),
     (lambda piece, order, budget: labelled_beats(piece, np.unique(piece), budget),
      "You label the pieces with the smallest numbers: follow `order`."),
     (lambda piece, order, budget: labelled_beats(piece, order, budget + 1), "You label one piece too many."),
     (lambda piece, order, budget: np.flatnonzero(np.isin(piece, order[budget:])),
-     "Upside down: these beats are not labelled.")])
+     "Your answer is inverted: these beats are not labelled.")])

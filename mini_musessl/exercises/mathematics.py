@@ -16,7 +16,9 @@ def code_bits(probabilities):
 def _code_of_product(probabilities):
     return -np.log2(np.prod(probabilities))
 
-checker("7a.1", code_bits, tolerance=1e-9,
+checker("7a.1", code_bits,
+    draw=lambda rng: (rng.uniform(0.01, 1, 6),),
+    tolerance=1e-9,
     # The product of the second row is smaller than any float.
     cases=[(np.array([0.5, 0.25, 0.9, 0.8]),), (np.tile([0.5, 0.1, 0.95], 400),)],
     case_names=("four tokens", "1,200 tokens"), fact="1 bit, 2 bits and two tokens that share half a bit.", mistakes=[
@@ -27,7 +29,7 @@ checker("7a.1", code_bits, tolerance=1e-9,
      "For {input} you give {found}: you multiply first, and the product is too small for a float. Take logarithms "
      "first, then add."),
     (lambda p: np.ceil(-np.log2(p)).sum(),
-     "You round every token up to whole bits, as a code with one word a token does. An arithmetic coder lets tokens "
+     "You round every token up to whole bits, as a code with one word per token does. An arithmetic coder lets tokens "
      "share bits: add first."),
     (lambda p: -len(p) * np.log2(p.mean()),
      "You take the logarithm of the mean probability. The probability of the whole is a product: take the mean of the "
@@ -37,7 +39,9 @@ checker("7a.1", code_bits, tolerance=1e-9,
 def padded_mean(nats, is_padding):
     return float(nats[~is_padding].mean())
 
-checker("7a.2", padded_mean, tolerance=1e-9,
+checker("7a.2", padded_mean,
+    draw=lambda rng: (rng.exponential(size=(2, 4)), np.arange(4) >= rng.integers(1, 5, (2, 1))),
+    tolerance=1e-9,
     cases=[(np.array([[1.0, 2.0, 3.0, 4.0], [0.5, 9.0, 9.0, 9.0]]), np.array([[0, 0, 0, 0], [0, 1, 1, 1]], bool)),
            (np.array([[0.2, 0.4, 5.0], [0.9, 0.1, 7.0]]), np.array([[0, 0, 1], [0, 0, 1]], bool))],
     case_names=("a long and a short window", "two windows of two tokens"),
@@ -59,7 +63,9 @@ checker("7a.2", padded_mean, tolerance=1e-9,
 def perplexity(pieces):
     return float(np.exp(np.concatenate(pieces).mean()))
 
-checker("7a.3", perplexity, tolerance=1e-9,
+checker("7a.3", perplexity,
+    draw=lambda rng: ([rng.exponential(size=n_tokens) for n_tokens in rng.integers(1, 5, 3)],),
+    tolerance=1e-9,
     cases=[([np.log(np.array([2.0, 2.0, 8.0])), np.log(np.array([4.0]))],),
            ([np.array([0.1, 0.3, 0.2, 1.4]), np.array([0.9, 0.7])],)],
     fact="guesses among 2, 2, 8 and 4 symbols are as hard as {outputs[0]} symbols each.", mistakes=[
@@ -86,7 +92,14 @@ def _gradient(logits, targets, symbols_axis):
 def loss_gradient(logits, targets):
     return _gradient(logits, targets, symbols_axis=1)
 
-checker("7a.4", loss_gradient, tolerance=1e-9,
+def _gradient_of_all_targets(logits, targets):
+    gradient = softmax(logits)
+    gradient[:, targets] -= 1
+    return gradient / len(targets)
+
+checker("7a.4", loss_gradient,
+    draw=lambda rng: (rng.normal(size=(3, 5)), rng.integers(0, 5, 3)),
+    tolerance=1e-9,
     cases=[(np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), np.array([0, 2])),
            (np.array([[0.0, 1.0, 2.0, 3.0]] * 3), np.array([3, 0, 1]))],
     case_names=("two tokens of three symbols", "three tokens of four symbols"),
@@ -97,6 +110,11 @@ checker("7a.4", loss_gradient, tolerance=1e-9,
      "You give the gradient of the sum: divide by the number of tokens, or a longer batch takes longer steps."),
     (lambda logits, targets: _gradient(logits, targets, symbols_axis=0),
      "Your softmax runs over the tokens: the probabilities of the symbols must sum to 1 at each token (`axis=1`)."),
+    (lambda logits, targets: _gradient(logits, targets, symbols_axis=None),
+     "Your softmax runs over the whole table: at each token the probabilities must sum to 1 (`axis=1`)."),
+    (_gradient_of_all_targets,
+     "You subtract 1 from the columns of all targets in every row. Each row has one target: index rows and columns "
+     "together, `g[np.arange(n), targets]`."),
     (lambda logits, targets: (logits - _one_hot(logits, targets)) / len(targets),
      "You subtract from the logits themselves: take their softmax first."),
     (lambda logits, targets: loss_gradient(logits, targets) / logits.shape[1],
@@ -117,10 +135,12 @@ def _kl_swapped(q, p):
 def _kl_not_a_number(q, p):
     return (q * np.log(q / p)).sum()
 
-checker("7a.5", kl_nats, tolerance=1e-9,
+checker("7a.5", kl_nats,
+    draw=lambda rng: (rng.multinomial(3, np.full(4, 0.25)) / 3, rng.dirichlet(np.ones(4))),
+    tolerance=1e-9,
     cases=[(np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.3, 0.2])),
            (np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.25, 0.5]))],
-    fact="a model that wastes half its probability pays ln 2 a symbol.", mistakes=[
+    fact="a model that wastes half its probability loses ln 2 nats per symbol.", mistakes=[
     (_kl_swapped,
      "You weigh by the model: that is the divergence the other way round, and infinite where the model allows what "
      "never comes. Weigh by q."),
@@ -142,12 +162,14 @@ def _rows_to_1(powers):
 def at_temperature(probabilities, temperature):
     return _rows_to_1(probabilities ** (1 / temperature))
 
-checker("7a.6", at_temperature, tolerance=1e-9,
+checker("7a.6", at_temperature,
+    draw=lambda rng: (rng.dirichlet(np.ones(4), size=3), float(rng.uniform(0.3, 3))),
+    tolerance=1e-9,
     cases=[(np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2]]), 0.5), (np.array([[0.6, 0.3, 0.1]]), 2.0)],
     case_names=("two rows at temperature 0.5", "one row at temperature 2"),
     fact="a power of the probabilities is a division of the logits.", mistakes=[
     (lambda p, temperature: at_temperature(p, 1 / temperature),
-     "Upside down: at temperature 0.5 your rows get flatter. The power is one over the temperature."),
+     "At temperature 0.5 your rows get flatter. The power is one over the temperature."),
     (lambda p, temperature: p ** (1 / temperature), "Your rows do not sum to 1: divide each by its sum."),
     (lambda p, temperature: _rows_to_1((p ** (1 / temperature)).T).T,
      "Your columns sum to 1; the rows must (`axis=1, keepdims=True`)."),
