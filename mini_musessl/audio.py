@@ -27,7 +27,7 @@ PEAK = 0.9
 _N_HARMONICS = 8
 #: Harmonic k starts at k ** -1.4, between a square wave's 1 / k and a triangle's 1 / k ** 2; the solo is brighter.
 _ROLL_OFF, _SOLO_ROLL_OFF = 1.4, 0.7
-_SOLO_GAIN = 2.0  # 6 dB
+_SOLO_GAIN = 2.1  # 6 dB, since its overtones, which are stronger, fall faster
 _DECAY_SEC = 6.0  # the fundamental falls to 1 / e in this time, harmonic k in a k-th of it
 _ATTACK_SEC = 0.02
 _RELEASE_SEC = 0.05  # begins where the note ends: it falls while the next one rises

@@ -21,7 +21,8 @@ from mini_musessl.checks import shown
 STEPS_PER_QUARTER = 4
 #: The longest chorale has 1,088 steps, and its file 1.4 million bytes.
 LARGEST_SCORE, LONGEST_STEPS = 3_000_000, 20_000
-#: The fields of a grid that are not arrays.
+#: The fields of a grid that are arrays, and those that are not.
+CELLS = ("pitch", "is_onset", "is_fermata", "bar_position_step")
 METADATA = ("steps_per_quarter", "meter", "quarters_per_minute", "fifths", "mode", "name", "title")
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -108,6 +109,8 @@ def _join_ties(voice: _Voice, written: list[tuple[int, int, ElementTree.Element]
     """Add the written notes to a voice; a note at the end of a tie lengthens the one before it."""
     notes = voice.notes
     for start, end, item in written:
+        if notes and start < notes[-1][1]:
+            raise ValueError(f"two notes of one voice sound at once at {start}/{voice.divisions}")
         place = item.find("pitch")
         if place is None:
             continue  # a rest
@@ -249,6 +252,5 @@ def expand(chorale: WrittenChorale) -> voices.VoiceGrid:
     grids = [voices.cut(chorale.grid, start, stop) for start, stop in spans]
     for before, after, is_tied in zip(grids[:-1], grids[1:], chorale.is_tied_on[:-1], strict=True):
         after.is_onset[0] &= ~(is_tied & (before.pitch[-1] == after.pitch[0]))
-    cells = ("pitch", "is_onset", "is_fermata", "bar_position_step")
-    arrays = {name: np.concatenate([getattr(grid, name) for grid in grids]) for name in cells}
+    arrays = {name: np.concatenate([getattr(grid, name) for grid in grids]) for name in CELLS}
     return voices.VoiceGrid(**arrays, **{name: getattr(chorale.grid, name) for name in METADATA})

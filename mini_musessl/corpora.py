@@ -32,7 +32,7 @@ from jaxtyping import Bool, Float, Int
 import mini_musessl
 from mini_musessl import chorale_files, files, midi, music, voices
 from mini_musessl.checks import check_choice, check_grid, check_some, printable, shown, whole_number
-from mini_musessl.chorale_files import METADATA, WrittenChorale
+from mini_musessl.chorale_files import CELLS, METADATA, WrittenChorale
 
 # Raise one when its reader changes what it returns, so that old cache files are not used.
 READER_VERSION_CHORALES = 3
@@ -139,7 +139,6 @@ def _chorale_files() -> list[Path]:
     return sorted(music21_files("bach", ".mxl", ".xml"), key=number)
 
 
-_CELLS = ("pitch", "is_onset", "is_fermata", "bar_position_step")
 _SPANS = ("played_step", "is_tied_on")
 
 
@@ -189,7 +188,7 @@ def _titles(text: str) -> dict[str, str]:
 
 def _to_arrays(chorale: WrittenChorale) -> tuple[dict[str, np.ndarray], dict]:
     """Return the arrays of a chorale, and the rest."""
-    arrays = {name: getattr(chorale.grid, name) for name in _CELLS} | {name: getattr(chorale, name) for name in _SPANS}
+    arrays = {name: getattr(chorale.grid, name) for name in CELLS} | {name: getattr(chorale, name) for name in _SPANS}
     return arrays, {name: getattr(chorale.grid, name) for name in METADATA} | {"is_clean": chorale.is_clean}
 
 
@@ -247,7 +246,6 @@ SAME_MELODY, SAME_MUSIC = 0.5, 0.8
 
 def melody_runs(grid: voices.VoiceGrid, n_intervals: int = 5) -> set[tuple[int, ...]]:
     """Return the runs of ``n_intervals`` intervals in the first voice of a ``grid``, heard on the quarter beats."""
-    voices.check_is_grid(grid)
     is_beat = grid.bar_position_step % grid.steps_per_quarter == 0
     melody = grid.pitch[is_beat, 0].astype(int)
     intervals = np.diff(melody[melody != voices.REST])
@@ -258,7 +256,6 @@ def melody_runs(grid: voices.VoiceGrid, n_intervals: int = 5) -> set[tuple[int, 
 
 def harmony_runs(grid: voices.VoiceGrid) -> set[tuple[int, ...]]:
     """Return each beat with the next one, as pitch classes counted from the soprano's first."""
-    voices.check_is_grid(grid)
     is_beat = grid.bar_position_step % grid.steps_per_quarter == 0
     beats = grid.pitch[is_beat].astype(int)
     pairs = np.concatenate([beats[:-1], beats[1:]], axis=1)
@@ -301,6 +298,8 @@ def melody_groups(chorales: Sequence[voices.VoiceGrid]) -> Int[np.ndarray, " n_c
         [0, 0]
     """
     check_some(len(chorales), "Grouping by melody needs at least one chorale", "Use corpora.load_chorales().")
+    for chorale in chorales:
+        voices.check_is_grid(chorale)
     return number_groups(shared_runs([melody_runs(grid) for grid in chorales]) >= SAME_MELODY)
 
 
@@ -311,6 +310,8 @@ def duplicates(chorales: Sequence[voices.VoiceGrid]) -> list[tuple[str, str, flo
         For each pair its two names, in the order given, and the share of the shorter piece's ``harmony_runs`` that
         occur in the other, at least ``SAME_MUSIC``; the most alike first.
     """
+    for chorale in chorales:
+        voices.check_is_grid(chorale)
     share = shared_runs([harmony_runs(grid) for grid in chorales])
     pairs = np.argwhere(np.triu(share >= SAME_MUSIC, 1))
     found = [(chorales[i].name, chorales[j].name, round(float(share[i, j]), 3)) for i, j in pairs]

@@ -186,9 +186,7 @@ def plot_bars(
     numbers = _grouped("values", values)
     spreads = _grouped("errors", errors) if errors else None
     if spreads and [(name, *row) for name, row in spreads.items()] != [(name, *row) for name, row in numbers.items()]:
-        raise ValueError(
-            f"The errors of bars must have the keys of the values, {list(numbers)}; found {list(spreads)}."
-        )
+        raise ValueError(f"Errors must have the keys of the values, {list(numbers)}; found {list(spreads)}.")
     series, references = list(next(iter(numbers.values()))), _numbers("references", references or {})
     names = [textwrap.fill(_words(name, 60), 22) for name in numbers]
     n_lines = max(len(series), 1 + max(name.count("\n") for name in names))
@@ -207,13 +205,7 @@ def plot_bars(
                 label=_words(one),
             )
             axes.bar_label(bars, fmt=lambda number: _cell(number, digits), padding=3, bbox=_PLATE)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.45, -0.55)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(visible=False, axis="y")
-        axes.axvline(0, color="#000000", linewidth=1)
-        axes.margins(x=0.02 + 0.12 * any(number < 0 for row in numbers.values() for number in row.values()))
-        axes.spines["left"].set_visible(False)
+        _name_bars(axes, names, any(number < 0 for row in numbers.values() for number in row.values()))
         _mark_across(axes, references, digits)
         if len(series) > 1:
             axes.figure.legend(loc="outside lower center", ncols=2 if len(series) % 3 else 3)
@@ -253,10 +245,7 @@ def plot_curves(
             axes.axhline(level, **style, linewidth=1.5)
             ends.append((axes.get_xlim()[1], level, style))
         if is_log_x:
-            ticks = np.unique(np.concatenate([x for x, _ in points.values()]))
-            axes.minorticks_off()
-            axes.set_xticks(ticks if len(ticks) < 9 else axes.get_xticks(), minor=False)
-            axes.xaxis.set_major_formatter("{x:g}")
+            _name_ticks(axes, np.unique(np.concatenate([x for x, _ in points.values()])))
         _name_ends(axes, names, ends)
 
 
@@ -279,23 +268,10 @@ def plot_heatmap(
             tables by name, drawn side by side.
         unit: what a colour means, written beside the colour scale; of yes and no, what 0 means and what 1 means.
     """
-    tables = {name: np.asarray(each, float) for name, each in values.items()} if isinstance(values, Mapping) else {}
-    tables = tables or {"": np.asarray(values, float)}
-    for each in tables.values():
-        if each.shape != (len(y_names), len(x_names)):
-            raise ValueError(
-                f"A heat map needs one name a row and one a column; found a table of shape {each.shape} with "
-                f"{len(y_names)} row names and {len(x_names)} column names."
-            )
+    tables = _maps(values, x_names, y_names)
     everything = np.stack(list(tables.values()))
     is_choice = not isinstance(unit, str)
-    if is_choice and (len(unit) != 2 or not np.isin(everything, (0, 1)).all()):
-        raise ValueError(f"Two meanings, {unit}, need a table of 0 and 1. Name one unit instead.")
-    least, most = (0, 1) if is_choice else (np.nanmin(everything), np.nanmax(everything))
-    is_signed = least < 0 < most
-    largest = max(-least, most)
-    colours = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-    colours = colours if is_signed else {"cmap": "Blues", "vmin": least, "vmax": most}
+    colours = _map_colours(everything, unit)
     height = max(3.3, 1.3 + 0.23 * sum(bool(name) for name in y_names))
     room = 50 // len(tables)  # for letters below the tables
     is_thinned = all(str(name).isdigit() for name in x_names)
@@ -314,6 +290,31 @@ def plot_heatmap(
             axes.figure.legend(loc="outside lower center", ncols=2)
         else:
             axes.figure.colorbar(drawn, ax=panels, label=_words(unit))
+
+
+def _maps(values: Any, x_names: Sequence[str], y_names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return tables of numbers by name, a single one without; refuse those that do not fit the names of rows."""
+    tables = {name: np.asarray(each, float) for name, each in values.items()} if isinstance(values, Mapping) else {}
+    tables = tables or {"": np.asarray(values, float)}
+    for each in tables.values():
+        if each.shape != (len(y_names), len(x_names)):
+            raise ValueError(
+                f"A heat map needs one name a row and one a column; found a table of shape {each.shape} with "
+                f"{len(y_names)} row names and {len(x_names)} column names."
+            )
+    return tables
+
+
+def _map_colours(values: np.ndarray, unit: str | tuple[str, str]) -> dict[str, Any]:
+    """Return how numbers become colours: white at zero where there are both signs, else light for the smallest."""
+    is_choice = not isinstance(unit, str)
+    if is_choice and (len(unit) != 2 or not np.isin(values, (0, 1)).all()):
+        raise ValueError(f"Two meanings, {unit}, need a table of 0 and 1. Name one unit instead.")
+    least, most = (0, 1) if is_choice else (np.nanmin(values), np.nanmax(values))
+    is_signed = least < 0 < most
+    largest = max(-least, most)
+    colours = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+    return colours if is_signed else {"cmap": "Blues", "vmin": least, "vmax": most}
 
 
 def _some(what: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -354,6 +355,17 @@ def _points(name: str, curve: Any, is_log_x: bool) -> tuple[np.ndarray, np.ndarr
     return x[is_known], y[is_known]
 
 
+def _name_bars(axes: "Axes", names: list[str], has_negative: bool) -> None:
+    """Write the names of rows left of bars, the first on top, with room for a number left of the shortest bar."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.axvline(0, color="#000000", linewidth=1)
+    axes.margins(x=0.14 if has_negative else 0.02)
+    axes.spines["left"].set_visible(False)
+
+
 def _mark_across(axes: "Axes", references: dict[str, float], digits: int) -> None:
     """Draw a vertical line for each number, its name above the axes, one below the other."""
     middle = sum(axes.get_xlim()) / 2
@@ -373,6 +385,14 @@ def _mark_across(axes: "Axes", references: dict[str, float], digits: int) -> Non
             arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, "relpos": (1 - is_left, 1), **style},
             bbox=_PLATE,
         )
+
+
+def _name_ticks(axes: "Axes", x: np.ndarray) -> None:
+    """Write whole numbers along a log axis, those of the points if there are few."""
+    axes.minorticks_off()
+    if len(x) < 9:
+        axes.set_xticks(x)
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _name_ends(axes: "Axes", names: list[str], ends: list[tuple[float, float, dict]]) -> None:

@@ -130,7 +130,7 @@ def _read_count(tune: _Tune, digits: str) -> int:
 def _read_key(value: str, name: str) -> dict[str, int]:
     """Return the alteration of each letter under a key such as "Em", "A Dorian" or "Hp" (the bagpipe's)."""
     plain = re.sub(r"\b(clef=[a-z]+(?![+-])|middle=\S*|stafflines=\S*)", "", value)  # what changes no pitch
-    plain = "D" if plain[:2] in ("Hp", "HP") else plain
+    plain = {"Hp": "D", "HP": "D", "": "C", "none": "C"}.get(plain.strip(), plain)  # the bagpipe, and no key
     written = re.fullmatch(r"([A-G])([#b]?)\s*([A-Za-z]*)((?:\s*(?:\^\^|\^|__|_|=)[A-Ga-g])*)\s*", plain)
     mode = "maj" if written and written[3] == "M" else written[3][:3].lower() if written else None
     if mode not in _MODE_FIFTHS:
@@ -174,8 +174,7 @@ def _read_token(tune: _Tune, token: re.Match) -> None:
 
 def _read_note(tune: _Tune, token: re.Match) -> None:
     """Take in a note or a rest."""
-    if music.DEFAULT_STEPS_PER_QUARTER % tune.now.denominator:  # looked at early: sums of odd fractions get slow
-        raise _off_grid(tune)
+    _check_on_grid(tune)  # note by note: sums of odd fractions get slow
     duration = _duration(tune, token)
     letter, is_note = token["letter"], token["letter"] not in "zxZX"
     if is_note:
@@ -229,9 +228,7 @@ def _to_piece(tune: _Tune) -> music.Piece:
     grid = music.DEFAULT_STEPS_PER_QUARTER
     if not tune.notes:
         raise ValueError(f"A tune needs at least one note; {tune.name} has none.")
-    rows = [(onset * grid, duration * grid, pitch) for onset, duration, pitch in tune.notes]
-    if any(onset.denominator != 1 or duration.denominator != 1 for onset, duration, _ in rows):
-        raise _off_grid(tune)
+    _check_on_grid(tune)
     if tune.now / LONGEST_HOURS > 60 * min(tune.tempos.values()):
         raise ValueError(f"A tune must play for at most {LONGEST_HOURS} hours; {tune.name} plays for longer.")
     meters = []
@@ -241,18 +238,24 @@ def _to_piece(tune: _Tune) -> music.Piece:
         meters.append(music.Meter(int((tune.first_bar - bar if is_upbeat else start) * grid), numerator, denominator))
         meters[-1].bar_length_step(grid)  # refuses a bar of half a step
     return music.Piece(
-        music.make_notes(*([int(value) for value in column] for column in zip(*rows, strict=True))),
+        music.make_notes(
+            *zip(*((int(on * grid), int(length * grid), pitch) for on, length, pitch in tune.notes), strict=True)
+        ),
         meters=tuple(meters),
         tempos=tuple(music.Tempo(int(start * grid), each) for start, each in sorted(tune.tempos.items())),
         parts=(music.Part(name="melody"),),
-        n_steps=-int(-tune.now * grid // 1),
+        n_steps=int(tune.now * grid),
         title=tune.title,
     )
 
 
-def _off_grid(tune: _Tune) -> ValueError:
+def _check_on_grid(tune: _Tune) -> None:
+    """Refuse a border of two notes between the steps."""
     grid = music.DEFAULT_STEPS_PER_QUARTER
-    return ValueError(f"Every note must lie on the grid of {grid} steps a quarter; {tune.name} has one that does not.")
+    if grid % tune.now.denominator:
+        raise ValueError(
+            f"Every note must lie on the grid of {grid} steps a quarter; {tune.name} has one that does not."
+        )
 
 
 def read_abc(text: str) -> music.Piece:

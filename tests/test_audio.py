@@ -116,6 +116,46 @@ def test_a_repeated_note_is_heard_as_two():
     assert loudness[RATE - 2000 : RATE + 4000].max() < 1.2 * steady
 
 
+def level_db(samples: np.ndarray, sec: float, width_sec: float = 0.03) -> float:
+    """Loudness around a time, in dB of full scale."""
+    part = samples[int((sec - width_sec / 2) * RATE) : int((sec + width_sec / 2) * RATE)]
+    return 10 * np.log10(np.mean(part**2) + 1e-12)
+
+
+@pytest.mark.parametrize("pitches", [[[60], [62]], [[72], [74]], [[67, 62, 59, 43], [66, 62, 57, 50]], [[48], [55]]])
+def test_notes_are_joined_where_voices_move(pitches):
+    names = tuple(f"voice {i}" for i in range(len(pitches[0])))
+    grid = voices.from_pitches(np.repeat(pitches * 2, 4, 0), voice_names=names, quarters_per_minute=60)
+    samples = audio.synthesize(grid)
+    middle = level_db(samples, 1.5, 0.4)
+    around = [level_db(samples, 1 + shift) - middle for shift in np.arange(-0.08, 0.1, 0.01)]
+    assert min(around) > -3 and max(around) < 3
+
+
+def test_a_pitch_that_its_part_repeats_is_set_apart_and_one_that_another_part_takes_over_is_not():
+    for part, dip in (([0, 0], -9), ([0, 1], -3)):
+        piece = music.Piece(music.make_notes([0, 48], 48, 60, part=part), parts=(music.Part("a"), music.Part("b")))
+        samples = audio.synthesize(piece)
+        lowest = min(level_db(samples, 1 + shift, 0.02) for shift in np.arange(-0.06, 0.06, 0.01))
+        assert (lowest - level_db(samples, 0.5, 0.4) < dip) == (part == [0, 0])
+
+
+def test_a_voice_that_is_brought_out_sounds_6_db_above_the_others_and_brighter():
+    notes = music.make_notes([0, 96], 48, 60, part=[0, 1])  # one after the other
+    piece = music.Piece(notes, parts=(music.Part("alto"), music.Part("bass")))
+    for brought_out, decibels, is_brighter in (((), 0, False), ("bass", 6, True), (("alto", "bass"), 0, False)):
+        samples = audio.synthesize(piece, bring_out=brought_out)
+        alto, bass = (samples[int(sec * RATE) : int((sec + 0.9) * RATE)] for sec in (0.05, 2.05))
+        assert 20 * np.log10(np.std(bass) / np.std(alto)) == pytest.approx(decibels, abs=0.5)
+        centres = [np.average(spectrum(each)[0], weights=spectrum(each)[1] ** 2) for each in (alto, bass)]
+        assert (centres[1] > 1.3 * centres[0]) == is_brighter
+
+
+def test_a_fermata_is_heard_as_long_as_it_is_held():
+    grid = voices.from_pitches([[60]] * 8, voice_names=("a",), is_fermata=[False] * 4 + [True] * 4)
+    assert len(audio.synthesize(grid)) == round((3 * 0.75 + 0.3) * RATE)
+
+
 def test_two_voices_on_one_pitch_add_up_wherever_they_begin():
     late = voices.from_pitches([[60, -1]] * 3 + [[60, 60]] * 9, voice_names=("a", "b"), quarters_per_minute=67)
     samples = audio.synthesize(late)
@@ -251,6 +291,7 @@ def test_loudness_does_not_depend_on_the_scale(scale):
         (lambda s: audio.synthesize(held([60]), 10**6 * 22050), ValueError, "at most 0 s to be played at 22050000000"),
         (lambda s: audio.to_mp3(s, 22050.5), ValueError, "must be one of 8000, .*; found 22050.5"),
         (lambda s: audio.synthesize(held([60]), 4000), ValueError, "sample_rate must be at least 8000; found 4000"),
+        (lambda s: audio.synthesize(held([60]), bring_out="alto"), ValueError, "one of voice 0; found 'alto'"),
         (lambda s: audio.normalize(0 * s), ValueError, "found silence"),
         (lambda s: audio.to_mp3(s, 10000), ValueError, "sample rate of an MP3 must be one of 8000, .*; found 10000"),
         (lambda s: audio.normalize(s, 0), ValueError, "sample_rate must be at least 1; found 0"),

@@ -131,6 +131,9 @@ def test_a_score_without_four_voices_gives_none():
     assert chorale_files.read_chorale(score(measure(("C", 4, 16)), names=("Piano",))) is None
 
 
+TWICE = "<backup><duration>16</duration></backup>" + measure(("E", 4, 16)).removeprefix("<measure>")
+
+
 @pytest.mark.parametrize(
     "data, sentence",
     [
@@ -149,6 +152,10 @@ def test_a_score_without_four_voices_gives_none():
         (score("<measure><forward><duration>999999</duration></forward></measure>"), "a forward .* leads to 999999/4"),
         (score(measure(("C", 4, 4)).replace("<pitch>", "<chord/><pitch>")), "that is no single note of a melody"),
         (score(measure(("C", 99, 4))), "found a number that is no pitch"),
+        (
+            score(f"{measure(('C', 4, 16))}<backup/>".replace("</measure><backup/>", TWICE)),
+            "two notes of one voice sound at once at 0/4",
+        ),
         (score(measure(("H", 4, 4))), "KeyError: 'H'"),
         (score("<measure/>"), "not enough values to unpack"),
     ],

@@ -642,7 +642,7 @@ def test_a_folder_within_a_thousand_others_is_found(tmp_path, own_cache):
     deep = tmp_path / "deep"
     deep.mkdir()
     here = os.open(deep, os.O_RDONLY)
-    for _ in range(1200):
+    for _ in range(1010):  # beyond the depth to which Python recurses
         os.mkdir("d", dir_fd=here)
         below = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
@@ -655,7 +655,7 @@ def test_a_folder_within_a_thousand_others_is_found(tmp_path, own_cache):
         (piece,), _ = corpora.load_midi_folder(deep, print_every=0)
     finally:
         subprocess.run(["rm", "-rf", deep], check=True)  # shutil.rmtree, which pytest calls, recurses
-    assert piece.title == "d/" * 1200 + "x"
+    assert piece.title == "d/" * 1010 + "x"
 
 
 def test_names_that_are_no_text_can_be_printed(tmp_path, own_cache):

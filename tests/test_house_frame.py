@@ -1,12 +1,15 @@
 """The frame of the book: titles carry their numbers, mentions are links, minutes agree with one table."""
 
+import re
 from pathlib import Path
 
 import chapters
+import make_page_music
 import mentions
 import minutes
 import pytest
 import write_tables
+from drawings import roads
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,6 +22,17 @@ def test_every_title_begins_with_its_number():
         and not chapters.first_heading(path.read_text("utf-8")).startswith(f"{label} · ")
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_first_page_plays_what_its_code_makes():
+    assert make_page_music.MUSIC.read_text("utf-8").splitlines()[0] == make_page_music.sign(make_page_music.code_of())
+
+
+def test_the_first_page_names_the_roads_that_the_map_draws():
+    roads_section = (ROOT / "book" / "index.md").read_text("utf-8").split("## Three roads")[1].split("\nFigure:")[0]
+    lines = [line for line in roads_section.splitlines() if line.startswith("* ")]
+    named = [tuple(re.findall(r"\[(?:notebook )?(\d\w)\]", line)) for line in lines]
+    assert named == [names for _, names in roads.ROADS.values()]
 
 
 def test_links_and_times_are_as_the_tools_write_them():

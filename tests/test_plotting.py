@@ -314,7 +314,7 @@ def test_pitch_names_are_the_usual_ones(pitch, name):
         (
             lambda: plotting.plot_bars({"a": 1}, SAYS, "t", "x", errors={"b": 1}),
             ValueError,
-            "must have the keys of the",
+            "Errors must have the keys of the values",
         ),
         (lambda: plotting.plot_curves({}, SAYS, "t", "x", "y"), ValueError, "curves must be a dict"),
         (lambda: plotting.plot_curves({"a": ([1], [1, 2])}, SAYS, "t", "x", "y"), ValueError, "one x for each y"),

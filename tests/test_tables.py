@@ -53,9 +53,13 @@ def make_up_a_study(monkeypatch):
 
 def lines_of(block: str) -> dict[str, list[str]]:
     table = next(blocks[block] for blocks in tables.PAGES.values() if block in blocks)()
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    assert len({len(line) for line in lines}) == 1
-    return {line[0]: line[1:] for line in lines}
+    found = {}
+    for half in table.split("\n\n"):
+        lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in half.splitlines()]
+        assert len({len(line) for line in lines}) == 1
+        for name, *cells in lines:
+            found.setdefault(name, []).extend(cells)
+    return found
 
 
 GAINS = ["0.55", "+0.00 ± 0.07", "0.66 ± 0.01", "-0.11 ± 0.06"]

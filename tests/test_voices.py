@@ -165,3 +165,45 @@ def test_music_in_either_form_becomes_a_piece(phrase):
 def test_equality_sees_every_field(phrase):
     assert phrase == VoiceGrid(**{name: getattr(phrase, name) for name in VoiceGrid.__dataclass_fields__})
     assert phrase != voices.transpose(phrase, 1)
+
+
+def two_lines(**facts) -> VoiceGrid:
+    """Two lines of a bar at 60 quarters a minute; the first ends with a half note under a fermata, the second too."""
+    pitch = [[67, 48]] * 8 + [[69, 50]] * 8 + [[71, 50]] * 8 + [[67, 48]] * 8
+    facts = {"is_fermata": np.arange(32) % 16 >= 8, "quarters_per_minute": 60, "voice_names": ("high", "low"), **facts}
+    return voices.from_pitches(pitch, **facts)
+
+
+def test_a_fermata_lasts_a_quarter_longer_and_a_breath_comes_before_the_next_line():
+    played = voices.as_performed(two_lines())
+    seconds = music.steps_to_sec(played, [8, 15, 16, 24, 32])
+    np.testing.assert_allclose(seconds, [2, 5 - 1 / 3, 5, 7, 10])  # no breath at the end
+    high, low = ([note[:3] for note in played.notes.tolist() if note[4] == part] for part in (0, 1))
+    assert high == [(0, 8, 67), (8, 7, 69), (16, 8, 71), (24, 8, 67)]
+    assert low == [(0, 8, 48), (8, 16, 50), (24, 8, 48)]  # what goes on is held
+    assert played.n_steps == 32 and played.parts == voices.to_piece(two_lines()).parts
+
+
+def test_a_quarter_under_a_fermata_lasts_twice_as_long_and_a_half_note_half_as_long_again():
+    for is_fermata, seconds in ((np.arange(32) >= 28, 9), (np.arange(32) >= 24, 9), (np.arange(32) < 4, 9)):
+        played = voices.as_performed(two_lines(is_fermata=is_fermata))
+        assert music.steps_to_sec(played, 32) == pytest.approx(seconds)
+
+
+def test_music_without_fermatas_and_pieces_are_performed_as_they_are():
+    plain = two_lines(is_fermata=np.zeros(32, bool))
+    assert voices.as_performed(plain) == voices.to_piece(plain)
+    piece = voices.to_piece(two_lines())
+    assert voices.as_performed(piece) is piece
+    one_step = two_lines(is_fermata=np.arange(32) == 15)  # too short for a breath
+    assert len(voices.as_performed(one_step).notes) == len(piece.notes)
+
+
+def test_what_is_cut_out_knows_its_bars_and_whether_its_work_goes_on():
+    whole = two_lines(bar_position_step=(np.arange(32) + 12) % 16)
+    for start, stop, n_bars_before, is_cut_off in ((0, 32, 0, False), (4, 20, 0, True), (5, 32, 1, False)):
+        part = voices.cut(whole, start, stop)
+        assert (part.n_bars_before, part.is_cut_off) == (n_bars_before, is_cut_off)
+    again = voices.cut(voices.cut(whole, 5, 32), 20, 24)
+    assert (again.n_bars_before, again.is_cut_off) == (2, True)
+    assert again == replace(again, n_bars_before=0)

@@ -1,4 +1,4 @@
-"""Write the book's drawings, book/figures/*.svg, from the functions that compute them.
+"""Write the book's drawings, book/figures/*.svg, and what those that move compute from, book/assets/moving_data.js.
 
 python tools/draw_figures.py writes all of them; python tools/draw_figures.py NAME those whose names begin so.
 """
@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, data, network, objectives, positions, roads, study
+from drawings import attention, data, moving, network, objectives, positions, roads, study
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
+MOVING_DATA = FOLDER.parent / "assets" / "moving_data.js"
 #: The file of each drawing, without its ending, and the function that makes it.
 DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "attention_look_up": attention.look_up,
@@ -31,6 +32,10 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "probe": objectives.probe,
     "contrast_views": objectives.two_views,
     "missing_alto": objectives.missing_alto,
+    "moving_temperature": moving.temperature,
+    "moving_sharpness": moving.sharpness,
+    "moving_rotary": moving.rotary,
+    "moving_hiding": moving.hiding,
     "road_map": roads.needs,
     "road_six_steps": roads.six_steps,
     "road_training_loop": roads.training_loop,
@@ -44,6 +49,7 @@ def main(names: list[str]) -> None:
         if not names or name.startswith(tuple(names)):
             (FOLDER / f"{name}.svg").write_text(make().svg(), "utf-8")
             print(f"{name}.svg")
+    MOVING_DATA.write_text(moving.script(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import repository
 from mini_musessl.results import FOLDER, load_result, probe_accuracies, rows_by_encoder
 
 Row = dict[str, Any]
+#: A dash, where a column is narrow.
+NOT_ASKED = "\u2013"
 
 
 def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -30,6 +32,27 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     header = list(header)
     titles, *lines = ("| " + " | ".join(line) + " |" for line in [header, *rows])
     return "\n".join([titles, "|" + "---|" * len(header), *lines])
+
+
+def halves(header: list[str], rows: list[list[str]]) -> str:
+    """Return two narrow tables in place of a wide one, each without the rows that say nothing there.
+
+    >>> print(halves(["", "a", "b"], [["x", "1", "2"], ["y", "3", NOT_ASKED]]))
+    |  | a |
+    |---|---|
+    | x | 1 |
+    | y | 3 |
+    <BLANKLINE>
+    |  | b |
+    |---|---|
+    | x | 2 |
+    """
+    middle = 1 + len(header) // 2
+    tables = []
+    for part in (slice(1, middle), slice(middle, None)):
+        kept = [[row[0], *row[part]] for row in rows if set(row[part]) != {NOT_ASKED}]
+        tables.append(markdown([header[0], *header[part]], kept))
+    return "\n\n".join(tables)
 
 
 def mean_and_spread(values: list[float], n_decimals: int = 3) -> str:
@@ -96,7 +119,7 @@ def provenance() -> str:
         lines.append([f"`{name}`", _origin(found), ", ".join(map(str, found["seeds"])), _time(device, found)])
         for row in found.get("added", []):
             lines.append([f"in it: {', '.join(row['models'])}", _origin(row), "none needed", _time(device, row)])
-    return markdown(["result", "command and commit", "seeds", "device and seconds"], lines)
+    return markdown(["result", "command and commit", "seeds", "device and time"], lines)
 
 
 def _origin(found: dict[str, Any]) -> str:
@@ -104,7 +127,7 @@ def _origin(found: dict[str, Any]) -> str:
 
 
 def _time(device: str, found: dict[str, Any]) -> str:
-    return f"{device}: {found['seconds']:.0f}"
+    return f"{device}: {found['seconds']:.0f} s"
 
 
 # Chapter 8: the chorale benchmark
@@ -247,10 +270,6 @@ def _chance_rank() -> str:
     return next(f"{each['chance_mean_reciprocal_rank']:.2f}" for each in probes if each["task"] == "hymn")
 
 
-#: A dash, where a column is narrow.
-NOT_ASKED = "\u2013"
-
-
 def study_scoreboard() -> str:
     """Return two tables, four questions each: what an encoder says with all pieces labelled, and how it finds one hymn.
 
@@ -275,11 +294,7 @@ def study_scoreboard() -> str:
             cells = [*_probe_line(name, found[name], None)[1:], _ranks(name, found[name])]
             lines.append([title, *(re.sub(" ± [0-9.]+", "", cell).replace("not asked", NOT_ASKED) for cell in cells)])
     header = [*TASKS.values(), "same hymn, MRR"]
-    halves = []
-    for half in (slice(0, 4), slice(4, 8)):
-        kept = [[line[0], *line[1:][half]] for line in lines if set(line[1:][half]) != {NOT_ASKED}]
-        halves.append(markdown(["trained on", *header[half]], kept))
-    return "\n\n".join(halves)
+    return halves(["trained on", *header], lines)
 
 
 def probes(budget: int | None, tested: str = "all") -> str:
@@ -340,7 +355,7 @@ def views() -> str:
             left = [row["measured"]["nats"] / row["measured"]["chance_nats"] for row in rows if "measured" in row]
             probed = _probe_line(name, rows, None)[1:]
             lines.append([name, _cell(left) if left else "none", *probed, _ranks(name, rows)])
-    return markdown(["views", "loss, share of a guess", *TASKS.values(), "same hymn, MRR"], lines)
+    return halves(["views", "loss, share of a guess", *TASKS.values(), "same hymn, MRR"], lines)
 
 
 def fine_tuned() -> str:
@@ -373,7 +388,7 @@ def data() -> str:
             notes = mean_and_spread(values(rows, "infilling", "test", "notes"))
             pieces = name.rpartition(", ")[2] if name.endswith("pieces") else "all pieces"
             lines.append([pieces, notes, *_probe_line(name, rows, 10)[1:]])
-    return markdown(["trained on", "nats a cell, notes hidden", *TASKS.values()], lines)
+    return halves(["trained on", "nats a cell, notes hidden", *TASKS.values()], lines)
 
 
 #: Pages of the book -> names of their blocks -> what makes each.

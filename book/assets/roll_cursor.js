@@ -11,10 +11,12 @@
     return Number.isFinite(value) ? value : fallback;
   }
 
-  function follow(figure) {
-    const picture = figure.querySelector("img");
-    const player = figure.querySelector("audio");
-    if (!picture || !player) {
+  // A figure holds one picture and one player, or one of each for every take.
+  function follow(player) {
+    const figure = player.closest("figure.musessl-music");
+    const holder = player.parentElement;
+    const picture = holder.querySelector("img");
+    if (!picture) {
       return;
     }
     const left = fraction(figure, "rollLeft", 0);
@@ -23,7 +25,7 @@
     cursor.className = "musessl-cursor";
     cursor.setAttribute("aria-hidden", "true");
     cursor.hidden = true;
-    figure.appendChild(cursor);
+    holder.appendChild(cursor); // and is hidden with it
 
     function place() {
       const seconds = fraction(figure, "seconds", player.duration);
@@ -61,7 +63,7 @@
 
   function start() {
     document.addEventListener("play", silenceOthers, true); // on its way down: "play" does not bubble
-    document.querySelectorAll("figure.musessl-music").forEach(follow);
+    document.querySelectorAll("figure.musessl-music audio").forEach(follow);
   }
 
   if (document.readyState === "loading") {

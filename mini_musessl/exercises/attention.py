@@ -9,7 +9,9 @@ from mini_musessl.exercises.first_road import softmax
 # fmt: off
 
 
-checker("5a.1", softmax, tolerance=1e-9,
+checker("5a.1", softmax,
+    draw=lambda rng: (rng.normal(0, 10.0 ** rng.integers(0, 4), (3, 4)),),
+    tolerance=1e-9,
     cases=[(np.array([[0.0, 1.0, 2.0], [3.0, 3.0, 3.0]]),), (np.array([[2000.0, 2001.0], [-2000.0, -2002.0]]),)],
     fact="equal scores share the weight, and a score of 2001 beside 2000 weighs as much as 1 beside 0.", mistakes=[
     (lambda s: softmax(s.T).T,
@@ -26,7 +28,9 @@ def may_attend(n_queries, n_keys):
     query_at = np.arange(n_keys - n_queries, n_keys)
     return np.arange(n_keys) <= query_at[:, None]
 
-checker("5a.2", may_attend, cases=[(3, 3), (2, 5), (1, 4)],
+checker("5a.2", may_attend,
+    draw=lambda rng: (n := int(rng.integers(1, 6)), n + int(rng.integers(0, 4))),
+    cases=[(3, 3), (2, 5), (1, 4)],
     fact="the last row is all True: the newest position sees everything that was read.", mistakes=[
     (lambda n, m: np.arange(m) < np.arange(m - n, m)[:, None],
      "You hide each position from itself: its own token belongs to its past, the target is the next one."),
@@ -49,7 +53,13 @@ CAUSAL, PADDED = np.tri(4, 4, dtype=bool), np.array([[True, True, True, False, F
 def _draw(*shape):
     return RNG.normal(size=shape).round(1)
 
-checker("5a.3", attend, tolerance=1e-9,
+def _heads(rng):
+    n_queries, n_keys, d, d_value = rng.integers(1, 6, 4)
+    may_attend = rng.permuted(np.arange(n_keys) < rng.integers(1, n_keys + 1, (n_queries, 1)), axis=1)
+    return *(rng.normal(size=shape) for shape in ((n_queries, d), (n_keys, d), (n_keys, d_value))), may_attend
+
+checker("5a.3", attend, draw=_heads,
+    tolerance=1e-9,
     cases=[(_draw(4, 9), _draw(4, 9), _draw(4, 2), CAUSAL), (_draw(3, 2), _draw(5, 2), _draw(5, 3), PADDED)],
     case_names=["the causal example", "the example with padding"],
     fact="the same numbers as the library's and PyTorch's.", mistakes=[
@@ -67,7 +77,9 @@ checker("5a.3", attend, tolerance=1e-9,
 def split_heads(features, n_heads):
     return features.reshape(len(features), n_heads, -1).transpose(1, 0, 2)
 
-checker("5a.4", split_heads, cases=[(np.arange(24).reshape(4, 6), 2), (np.arange(6).reshape(1, 6), 3)],
+checker("5a.4", split_heads,
+    draw=lambda rng: (rng.normal(size=(rng.integers(1, 5), 12)), int(rng.choice([1, 2, 3, 4, 6, 12]))),
+    cases=[(np.arange(24).reshape(4, 6), 2), (np.arange(6).reshape(1, 6), 3)],
     fact="no number was copied or lost; `transpose` and `reshape` back give the features again.", mistakes=[
     (lambda x, n: x.reshape(n, len(x), -1),
      "The shape is right and the content is not: your first head holds the first times, not the first features. Split "
@@ -90,7 +102,12 @@ BEFORE = np.arange(10.0).reshape(5, 2)
 def _moved(step, change):
     return BEFORE + change * (np.arange(5) >= step)[:, None]
 
-checker("5a.5", first_leak,
+def _two_runs(rng):
+    before = rng.normal(size=(5, 2))
+    change = rng.choice([0, 0, 0, 8e-7, 1.5e-6, 1], (5, 1)) * rng.choice([[1, 1], [1, -1], [0, -1], [-1, 0]], 5)
+    return before, before + change, int(rng.integers(0, 5))
+
+checker("5a.5", first_leak, draw=_two_runs,
     cases=[(BEFORE, _moved(3, 1), 3), (BEFORE, _moved(4, 1), 3), (BEFORE, _moved(1, 1), 3), (BEFORE, _moved(2, -1), 3),
            (BEFORE, _moved(4, 1) + np.array([1e-12, 0, 0, 0, 0])[:, None], 4)],
     case_names=["the honest network", "the slow network", "the network that leaks upwards",

@@ -13,7 +13,9 @@ from mini_musessl.exercises.checking import checker
 def next_frames(frames):
     return np.concatenate((frames[1:], np.full_like(frames[:1], -1)))
 
-checker("4c.1", next_frames, fact="the first frame is nobody's answer, and the last step has none.",
+checker("4c.1", next_frames,
+    draw=lambda rng: (rng.integers(0, 47, (rng.integers(1, 6), 3)),),
+    fact="the first frame is nobody's answer, and the last step has none.",
     cases=[(np.array([[30, 25], [30, 26], [32, 27]]),), (np.array([[5, 1, 9, 2]]),)], mistakes=[
     (lambda frames: frames,
      "You ask for the frame in sight: the loss would fall to 0, and the head would have learned to copy."),
@@ -38,7 +40,9 @@ def _chord_held_at_the_end(chords, start_step, n_steps):
     found = next_chords(chords, start_step, n_steps)
     return np.where(found == -1, chords[-1], found)
 
-checker("4c.2", next_chords, fact="all steps of a beat share one answer, and the last beat has none.",
+checker("4c.2", next_chords,
+    draw=lambda rng: (rng.integers(1, 109, 4), np.cumsum(length := rng.integers(1, 5, 4)) - length, int(length.sum())),
+    fact="all steps of a beat share one answer, and the last beat has none.",
     cases=[(np.array([1, 68, 22]), np.array([0, 4, 8]), 12), (np.array([8, 1, 8, 1]), np.array([0, 2, 6, 10]), 13),
            (np.array([5]), np.array([0]), 3)], mistakes=[
     (lambda chords, starts, n: chords[_beats_begun(starts, n) - 1],
@@ -64,7 +68,9 @@ def _move_root(chord, semitones):
 def move_chord(chord, semitones):
     return _move_root(chord, semitones) if chord > 0 else chord
 
-checker("4c.3", move_chord, fact="a C major chord moved up by a tone is number {outputs[0]}, D major.",
+checker("4c.3", move_chord,
+    draw=lambda rng: (int(rng.integers(-1, 109)), int(rng.integers(-11, 12))),
+    fact="a C major chord moved up by a tone is number {outputs[0]}, D major.",
     cases=[(1, 2), (24, 2), (12, 1), (108, 6), (1, -5), (0, 3), (-1, 3), (22, 0)], mistakes=[
     (lambda chord, by: chord,
      "You move nothing: the window sounds in another key, and its chords are still named in the old one."),
@@ -94,7 +100,9 @@ def onset_gain(probability, is_onset):
 
 FEW_ONSETS = np.array([0, 0, 1, 0, 0, 1, 0, 0], bool)
 
-checker("4c.4", onset_gain, tolerance=1e-9,
+checker("4c.4", onset_gain,
+    draw=lambda rng: (rng.random(8).round(1), rng.random(8) < rng.random()),
+    tolerance=1e-9,
     fact="the first head is right in three cells of four, and its gain is {outputs[0]}.",
     cases=[(np.array([0.2, 0.3, 0.3, 0.1, 0.2, 0.4, 0.3, 0.2]), FEW_ONSETS),
            (np.array([0.1, 0.6, 0.9, 0.2, 0.1, 0.8, 0.4, 0.3]), FEW_ONSETS),
@@ -128,7 +136,13 @@ def _weighted_inversely(nats, weights):
     asked = [head for head in nats if weights[head] > 0]
     return sum(nats[head] / weights[head] for head in asked) / sum(1 / weights[head] for head in asked)
 
-checker("4c.5", weighted_nats, tolerance=1e-9, fact="with one head alone the loss is its own, {outputs[2]} nats.",
+def _nats_and_weights(rng):
+    heads, weights = ("pitch", "rhythm", "harmony"), rng.permutation([0.0, *rng.uniform(0.1, 3, 2)]).tolist()
+    nats = [math.nan if weight == 0 else float(rng.exponential()) for weight in weights]
+    return dict(zip(heads, nats, strict=True)), dict(zip(heads, weights, strict=True))
+
+checker("4c.5", weighted_nats, draw=_nats_and_weights,
+    tolerance=1e-9, fact="with one head alone the loss is its own, {outputs[2]} nats.",
     cases=[({"pitch": 0.8, "rhythm": 0.5, "harmony": 2.0}, {"pitch": 1.0, "rhythm": 1.0, "harmony": 0.5}),
            ({"pitch": 0.9, "rhythm": math.nan, "harmony": 2.4}, {"pitch": 3.0, "rhythm": 0.0, "harmony": 1.0}),
            ({"pitch": math.nan, "rhythm": 0.4}, {"pitch": 0.0, "rhythm": 2.0})], mistakes=[

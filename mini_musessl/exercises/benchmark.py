@@ -18,7 +18,9 @@ def _made_up_nats(lengths, seed):
     rng = np.random.default_rng(seed)  # short pieces are harder
     return [rng.exponential(1 + 4 / n_steps, size=(n_steps, 4)).round(3) for n_steps in lengths]
 
-checker("8b.1", nats_per_token, tolerance=1e-9,
+checker("8b.1", nats_per_token,
+    draw=lambda rng: (_made_up_nats(rng.integers(1, 12, 3), rng),),
+    tolerance=1e-9,
     fact="{outputs[0]} nats per token for the three pieces, whatever their lengths.",
     cases=[(_made_up_nats((2, 9, 5), seed=0),), (_made_up_nats((1, 12), seed=1),)],
     case_names=("three pieces of 2, 9 and 5 steps", "two pieces of 1 and 12 steps"), mistakes=[
@@ -60,6 +62,7 @@ def _windows_past_the_end(n_steps, context):
     return [(start, first, context if start == first else first + context // 2) for start, first, _ in found]
 
 checker("8b.2", scoring_windows,
+    draw=lambda rng: (int(rng.integers(1, 40)), 2 * int(rng.integers(1, 6))),
     fact="the windows of the first piece are {outputs[0]}; laid end to end, what they score is the piece.",
     cases=[(11, 4), (8, 4), (3, 4), (25, 10)], mistakes=[
     (lambda n, context: [(start, start, min(start + context, n)) for start in range(0, n, context)],
@@ -83,7 +86,9 @@ checker("8b.2", scoring_windows,
 def joint_nats(note_nats, chord_nats):
     return float((note_nats.sum() + chord_nats.sum()) / note_nats.size)
 
-checker("8b.3", joint_nats, tolerance=1e-9,
+checker("8b.3", joint_nats,
+    draw=lambda rng: (rng.exponential(size=(n_steps := rng.integers(1, 5), 4)), rng.exponential(size=n_steps)),
+    tolerance=1e-9,
     fact="{outputs[0]} nats per note. It is a bound: other chords could go with the same notes, so the notes alone "
          "cost at most that.",
     cases=[(np.array([[0.1, 0.0, 0.2, 0.3], [0.4, 0.1, 0.0, 0.1]]), np.array([1.2, 0.4])),
@@ -118,7 +123,9 @@ def _report_run(rows, part):
 def _runs(*values):
     return [{"model": name, "valid": valid, "test": test} for name, valid, test in values]
 
-checker("8b.4", report, tolerance=1e-9, fact="valid chose, and test, which chose nothing, is reported: {outputs[0]}.",
+checker("8b.4", report,
+    draw=lambda rng: (_runs(*((name, *rng.random(2).tolist()) for name in "aabbbc")),),
+    tolerance=1e-9, fact="valid chose, and test, which chose nothing, is reported: {outputs[0]}.",
     cases=[(_runs(("a", 0.31, 0.37), ("a", 0.33, 0.35), ("b", 0.30, 0.41), ("b", 0.36, 0.36), ("c", 0.35, 0.34)),),
            (_runs(("x", 0.40, 0.42), ("x", 0.42, 0.44), ("y", 0.45, 0.41), ("y", 0.39, 0.40), ("z", 0.5, 0.45)),)],
     case_names=("three models with five runs", "three other models with five runs"), mistakes=[
@@ -169,7 +176,9 @@ def _two_models(n_pieces, seed):
     drawn = rng.integers(n_pieces, size=(200, n_pieces))
     return (hardness + gap) * n_tokens, hardness * n_tokens, n_tokens, drawn
 
-checker("8b.5", paired_range, tolerance=1e-9, case_names=("twelve pieces", "thirty pieces"),
+checker("8b.5", paired_range,
+    draw=lambda rng: _two_models(int(rng.integers(3, 9)), rng),
+    tolerance=1e-9, case_names=("twelve pieces", "thirty pieces"),
     fact="the difference lies in {outputs[0]} nats per token for the twelve pieces; below 0 the first is better.",
     cases=[_two_models(12, seed=0), _two_models(30, seed=1)], mistakes=[
     (_range_not_paired,
@@ -196,7 +205,9 @@ def seconds_to(seconds, valid, mark):
     reached = np.flatnonzero(valid <= mark)
     return float(seconds[reached[0]]) if len(reached) else None
 
-checker("8b.6", seconds_to, fact="{outputs[0]} seconds for the first run, and the third never gets there.",
+checker("8b.6", seconds_to,
+    draw=lambda rng: (np.cumsum(rng.uniform(10, 60, 5)), rng.uniform(0.3, 1, 5).round(1), rng.integers(3, 10) / 10),
+    fact="{outputs[0]} seconds for the first run, and the third never gets there.",
     cases=[(np.array([0.0, 60.0, 120.0, 180.0, 240.0]), np.array([3.85, 0.5, 0.41, 0.38, 0.405]), 0.42),
            (np.array([0.0, 100.0, 200.0, 300.0]), np.array([3.9, 0.425, 0.37, 0.36]), 0.42),
            (np.array([0.0, 50.0, 90.0]), np.array([3.85, 0.7, 0.45]), 0.42)], mistakes=[

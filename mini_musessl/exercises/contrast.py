@@ -12,7 +12,9 @@ from mini_musessl.exercises.first_road import softmax
 def pick(cosines, temperature):
     return softmax(cosines / temperature)
 
-checker("4d.1", pick, tolerance=1e-6,
+checker("4d.1", pick,
+    draw=lambda rng: (rng.uniform(-1, 1, rng.integers(1, 6)), float(rng.uniform(0.1, 2))),
+    tolerance=1e-6,
     fact="a candidate at cosine 0.9 beside one at 0.5 gets e to the power 4 times as much at temperature 0.1.",
     cases=[(np.array([0.9, 0.5, -0.2]), 0.1), (np.array([0.3, 0.4, 0.1, 0.0]), 0.5), (np.array([-0.5, 0.5]), 2.0)],
     mistakes=[
@@ -42,6 +44,7 @@ def _same(labels):
     return labels[:, None] == labels
 
 checker("4d.2", wrong_candidates,
+    draw=lambda rng: (int(rng.integers(1, 7)),),
     fact="each of the 2n views has 2n - 2 wrong answers, and with the right one 2n - 1 candidates.",
     cases=[(2,), (3,), (5,)], mistakes=[
     (lambda n: ~_itself(2 * n),
@@ -61,7 +64,9 @@ def _unit(vectors):
 def cosines_of(first, second):
     return _unit(first) @ _unit(second).T
 
-checker("4d.3", cosines_of, tolerance=1e-6, fact="no cosine is above 1, whatever the lengths.",
+checker("4d.3", cosines_of,
+    draw=lambda rng: (rng.normal(size=(3, 4)), rng.normal(size=(2, 4))),
+    tolerance=1e-6, fact="no cosine is above 1, whatever the lengths.",
     cases=[(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[0.0, 2.0], [5.0, 0.0], [-6.0, 8.0]])),
            (np.array([[1.0, 2.0, 2.0]]), np.array([[2.0, 1.0, -2.0], [2.0, 4.0, 4.0]]))], mistakes=[
     (lambda first, second: first @ second.T,
@@ -97,7 +102,9 @@ def _surprise_without_the_right_one(scores):
     chances = _chances(_weights(scores))
     return -np.log(chances / (1 - chances)).mean()
 
-checker("4d.4", mean_surprise, tolerance=1e-6,
+checker("4d.4", mean_surprise,
+    draw=lambda rng: (rng.normal(size=(n := 2 * rng.integers(1, 4), n)),),
+    tolerance=1e-6,
     fact="where all scores are equal it is ln(2n - 1), here {outputs[1]} for three windows.",
     cases=[(np.array([[5, 1, 3, 0], [1, 5, 2, 1], [3, 2, 5, -1], [0, 1, -1, 5.0]]),), (np.zeros((6, 6)),),
            (2 * np.cos(np.subtract.outer(np.arange(6.0), np.arange(6.0))),)], mistakes=[
@@ -122,7 +129,9 @@ checker("4d.4", mean_surprise, tolerance=1e-6,
 def false_negatives(piece, hymn):
     return (_same(piece) | (_same(hymn) & (hymn >= 0))) & ~_itself(len(piece))
 
-checker("4d.5", false_negatives, fact="the array equals its own transpose, and its diagonal is False.",
+checker("4d.5", false_negatives,
+    draw=lambda rng: (piece := rng.integers(0, 5, 6), rng.integers(-1, 2, 5)[piece]),
+    fact="the array equals its own transpose, and its diagonal is False.",
     cases=[(np.array([0, 1, 2, 0]), np.array([4, 4, 5, 4])), (np.array([3, 3, 1, 2, 7]), np.array([-1, -1, -1, 6, 6]))],
     mistakes=[
     (lambda piece, hymn: false_negatives(piece, hymn) | _itself(len(piece)),

@@ -11,7 +11,9 @@ from mini_musessl.exercises.checking import checker
 def bits_per_quarter(nats_per_token):
     return float(16 * nats_per_token / np.log(2))
 
-checker("2a.1", bits_per_quarter, tolerance=1e-9, cases=[(1.0,), (0.5,), (float(np.log(47)),)],
+checker("2a.1", bits_per_quarter,
+    draw=lambda rng: (float(rng.uniform(0, 5)),),
+    tolerance=1e-9, cases=[(1.0,), (0.5,), (float(np.log(47)),)],
     fact="at one nat per token a quarter costs {outputs[0]} bits.", mistakes=[
     (lambda nats: nats / np.log(2), "That is the price of one token; a quarter holds four steps of four tokens."),
     (lambda nats: 4 * nats / np.log(2), "That is the price of one sixteenth; a quarter has four of them."),
@@ -23,6 +25,7 @@ def context(token_ids, i, order):
     return tuple(token_ids[max(0, i - order + 1) : i])
 
 checker("2a.2", context,
+    draw=lambda rng: (rng.integers(0, 9, 6).tolist(), int(rng.integers(0, 6)), int(rng.integers(1, 6))),
     cases=[([5, 6, 7, 8, 9], 3, 3), ([5, 6, 7, 8, 9], 1, 4), ([5, 6, 7, 8, 9], 0, 3), ([5, 6, 7, 8, 9], 4, 1)],
     fact="before the fourth token of the first example stand {outputs[0]}.", mistakes=[
     (lambda ids, i, order: tuple(ids[max(0, i - order + 1) : i + 1]),
@@ -50,7 +53,9 @@ def _unseen_is_empty(counts, shorter):
     n_kinds = np.count_nonzero(counts)
     return (counts + n_kinds * shorter) / (counts.sum() + n_kinds)
 
-checker("2a.3", witten_bell, tolerance=1e-9,
+checker("2a.3", witten_bell,
+    draw=lambda rng: (rng.integers(0, 4, 5) * rng.integers(0, 2, 5), rng.dirichlet(np.ones(5))),
+    tolerance=1e-9,
     cases=[(np.array([3, 1, 0, 0]), np.array([0.1, 0.2, 0.3, 0.4])),
            (np.array([0, 0, 9]), np.array([0.5, 0.25, 0.25])), (np.array([0, 0]), np.array([0.7, 0.3]))],
     fact="after the first context they are {outputs[0]}.", mistakes=[
@@ -71,7 +76,9 @@ checker("2a.3", witten_bell, tolerance=1e-9,
 def mixture_nats(p, q, share):
     return float(-np.log(share * p + (1 - share) * q).mean())
 
-checker("2a.4", mixture_nats, tolerance=1e-9,
+checker("2a.4", mixture_nats,
+    draw=lambda rng: (*rng.uniform(0.01, 1, (2, 6)), float(rng.random())),
+    tolerance=1e-9,
     cases=[(np.array([0.5, 0.1, 0.9]), np.array([0.5, 0.4, 0.1]), 0.5),
            (np.array([0.5, 0.1, 0.9]), np.array([0.25, 0.8, 0.6]), 0.75)],
     fact="for the first example {outputs[0]} nats.", mistakes=[
@@ -101,6 +108,7 @@ def note_lengths(pitch):
     return np.repeat(lengths, lengths)
 
 checker("2a.5", steps_held,
+    draw=lambda rng: (np.repeat(rng.integers(60, 64, 5), rng.integers(1, 4, 5)),),
     cases=[(np.array([60, 60, 60, 62, 62, 64]),), (np.array([60, 62, 62, 62, 62, 60, 60]),), (np.array([67]),)],
     fact="in the first example it reads {outputs[0]}.", mistakes=[
     (steps_into_note,
@@ -115,7 +123,12 @@ checker("2a.5", steps_held,
 def first_leak(before, after, changed):
     return int(min(np.flatnonzero(~np.isclose(before, after)[:changed]), default=-1))
 
-checker("2a.6", first_leak,
+def _two_runs(rng):
+    before, is_moved = -rng.exponential(2, size=6), rng.random(6) < 0.3
+    after = before + is_moved * rng.choice([-1, 1], 6) * rng.uniform(0.1, 1, 6) + rng.normal(size=6) * 1e-12
+    return before, after, int(rng.integers(0, 6))
+
+checker("2a.6", first_leak, draw=_two_runs,
     # A leak, none, none, and a difference of the size of rounding.
     cases=[(np.array([-1.0, -2.0, -3.0, -4.0, -5.0]), np.array([-1.0, -2.5, -3.5, -1.0, -9.0]), 3),
            (np.array([-1.0, -2.0, -3.0, -4.0]), np.array([-1.0, -2.0, -0.5, -0.1]), 2),

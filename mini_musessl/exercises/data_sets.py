@@ -17,6 +17,7 @@ def _split_one_of_each(group, is_held_out):
     return is_held_out[group] & is_first
 
 checker("3c.1", split_by_group,
+    draw=lambda rng: (rng.integers(0, 4, 7), rng.random(4) < 0.5),
     cases=[(np.array([0, 1, 0, 2, 2, 1]), np.array([True, False, False])),
            (np.array([1, 2, 2, 0]), np.array([False, False, True]))], fact="no tune stands on both sides.", mistakes=[
     (lambda group, is_held_out: np.arange(len(group)) < is_held_out.sum(),
@@ -34,7 +35,13 @@ def _same_intervals(one, other, what_counts=np.copy):
 def same_music(one, other):
     return _same_intervals(one, other)
 
-checker("3c.2", same_music,
+def _two_tunes(rng):
+    one = rng.integers(55, 75, rng.integers(3, 7))
+    other = one + rng.integers(-7, 8)
+    other[rng.integers(len(one))] += rng.choice([0, 0, 12, 1])
+    return one, other[: len(one) - rng.integers(0, 2)]
+
+checker("3c.2", same_music, draw=_two_tunes,
     cases=[(np.array([60, 62, 64]), np.array([65, 67, 69])), (np.array([60, 62, 64]), np.array([60, 62, 64])),
            (np.array([60, 62, 64]), np.array([60, 61, 64])), (np.array([60, 67, 64]), np.array([60, 55, 64])),
            (np.array([60, 62, 64]), np.array([60, 62, 64, 65])), (np.array([60, 64, 62]), np.array([70, 82, 80]))],
@@ -51,7 +58,9 @@ checker("3c.2", same_music,
 def leaked_share(train_tunes, test_tunes):
     return float(np.mean([tune in set(train_tunes) for tune in test_tunes]))
 
-checker("3c.3", leaked_share, tolerance=1e-9,
+checker("3c.3", leaked_share,
+    draw=lambda rng: tuple(rng.integers(0, 6, (2, 4)).tolist()),
+    tolerance=1e-9,
     cases=[([1, 1, 2, 5], [1, 1, 1, 3]), ([1, 2, 3], [4, 5]), ([1, 2], [2, 3, 2, 1])],
     fact="for the first example three of four test pieces are on a known tune.", mistakes=[
     (lambda train, test: len({*train} & {*test}) / len({*test}),
@@ -70,6 +79,8 @@ def allowed_shifts(pitch, lowest, highest):
     return _shifts(sounding.min(), sounding.max(), lowest, highest)
 
 checker("3c.4", allowed_shifts,
+    draw=lambda rng: (rng.integers(55, 70, (4, 2)) * (loud := rng.random((4, 2)) < 0.7) - ~loud,
+                      int(rng.integers(48, 58)), int(rng.integers(66, 78))),
     cases=[(np.array([[72, 67], [74, -1]]), 60, 77), (np.array([[60, 48]]), 48, 60),
            (np.array([[65, 55], [-1, 55]]), 36, 81)], fact="a grid that already fills the range may move by 0 alone.",
     mistakes=[
@@ -85,6 +96,7 @@ def may_reuse(kept, now):
     return kept[1:] == now[1:]
 
 checker("3c.5", may_reuse,
+    draw=lambda rng: tuple((f"{a}.mid", f"f00{b}", f"{c}") for a, b, c in rng.integers(0, 2, (2, 3))),
     cases=[(("a.mid", "f00d", "1"), ("a.mid", "f00d", "1")), (("a.mid", "f00d", "1"), ("copy of a.mid", "f00d", "1")),
            (("a.mid", "f00d", "1"), ("a.mid", "beef", "1")), (("a.mid", "f00d", "1"), ("a.mid", "f00d", "2")),
            (("a.mid", "f00d", "1"), ("b.mid", "beef", "2"))],
@@ -105,7 +117,9 @@ def _pairwise_unpaired(one, other):
     variance = np.var(one, ddof=1) / len(one) + np.var(other, ddof=1) / len(other)
     return np.mean(one) - np.mean(other), np.sqrt(variance)
 
-checker("3c.6", pairwise, tolerance=1e-9,
+checker("3c.6", pairwise,
+    draw=lambda rng: tuple(rng.random((2, rng.integers(2, 7))).tolist()),
+    tolerance=1e-9,
     cases=[([0.5, 0.7, 0.9, 0.4], [0.4, 0.65, 0.8, 0.35]), ([1.0, 2.0, 4.0], [1.5, 2.0, 3.0])],
     fact="paired differences are far less noisy than the scores themselves.", mistakes=[
     (_pairwise_unpaired,

@@ -11,7 +11,9 @@ from mini_musessl.exercises.checking import checker
 def uniform_nats(vocabulary_size):
     return float(np.log(vocabulary_size))
 
-checker("0.1", uniform_nats, tolerance=1e-6, cases=[(47,), (2,), (1000,)],
+checker("0.1", uniform_nats,
+    draw=lambda rng: (int(rng.integers(2, 500)),),
+    tolerance=1e-6, cases=[(47,), (2,), (1000,)],
     fact="47 symbols cost {outputs[0]} nats each, and the first loss of a fresh model should be near that.", mistakes=[
     (np.log2, "You give {found} bits; nats use the natural logarithm, `np.log`."),
     (np.log10, "You use the logarithm to base 10; nats use the natural one, `np.log`."),
@@ -25,7 +27,9 @@ checker("0.1", uniform_nats, tolerance=1e-6, cases=[(47,), (2,), (1000,)],
 def inputs_and_targets(token_ids, begin_id):
     return np.append(begin_id, token_ids[:-1]), token_ids
 
-checker("0.2", inputs_and_targets, cases=[(np.array([37, 32, 29, 13, 37]), 47), (np.array([5, 6]), 0)],
+checker("0.2", inputs_and_targets,
+    draw=lambda rng: (rng.integers(0, 47, rng.integers(1, 9)), 47),
+    cases=[(np.array([37, 32, 29, 13, 37]), 47), (np.array([5, 6]), 0)],
     fact="every token is a target once, and the network reads it one place later.", mistakes=[
     (lambda ids, begin: (ids, ids),
      "Input and target are the same: the network would learn to copy what it reads, with a loss near 0, and could "
@@ -59,7 +63,9 @@ def _unigram_entropy(train, test, size):
     probabilities = _probabilities(train, size)
     return -(probabilities * np.log(probabilities)).sum()
 
-checker("0.3", pooled_unigram_nats, tolerance=1e-6,
+checker("0.3", pooled_unigram_nats,
+    draw=lambda rng: (rng.integers(0, 5, 7), rng.integers(0, 6, rng.integers(1, 9)), int(rng.integers(6, 9))),
+    tolerance=1e-6,
     cases=[(np.array([0, 0, 0, 1]), np.array([0, 1, 2]), 3), (np.array([1, 1, 2, 0, 1]), np.array([1, 1]), 4)],
     fact="a symbol that training never showed costs much, but not infinitely much.", mistakes=[
     (_unigram_unsmoothed,
@@ -87,7 +93,9 @@ def softmax(logits, axis=-1):
 def with_temperature(logits, temperature):
     return softmax(logits / temperature)
 
-checker("0.4", with_temperature, tolerance=1e-6,
+checker("0.4", with_temperature,
+    draw=lambda rng: (rng.normal(0, 3, rng.integers(1, 7)), float(rng.uniform(0.2, 3))),
+    tolerance=1e-6,
     cases=[(np.array([2.0, 1.0, 0.0]), 0.5), (np.array([2.0, 1.0, 0.0]), 2.0), (np.array([0.0, -1.0, 3.0, 0.5]), 1.0)],
     fact="the logits 2, 1, 0 become the probabilities {outputs[0]} at temperature 0.5 and {outputs[1]} at temperature "
          "2.", mistakes=[

@@ -13,7 +13,9 @@ def latest_frames(frames, begin_id):
     begin = np.full_like(frames[:1], begin_id)
     return np.concatenate((begin, frames[:-1]))
 
-checker("5d.1", latest_frames, cases=[(np.array([[30, 25], [30, 26], [32, 27]]), 47), (np.array([[5, 1, 9, 2]]), 47)],
+checker("5d.1", latest_frames,
+    draw=lambda rng: (rng.integers(0, 47, (rng.integers(1, 6), 3)), 47),
+    cases=[(np.array([[30, 25], [30, 26], [32, 27]]), 47), (np.array([[5, 1, 9, 2]]), 47)],
     fact="the last frame is read by nobody, since nothing follows it.", mistakes=[
     (lambda frames, begin_id: frames,
      "Each step reads the frame that it must predict: the loss would fall to 0 and the network could only copy."),
@@ -35,6 +37,7 @@ def _held_whole_note(melody):
     return np.append(0, note_lengths(melody)[:-1] - 1)
 
 checker("5d.2", held_steps,
+    draw=lambda rng: (np.repeat(rng.integers(0, 4, 5), rng.integers(1, 4, 5)),),
     cases=[(np.array([20, 20, 22, 22, 22, 20]),), (np.array([0, 0, 0, 31, 30, 30]),),
            (np.array([7, 7, 8, 8, 8, 8, 8, 5]),)],
     fact="a rest is held like a note, and the count says nothing about the step itself.", mistakes=[
@@ -60,7 +63,9 @@ def _interval_within_octave(upper, lower):
     found = interval_number(upper, lower)
     return found if found == 93 else (upper - lower) % 12 + 46
 
-checker("5d.3", interval_number, cases=[(30, 26), (20, 30), (40, 28), (0, 20), (20, 0), (25, 47), (47, 47)],
+checker("5d.3", interval_number,
+    draw=lambda rng: tuple(rng.choice([0, 1, 2, 25, 45, 46, 47], 2).tolist()),
+    cases=[(30, 26), (20, 30), (40, 28), (0, 20), (20, 0), (25, 47), (47, 47)],
     fact="a major third up is {outputs[0]} in every key.", mistakes=[
     (lambda upper, lower: upper - lower + 46,
      "A rest is no pitch: for {input} you give {found}, the number of an interval that nobody sings."),
@@ -87,7 +92,9 @@ def _score_by_highest(above):  # far from the highest voice is best, a step a vo
     highest = above[0] if above else 7
     return np.cos((np.arange(9) - highest - 2 * len(above)) * 2 * np.pi / 9)
 
-checker("5d.4", sing_in_turn, cases=[(_score_by_chord, 4), (_score_by_highest, 4), (_score_by_chord, 3)],
+checker("5d.4", sing_in_turn,
+    draw=lambda rng: ((_score_by_chord, _score_by_highest)[rng.integers(2)], int(rng.integers(1, 7))),
+    cases=[(_score_by_chord, 4), (_score_by_highest, 4), (_score_by_chord, 3)],
     case_names=["a singer of four voices", "another singer of four voices", "a singer of three voices"],
     fact="for the first singer {outputs[0]}, and each voice depends on those above.", mistakes=[
     (lambda score, n: sing_in_turn(score, n, hear=lambda above: []),
@@ -110,7 +117,9 @@ def _place(n_steps):
 def may_move(n_steps, step, voice):
     return _place(n_steps) > 4 * step + voice
 
-checker("5d.5", may_move, cases=[(3, 1, 2), (4, 2, 0), (2, 0, 3)],
+checker("5d.5", may_move,
+    draw=lambda rng: (n := int(rng.integers(1, 5)), int(rng.integers(0, n)), int(rng.integers(0, 4))),
+    cases=[(3, 1, 2), (4, 2, 0), (2, 0, 3)],
     fact="it is the causal rule of four tokens a step, folded into rows of four.", mistakes=[
     (lambda n, step, voice: _place(n) >= 4 * step + voice,
      "You let the changed cell move its own prediction: then the network sees what it must guess."),
@@ -129,7 +138,9 @@ def nats_per_token(log_probs, is_padding):
 
 LOG_PROBS = np.log([[[0.5, 0.9, 0.8, 0.4]] * 3, [[0.1, 0.2, 0.9, 0.5], [0.7] * 4, [0.9] * 4]])
 
-checker("5d.6", nats_per_token, tolerance=1e-9,
+checker("5d.6", nats_per_token,
+    draw=lambda rng: (np.log(rng.random((2, 3, 4))), np.arange(3) >= rng.integers(1, 4, (2, 1))),
+    tolerance=1e-9,
     cases=[(LOG_PROBS, np.array([[False, False, False], [False, True, True]])),
            (np.log([[[0.25, 0.5, 1.0, 0.5]]]), np.array([[False]]))],
     fact="{outputs[0]} nats for the first batch, the same scale as four tokens a step.", mistakes=[

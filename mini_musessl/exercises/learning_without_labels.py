@@ -19,7 +19,9 @@ def _fit_after_the_first_beat(piece, test_pieces):
 
 PIECE = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3])
 
-checker("1a.1", may_fit, cases=[(PIECE, [1, 3]), (np.array([5, 5, 7, 7, 7, 6]), [7])],
+checker("1a.1", may_fit,
+    draw=lambda rng: (np.sort(rng.integers(0, 5, 9)), rng.choice(5, 2, replace=False).tolist()),
+    cases=[(PIECE, [1, 3]), (np.array([5, 5, 7, 7, 7, 6]), [7])],
     fact="whole pieces are kept for the test; in the second case {outputs[1]}.", mistakes=[
     (lambda piece, test: ~may_fit(piece, test), "Upside down: you fit to the test pieces and keep the others back."),
     (lambda piece, test: np.ones(len(piece), bool),
@@ -37,7 +39,9 @@ def stop_and_report(valid_nats, test_nats):
     report = int(np.argmin(valid_nats))
     return report, test_nats[report]
 
-checker("1a.2", stop_and_report, tolerance=1e-9,
+checker("1a.2", stop_and_report,
+    draw=lambda rng: tuple(rng.random((2, rng.integers(1, 7))).tolist()),
+    tolerance=1e-9,
     cases=[([1.2, 0.8, 0.7, 0.9], [1.3, 1.0, 1.1, 0.95]), ([0.9, 0.8, 0.85, 0.87], [0.7, 0.99, 0.8, 0.9])],
     fact="report and loss are {outputs[0]} in the first case; the test is lower elsewhere, and has no say.", mistakes=[
     (lambda valid, test: stop_and_report(test, test),
@@ -61,7 +65,9 @@ def _shares(label, predicted):
 def balanced_accuracy(label, predicted):
     return float(np.mean(_shares(label, predicted)))
 
-checker("1a.3", balanced_accuracy, tolerance=1e-9,
+checker("1a.3", balanced_accuracy,
+    draw=lambda rng: tuple(rng.integers(0, 4, (2, rng.integers(1, 9)))),
+    tolerance=1e-9,
     cases=[(np.array([0] * 9 + [1]), np.zeros(10, int)), (np.array([0, 0, 0, 0, 3, 3]), np.array([0, 0, 0, 3, 3, 1]))],
     fact="always giving one of two answers is worth {outputs[0]}, however common it is.", mistakes=[
     (lambda label, predicted: float(np.mean(label == predicted)),
@@ -84,7 +90,9 @@ def standardise(labelled, test):
 
 LABELLED = np.array([[1.0, 10.0], [3.0, 30.0], [5.0, 20.0]])
 
-checker("1a.4", standardise, tolerance=1e-9,
+checker("1a.4", standardise,
+    draw=lambda rng: (rng.normal(5, 3, (4, 3)), rng.normal(5, 3, (2, 3))),
+    tolerance=1e-9,
     cases=[(LABELLED, np.array([[9.0, 0.0], [7.0, 5.0]])), (LABELLED[:2], np.array([[2.0, 20.0], [4.0, 80.0]]))],
     case_names=["three labelled and two test examples", "two labelled and two test examples"],
     fact="the test has no mean of 0, and need not have.", mistakes=[
@@ -106,7 +114,9 @@ checker("1a.4", standardise, tolerance=1e-9,
 def labelled_beats(piece, order, budget):
     return np.flatnonzero(np.isin(piece, order[:budget]))
 
-checker("1a.5", labelled_beats, cases=[(PIECE, [2, 0, 3, 1], 2), (PIECE, [3, 1, 2, 0], 1)],
+checker("1a.5", labelled_beats,
+    draw=lambda rng: (np.repeat(range(4), rng.integers(1, 4, 4)), rng.permutation(4).tolist(), int(rng.integers(1, 5))),
+    cases=[(PIECE, [2, 0, 3, 1], 2), (PIECE, [3, 1, 2, 0], 1)],
     fact="two pieces are {outputs[0]}: as many beats as they have.", mistakes=[
     (lambda piece, order, budget: np.arange(budget),
      "You label {found}: beats, not pieces, and all from the start of the corpus."),

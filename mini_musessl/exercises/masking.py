@@ -17,7 +17,9 @@ def _loss_by_window(log_probs, is_hidden, is_padding):
     is_target = is_hidden & ~is_padding[..., None]
     return np.mean([-row[wanted].mean() for row, wanted in zip(log_probs, is_target, strict=True)])
 
-checker("4b.1", hidden_loss, tolerance=1e-9, case_names=("the padded batch", "the batch of one window"),
+checker("4b.1", hidden_loss,
+    draw=lambda rng: (-rng.random((2, 3, 4)), rng.random((2, 3, 4)) < 0.6, np.arange(3) >= rng.integers(1, 4, (2, 1))),
+    tolerance=1e-9, case_names=("the padded batch", "the batch of one window"),
     fact="{outputs[0]} nats per hidden cell in the first batch, and what can be seen costs nothing.",
     cases=[
         # The second window has one step of music; whoever drew what is hidden did not look at the padding.
@@ -53,7 +55,9 @@ def copy_left(melody, is_hidden):
 def _copy_from_before(seen, melody, is_hidden):
     return np.where(is_hidden, np.append(0, seen[:-1]), melody)
 
-checker("4b.2", copy_left, fact="for the first voice {outputs[0]}: wherever a note is held, copying is enough.",
+checker("4b.2", copy_left,
+    draw=lambda rng: (rng.integers(1, 47, 7), rng.random(7) < 0.5),
+    fact="for the first voice {outputs[0]}: wherever a note is held, copying is enough.",
     cases=[(np.array([20, 20, 22, 22, 22, 25]), np.array([False, True, True, False, True, True])),
            (np.array([31, 30, 30, 33]), np.array([True, True, False, True]))], mistakes=[
     (lambda melody, hidden: melody,
@@ -80,7 +84,9 @@ def _hide_to_the_end(melody, is_chosen):
         is_hidden[step] |= is_hidden[step - 1] and melody[step] == melody[step - 1]
     return is_hidden
 
-checker("4b.3", hide_whole_notes, fact="a visible cell beside a hidden one now always holds another note.",
+checker("4b.3", hide_whole_notes,
+    draw=lambda rng: (melody := np.repeat(rng.integers(0, 4, 4), rng.integers(1, 4, 4)), rng.random(len(melody)) < 0.3),
+    fact="a visible cell beside a hidden one now always holds another note.",
     cases=[(np.array([20, 20, 20, 22, 22, 20, 20, 25]), np.array([0, 1, 0, 0, 0, 0, 0, 1], bool)),
            (np.array([30, 30, 31, 31, 31]), np.array([0, 0, 0, 1, 0], bool))], mistakes=[
     (lambda melody, chosen: chosen,
@@ -108,7 +114,9 @@ def _spans_to_a_step(starts, n_steps, span_steps):
         is_hidden[first_step:span_steps, voice] = True
     return is_hidden
 
-checker("4b.4", mark_spans, fact="two spans of three steps hide six cells of 28.",
+checker("4b.4", mark_spans,
+    draw=lambda rng: ([tuple(rng.integers(0, (4, 8)).tolist()) for _ in range(3)], 8, int(rng.integers(1, 5))),
+    fact="two spans of three steps hide six cells of 28.",
     cases=[([(1, 2), (3, 0)], 7, 3), ([(0, 5), (2, 1)], 8, 4)], mistakes=[
     (lambda starts, n_steps, length: mark_spans(starts, n_steps, length + 1),
      "Your spans are one step too long: a slice from `first` to `first + span_steps` has the right length."),
@@ -127,7 +135,9 @@ checker("4b.4", mark_spans, fact="two spans of three steps hide six cells of 28.
 def orderless_loss(nats, is_hidden):
     return float(((nats * is_hidden).sum(axis=1) / is_hidden.sum(axis=1)).mean())
 
-checker("4b.5", orderless_loss, tolerance=1e-9, case_names=("two windows", "one window"),
+checker("4b.5", orderless_loss,
+    draw=lambda rng: (rng.exponential(size=(3, 4)), rng.permuted(np.arange(4) < rng.integers(1, 5, (3, 1)), axis=1)),
+    tolerance=1e-9, case_names=("two windows", "one window"),
     fact="{outputs[0]} nats for the first windows; without weights it would be the window with all hidden that "
          "decides.",
     cases=[(np.array([[0.4, 2.0, 1.0, 3.0], [3.0, 2.5, 2.0, 3.5]]), np.array([[1, 0, 0, 0], [1, 1, 1, 1]], bool)),
@@ -148,7 +158,9 @@ checker("4b.5", orderless_loss, tolerance=1e-9, case_names=("two windows", "one 
 def subset_probability(n_cells, n_hidden):
     return 1 / n_cells / math.comb(n_cells, n_hidden)
 
-checker("4b.6", subset_probability, tolerance=1e-12,
+checker("4b.6", subset_probability,
+    draw=lambda rng: (n := int(rng.integers(1, 12)), int(rng.integers(1, n + 1))),
+    tolerance=1e-12,
     fact="all four hidden of four has {outputs[2]}, one given pair {outputs[1]}.",
     cases=[(4, 1), (4, 2), (4, 4), (10, 3)], mistakes=[
     (lambda n, k: 0.5**n,

@@ -16,7 +16,9 @@ def code_bits(probabilities):
 def _code_of_product(probabilities):
     return -np.log2(np.prod(probabilities))
 
-checker("7a.1", code_bits, tolerance=1e-9,
+checker("7a.1", code_bits,
+    draw=lambda rng: (rng.uniform(0.01, 1, 6),),
+    tolerance=1e-9,
     # The product of the second row is smaller than any float.
     cases=[(np.array([0.5, 0.25, 0.9, 0.8]),), (np.tile([0.5, 0.1, 0.95], 400),)],
     case_names=("four tokens", "1,200 tokens"), fact="1 bit, 2 bits and two tokens that share half a bit.", mistakes=[
@@ -37,7 +39,9 @@ checker("7a.1", code_bits, tolerance=1e-9,
 def padded_mean(nats, is_padding):
     return float(nats[~is_padding].mean())
 
-checker("7a.2", padded_mean, tolerance=1e-9,
+checker("7a.2", padded_mean,
+    draw=lambda rng: (rng.exponential(size=(2, 4)), np.arange(4) >= rng.integers(1, 5, (2, 1))),
+    tolerance=1e-9,
     cases=[(np.array([[1.0, 2.0, 3.0, 4.0], [0.5, 9.0, 9.0, 9.0]]), np.array([[0, 0, 0, 0], [0, 1, 1, 1]], bool)),
            (np.array([[0.2, 0.4, 5.0], [0.9, 0.1, 7.0]]), np.array([[0, 0, 1], [0, 0, 1]], bool))],
     case_names=("a long and a short window", "two windows of two tokens"),
@@ -59,7 +63,9 @@ checker("7a.2", padded_mean, tolerance=1e-9,
 def perplexity(pieces):
     return float(np.exp(np.concatenate(pieces).mean()))
 
-checker("7a.3", perplexity, tolerance=1e-9,
+checker("7a.3", perplexity,
+    draw=lambda rng: ([rng.exponential(size=n_tokens) for n_tokens in rng.integers(1, 5, 3)],),
+    tolerance=1e-9,
     cases=[([np.log(np.array([2.0, 2.0, 8.0])), np.log(np.array([4.0]))],),
            ([np.array([0.1, 0.3, 0.2, 1.4]), np.array([0.9, 0.7])],)],
     fact="guesses among 2, 2, 8 and 4 symbols are as hard as {outputs[0]} symbols each.", mistakes=[
@@ -86,7 +92,9 @@ def _gradient(logits, targets, symbols_axis):
 def loss_gradient(logits, targets):
     return _gradient(logits, targets, symbols_axis=1)
 
-checker("7a.4", loss_gradient, tolerance=1e-9,
+checker("7a.4", loss_gradient,
+    draw=lambda rng: (rng.normal(size=(3, 5)), rng.integers(0, 5, 3)),
+    tolerance=1e-9,
     cases=[(np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), np.array([0, 2])),
            (np.array([[0.0, 1.0, 2.0, 3.0]] * 3), np.array([3, 0, 1]))],
     case_names=("two tokens of three symbols", "three tokens of four symbols"),
@@ -117,7 +125,9 @@ def _kl_swapped(q, p):
 def _kl_not_a_number(q, p):
     return (q * np.log(q / p)).sum()
 
-checker("7a.5", kl_nats, tolerance=1e-9,
+checker("7a.5", kl_nats,
+    draw=lambda rng: (rng.multinomial(3, np.full(4, 0.25)) / 3, rng.dirichlet(np.ones(4))),
+    tolerance=1e-9,
     cases=[(np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.3, 0.2])),
            (np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.25, 0.5]))],
     fact="a model that wastes half its probability pays ln 2 a symbol.", mistakes=[
@@ -142,7 +152,9 @@ def _rows_to_1(powers):
 def at_temperature(probabilities, temperature):
     return _rows_to_1(probabilities ** (1 / temperature))
 
-checker("7a.6", at_temperature, tolerance=1e-9,
+checker("7a.6", at_temperature,
+    draw=lambda rng: (rng.dirichlet(np.ones(4), size=3), float(rng.uniform(0.3, 3))),
+    tolerance=1e-9,
     cases=[(np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2]]), 0.5), (np.array([[0.6, 0.3, 0.1]]), 2.0)],
     case_names=("two rows at temperature 0.5", "one row at temperature 2"),
     fact="a power of the probabilities is a division of the logits.", mistakes=[

@@ -14,7 +14,9 @@ def _centred(features):
 def normalised(features):
     return _centred(features) / np.sqrt(features.var(axis=-1, keepdims=True) + 1e-5)
 
-checker("5c.1", normalised, tolerance=1e-6,
+checker("5c.1", normalised,
+    draw=lambda rng: (rng.normal(0, 10.0 ** rng.integers(-3, 2), (3, 4)),),
+    tolerance=1e-6,
     cases=[(np.array([[1.0, 2.0, 6.0], [10.0, 20.0, 60.0]]),), (np.array([[4.0, 4.0], [1.0, 3.0]]),)],
     fact="the second row, ten times the first, became the same.", mistakes=[
     (lambda x: normalised(x.T).T,
@@ -33,7 +35,9 @@ checker("5c.1", normalised, tolerance=1e-6,
 def n_block_weights(d_model, n_heads, d_feedforward):
     return 2 * d_model + 4 * d_model**2 + 2 * d_model * d_feedforward
 
-checker("5c.2", n_block_weights, cases=[(96, 4, 256), (12, 3, 20)],
+checker("5c.2", n_block_weights,
+    draw=lambda rng: (12 * int(rng.integers(1, 20)), int(rng.choice([1, 2, 3, 4, 6])), int(rng.integers(1, 500))),
+    cases=[(96, 4, 256), (12, 3, 20)],
     fact="a block of this notebook has {outputs[0]}, and the number of heads does not matter.", mistakes=[
     (lambda d, n_heads, d_ff: 2 * d + 3 * d**2 + 2 * d * d_ff,
      "One map is missing: the joined heads pass through a last one, back into the features."),
@@ -49,7 +53,9 @@ def mean_weight(weights, distance):
 
 WEIGHTS = np.array([[1.0, 0.0, 0.0], [0.3, 0.7, 0.0], [0.5, 0.1, 0.4]])
 
-checker("5c.3", mean_weight, tolerance=1e-9, cases=[(WEIGHTS, 1), (WEIGHTS, 2), (np.eye(3), 0)],
+checker("5c.3", mean_weight,
+    draw=lambda rng: (np.tril(rng.random((4, 4))), int(rng.integers(0, 4))),
+    tolerance=1e-9, cases=[(WEIGHTS, 1), (WEIGHTS, 2), (np.eye(3), 0)],
     fact="a head that looks evenly would give less and less to each distance.", mistakes=[
     (lambda weights, distance: mean_weight(weights, -distance),
      "You read the diagonal above the middle, where a causal head has only zeros: the past is below."),
@@ -67,7 +73,9 @@ def _steps_back(n):
 def forbid(n, distance):
     return (_steps_back(n) >= 0) & (_steps_back(n) != distance)
 
-checker("5c.4", forbid, cases=[(4, 1), (5, 3)], fact="every position may still look at itself, so no row is blind.",
+checker("5c.4", forbid,
+    draw=lambda rng: (int(rng.integers(1, 7)), int(rng.integers(1, 6))),
+    cases=[(4, 1), (5, 3)], fact="every position may still look at itself, so no row is blind.",
     mistakes=[
     (lambda n, distance: _steps_back(n) != distance,
      "The distance is forbidden and the future is open: keep the causal rule."),
@@ -84,7 +92,9 @@ def n_positions_read(n_prompt, n_new, has_cache):
         return n_prompt + n_new - 1
     return sum(range(n_prompt, n_prompt + n_new))
 
-checker("5c.5", n_positions_read, cases=[(3, 2, False), (3, 2, True), (1, 1024, False), (1, 1024, True)],
+checker("5c.5", n_positions_read,
+    draw=lambda rng: (*rng.integers(1, 9, 2).tolist(), bool(rng.random() < 0.5)),
+    cases=[(3, 2, False), (3, 2, True), (1, 1024, False), (1, 1024, True)],
     fact="for 1,024 tokens it is {outputs[2]} against {outputs[3]}.", mistakes=[
     (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new + 1, has_cache),
      "You read the last token too; nothing is asked after it."),

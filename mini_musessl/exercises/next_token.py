@@ -22,6 +22,7 @@ def _cut_overlapping(ids, length, begin_id):
     return [(read[i : i + length], ids[i : i + length]) for i in range(len(ids) - length + 1)]
 
 checker("4a.1", cut_examples,
+    draw=lambda rng: (rng.integers(1, 47, rng.integers(1, 9)), int(rng.integers(1, 5)), 47),
     fact="the network reads the last token of a window as the first of the next, and every token is asked once.",
     cases=[(np.array([30, 30, 31, 33, 33, 35, 30]), 3, 47), (np.array([5, 6, 7, 8]), 2, 0)], mistakes=[
     (lambda ids, length, begin: [(row[:-1], row[1:]) for row in _rows(ids, length)],
@@ -52,7 +53,9 @@ def held_and_moved(nats, ids):
 def _held_with_first_step(nats, ids, first_moves):
     return _means(nats, np.vstack((np.full(ids[:1].shape, first_moves), _moves(ids))))
 
-checker("4a.2", held_and_moved, tolerance=1e-9, case_names=("six steps", "three steps"),
+checker("4a.2", held_and_moved,
+    draw=lambda rng: (rng.exponential(size=(6, 3)), rng.integers(8, 11, (6, 3))),
+    tolerance=1e-9, case_names=("six steps", "three steps"),
     fact="cells that hold cost this model less, and in a chorale most cells hold.",
     cases=[
         # One voice moves to what another sings, and none moves in the last step.
@@ -88,7 +91,9 @@ def heard_before(ids):
 def _heard_with_itself(ids):
     return heard_before(np.vstack((ids, ids[:1])))[1:]
 
-checker("4a.3", heard_before, fact="the first step knows nothing, and changing the last step changes no row.",
+checker("4a.3", heard_before,
+    draw=lambda rng: (rng.integers(0, 20, (rng.integers(1, 6), 2)),),
+    fact="the first step knows nothing, and changing the last step changes no row.",
     cases=[(np.array([[25, 17], [25, 0], [29, 20], [30, 24]]),), (np.array([[8], [13], [8], [0], [3]]),)], mistakes=[
     (_heard_with_itself,
      "Each row counts the step itself, which the model must predict: a pitch class that is new there is the answer."),
@@ -106,7 +111,9 @@ checker("4a.3", heard_before, fact="the first step knows nothing, and changing t
 def mean_gradient(gradients, n_targets):
     return n_targets @ gradients / n_targets.sum()
 
-checker("4a.4", mean_gradient, tolerance=1e-9,
+checker("4a.4", mean_gradient,
+    draw=lambda rng: (rng.normal(size=(3, 2)), rng.integers(1, 40, 3)),
+    tolerance=1e-9,
     fact="the weights are shares of the targets, so batches may have any size.",
     cases=[(np.array([[1.0, -2.0, 0.5], [4.0, 0.0, 0.5]]), np.array([30, 10])),
            (np.array([[0.2, 0.1], [-0.4, 0.3], [1.0, -0.7]]), np.array([5, 8, 2]))], mistakes=[
@@ -147,9 +154,15 @@ def _beliefs_by_ends(heard):
     weights = 1.0 + (heard[0] + 3 * heard[-1] + np.arange(5) * len(heard)) % 5
     return weights / weights.sum()
 
-checker("4a.5", write_on, fact="after the opening the model reads its own symbols; in training it never did.",
+def _beliefs_in_halves(heard):
+    return np.array([0.5, 0.25, 0.25])
+
+checker("4a.5", write_on,
+    draw=lambda rng: (_beliefs_by_sum, rng.integers(0, 4, 6).tolist(), int(rng.integers(7)), rng.random(3).tolist()),
+    fact="after the opening the model reads its own symbols; in training it never did.",
     cases=[(_beliefs_by_sum, [1, 2, 0, 3, 3, 2, 1], 3, [0.05, 0.6, 0.93, 0.4]),
-           (_beliefs_by_ends, [4, 0, 2, 1, 3], 2, [0.7, 0.2, 0.55])], case_names=("a tune of seven", "a tune of five"),
+           (_beliefs_by_ends, [4, 0, 2, 1, 3], 2, [0.7, 0.2, 0.55]), (_beliefs_in_halves, [1, 1], 1, [0.5, 0.25, 0.5])],
+    case_names=("a tune of seven", "a tune of five", "a draw that a sum of probabilities meets exactly"),
     mistakes=[
     (_write_forced,
      "Your model hears the rest of the tune, not what it has written: that is teacher forcing. It is how a model is "

@@ -16,7 +16,9 @@ REST = voices.REST
 def frequency(pitch):
     return 440 * 2 ** ((pitch - 69) / 12)
 
-checker("3a.1", frequency, tolerance=1e-6, cases=[(60,), (69,), (81,), (57,), (60.5,)],
+checker("3a.1", frequency,
+    draw=lambda rng: (float(rng.uniform(0, 127)),),
+    tolerance=1e-6, cases=[(60,), (69,), (81,), (57,), (60.5,)],
     fact="middle C has {outputs[0]} Hz, and the quarter tone above it {outputs[4]} Hz.", mistakes=[
     (lambda pitch: 440 * 2 ** ((pitch - 60) / 12),
      "Middle C is 60, but 440 Hz belongs to the A above it, which is 69: you give {found} Hz for {input}."),
@@ -32,7 +34,11 @@ checker("3a.1", frequency, tolerance=1e-6, cases=[(60,), (69,), (81,), (57,), (6
 def transposed(pitch, semitones):
     return np.where(pitch == REST, REST, pitch + semitones)
 
+def _voices(rng, *shape):
+    return np.where(rng.random(shape) < 0.2, REST, rng.integers(40, 80, shape))
+
 checker("3a.2", transposed,
+    draw=lambda rng: (_voices(rng, 4, 3), int(rng.integers(-12, 13))),
     cases=[(np.array([[67, 60], [REST, 62], [69, REST]]), 2), (np.array([[72, 64, 60, 48]]), -3),
            (np.array([REST, REST, 50]), 1), (np.zeros((0, 4), int), 5)],
     fact="rests stay rests, and the first grid becomes {outputs[0]}.", mistakes=[
@@ -52,6 +58,7 @@ def intervals(upper, lower):
     return _where_both_sing(upper, lower, (upper - lower) % 12)
 
 checker("3a.3", intervals,
+    draw=lambda rng: tuple(_voices(rng, 2, 6)),
     cases=[(np.array([67, 76, 72, 60]), np.array([60, 60, 48, 60])),
            (np.array([67, REST, REST]), np.array([REST, 55, REST])), (np.array([60, 62]), np.array([64, 62]))],
     fact="the first pair of voices makes {outputs[0]}: fifth, third, octave and unison.", mistakes=[
@@ -72,6 +79,7 @@ def nearest_steps(onset_quarter, steps_per_quarter):
     return np.rint(onset_quarter * steps_per_quarter).astype(int)
 
 checker("3a.4", nearest_steps,
+    draw=lambda rng: (np.sort(rng.uniform(0, 8, 5)), int(rng.integers(2, 25))),
     cases=[(np.array([0, 1 / 3, 2 / 3, 1]), 4), (np.array([0, 1 / 3, 2 / 3, 1]), 24), (np.array([0.25, 1.75, 2.0]), 4),
            (np.array([0.1, 0.9, 4.2]), 8)],
     fact="on 4 steps a quarter a triplet lands on {outputs[0]}, unevenly; on 24 it lands on {outputs[1]}, exactly.",
@@ -103,7 +111,9 @@ def _chroma_by_assignment(notes):
     amounts[notes["pitch"] % 12] += notes["duration_step"]  # keeps only the last of several notes of one pitch class
     return _shares(amounts)
 
-checker("3a.5", note_chroma, tolerance=1e-9,
+checker("3a.5", note_chroma,
+    draw=lambda rng: (music.make_notes(range(6), *rng.integers((1, 40, 1), (9, 80, 127), (6, 3)).T),),
+    tolerance=1e-9,
     cases=[(music.make_notes([0, 72, 96], [72, 24, 24], [60, 67, 48], velocity=[64, 64, 100]),),
            (music.make_notes([0, 0, 0], [4, 4, 4], [62, 66, 69]),),
            (music.make_notes(range(8), 1, [60, 62, 64, 65, 67, 69, 71, 72]),)],
@@ -133,6 +143,7 @@ def phrases(is_fermata):
     return _not_empty([0, *_fermata_ends(is_fermata), len(is_fermata)])
 
 checker("3a.6", phrases,
+    draw=lambda rng: (rng.random(rng.integers(1, 10)) < 0.4,),
     # "-" is an ordinary step, "U" one under a fermata.
     cases=[(np.array([sign == "U" for sign in row]),) for row in ("---UU---U", "--U--", "----", "UU--UU")],
     fact="the first row has the phrases {outputs[0]}; every step is in exactly one.", mistakes=[
@@ -163,6 +174,7 @@ def parallel_fifths(upper, lower):
     return _arrivals(_is_fifth(upper, lower), _move_together(upper, lower))
 
 checker("3a.7", parallel_fifths,
+    draw=lambda rng: ((lower := rng.integers(57, 64, 6)) + rng.choice([7, 7, 7, -7, 19, 5, 9], 6), lower),
     cases=[(np.array([67, 69, 71]), np.array([60, 62, 64])), (np.array([67, 67, 69, 69]), np.array([60, 60, 62, 62])),
            (np.array([79, 77, 76]), np.array([60, 58, 60])), (np.array([67, 74, 62]), np.array([60, 55, 55])),
            (np.array([64, 69, 71]), np.array([60, 62, 55])), (np.array([60, 62, 64, 66]), np.array([67, 69, 69, 71]))],
@@ -208,6 +220,7 @@ TUNES = {
 PROFILES = harmony.MAJOR_PROFILE, harmony.MINOR_PROFILE
 
 checker("3a.8", key_number,
+    draw=lambda rng: (rng.dirichlet(np.ones(12)), *map(np.array, PROFILES)),
     cases=[(harmony.chroma(music.make_notes(range(len(pitch)), eighths, pitch)), *map(np.array, PROFILES))
            for pitch, eighths in TUNES.values()], case_names=tuple(TUNES),
     fact="the first two tunes have the numbers {outputs[0]} and {outputs[1]}. harmony.find_key does the same, and "

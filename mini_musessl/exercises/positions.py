@@ -16,7 +16,9 @@ def _clocks_all_different(position, d_model):
     angles = position * 10_000.0 ** (-np.arange(d_model) / d_model)
     return np.where(np.arange(d_model) % 2, np.cos(angles), np.sin(angles))
 
-checker("5b.1", clocks, tolerance=1e-9, cases=[(0, 4), (1, 4), (7, 6)],
+checker("5b.1", clocks,
+    draw=lambda rng: (int(rng.integers(0, 50)), 2 * int(rng.integers(1, 6))),
+    tolerance=1e-9, cases=[(0, 4), (1, 4), (7, 6)],
     fact="at position 0 every sine is 0 and every cosine 1.", mistakes=[
     (lambda s, d: clocks(s, d).reshape(-1, 2).T.ravel(),
      "Your sines all stand before your cosines; they should take turns."),
@@ -30,7 +32,9 @@ checker("5b.1", clocks, tolerance=1e-9, cases=[(0, 4), (1, 4), (7, 6)],
 def distances(n_queries, n_keys):
     return np.arange(n_keys) - np.arange(n_keys - n_queries, n_keys)[:, None]
 
-checker("5b.2", distances, cases=[(3, 3), (2, 5)],
+checker("5b.2", distances,
+    draw=lambda rng: (n := int(rng.integers(1, 6)), n + int(rng.integers(0, 4))),
+    cases=[(3, 3), (2, 5)],
     fact="each row is the one above it, moved by one: a table of distances is constant along its diagonals.", mistakes=[
     (lambda n, m: np.arange(m) - np.arange(n)[:, None],
      "Right for as many queries as keys. For {input} the first query stands at key 3: its last column is 1, not 4."),
@@ -45,7 +49,9 @@ def skewed(table):
     padded = np.pad(table, ((0, 0), (1, 0)))
     return padded.ravel()[n:].reshape(n, n)
 
-checker("5b.3", skewed, cases=[(np.arange(1, 10).reshape(3, 3),), (np.arange(1, 5).reshape(2, 2),)],
+checker("5b.3", skewed,
+    draw=lambda rng: (rng.integers(1, 50, (n := rng.integers(1, 6), n)),),
+    cases=[(np.arange(1, 10).reshape(3, 3),), (np.arange(1, 5).reshape(2, 2),)],
     fact="below the diagonal every number stands at its key; above it stands what was left over, and the causal rule "
          "hides it.", mistakes=[
     (lambda t: np.pad(t, ((0, 0), (0, 1))).ravel()[len(t):].reshape(t.shape),
@@ -74,7 +80,9 @@ def _turned_in_place(features, angles):
     first = first * np.cos(angles) - second * np.sin(angles)
     return np.hstack((first, first * np.sin(angles) + second * np.cos(angles)))
 
-checker("5b.4", turned, tolerance=1e-9,
+checker("5b.4", turned,
+    draw=lambda rng: (rng.normal(size=(3, 2 * (n_pairs := rng.integers(1, 4)))), rng.normal(size=(3, n_pairs))),
+    tolerance=1e-9,
     cases=[(np.array([[1.0, 0.0, 0.0, 2.0]]), np.array([[np.pi / 2, np.pi / 6]])),
            (np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]), np.array([[0.0, 0.5], [1.0, 1.5]]))],
     fact="lengths stay, so turning adds no strength to any query.", mistakes=[
@@ -89,7 +97,9 @@ checker("5b.4", turned, tolerance=1e-9,
 def longest_naive(n_bytes, d_model):
     return int(np.sqrt(n_bytes / (4 * d_model)))
 
-checker("5b.5", longest_naive, cases=[(8 * 2**30, 512), (2**30, 256), (1000, 2)],
+checker("5b.5", longest_naive,
+    draw=lambda rng: (int(rng.integers(1, 10**6)), int(rng.integers(1, 64))),
+    cases=[(8 * 2**30, 512), (2**30, 256), (1000, 2)],
     fact="8 GiB hold {outputs[0]} positions at width 512, the example of Huang et al. (2019).", mistakes=[
     (lambda n_bytes, d: int(np.sqrt(n_bytes / d)), "You take a number for a byte: a float32 has four."),
     (lambda n_bytes, d: n_bytes // (4 * d),

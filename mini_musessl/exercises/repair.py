@@ -15,7 +15,9 @@ def next_note_nats(log_probs, ids):
 def _log_probs(n_notes, n_symbols, seed):
     return np.log(softmax(np.random.default_rng(seed).normal(size=(n_notes, n_symbols))))
 
-checker("8a.1", next_note_nats, tolerance=1e-6,
+checker("8a.1", next_note_nats,
+    draw=lambda rng: (_log_probs(6, 4, rng), rng.integers(0, 4, 6)),
+    tolerance=1e-6,
     cases=[(_log_probs(5, 4, seed=0), np.array([3, 0, 2, 2, 1])), (_log_probs(3, 6, seed=1), np.array([5, 1, 4]))],
     case_names=["five notes", "three notes"], fact="the last row is not asked, and the first note is not scored.",
     mistakes=[
@@ -36,7 +38,9 @@ checker("8a.1", next_note_nats, tolerance=1e-6,
 def is_hidden(n_notes, k=1):
     return np.triu(np.ones((n_notes, n_notes), bool), k)
 
-checker("8a.2", is_hidden, cases=[(4,), (3,), (1,)], fact="for four notes {outputs[0]}.", mistakes=[
+checker("8a.2", is_hidden,
+    draw=lambda rng: (int(rng.integers(1, 7)),),
+    cases=[(4,), (3,), (1,)], fact="for four notes {outputs[0]}.", mistakes=[
     (lambda n_notes: ~is_hidden(n_notes),
      "Your mask is upside down: True where a note may look. In scaled_dot_product_attention that would be right; "
      "nn.TransformerEncoder and nn.MultiheadAttention mean the opposite."),
@@ -55,7 +59,9 @@ def nats_without_padding(nats, n_notes):
     is_note = np.arange(nats.shape[1]) < n_notes[:, None]
     return float(nats[is_note].mean())
 
-checker("8a.3", nats_without_padding, tolerance=1e-9,
+checker("8a.3", nats_without_padding,
+    draw=lambda rng: (rng.exponential(size=(3, 4)), rng.integers(1, 5, 3)),
+    tolerance=1e-9,
     cases=[(np.array([[2.0, 1.0, 4.0, 3.0], [1.5, 0.25, 0.125, 0.0625]]), np.array([4, 1])),
            (np.array([[1.0, 0.5, 8.0], [3.0, 2.5, 0.75], [4.0, 7.0, 0.0]]), np.array([3, 2, 1]))],
     fact="{outputs[0]} nats per note in the first batch, however long the padding is.", mistakes=[
@@ -83,6 +89,7 @@ def _encode_by_set(train, notes):
     return _ids(set(train), notes)
 
 checker("8a.4", encode_notes,
+    draw=lambda rng: tuple(rng.choice(["A4", "B4", "C4", "D4", "E4", "F4", "G4"], (2, 5)).tolist()),
     cases=[(["G4", "A4", "F4", "E4", "A4", "D4", "C5", "B4", "G3", "F3"],
             ["C5", "D4", "E4", "C6", "G4", "B4", "A4", "F4", "D5"]),
            (["E5", "D5", "C5", "B4", "A4", "G4", "F4", "E4"], ["A4", "G4", "F4", "E4", "E5", "D5", "C5", "B4"])],
@@ -117,7 +124,9 @@ def _mean_so_far(features):  # stands in for a causal encoder
     n_read = np.arange(1, len(features) + 1).reshape(-1, *[1] * (features.ndim - 1))
     return np.cumsum(features, axis=0) / n_read
 
-checker("8a.5", encode_batch, tolerance=1e-9,
+checker("8a.5", encode_batch,
+    draw=lambda rng: (_mean_so_far, rng.normal(size=(2, 3, 4))),
+    tolerance=1e-9,
     cases=[(_mean_so_far, np.arange(24.0).reshape(2, 4, 3) ** 2),
            (_mean_so_far, np.sin(np.arange(27.0)).reshape(3, 3, 3))],
     case_names=["two melodies of four notes", "three melodies of three notes"],
@@ -146,7 +155,9 @@ def _tables(seed):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(7, 3)), rng.normal(size=(8, 3))
 
-checker("8a.6", encode_in_order, tolerance=1e-9,
+checker("8a.6", encode_in_order,
+    draw=lambda rng: (_look_around, rng.integers(0, 7, rng.integers(1, 8)), *_tables(rng)),
+    tolerance=1e-9,
     cases=[(_look_around, np.array([2, 5, 2, 6, 0]), *_tables(2)), (_look_around, np.array([1, 1, 1]), *_tables(3))],
     case_names=["five notes", "three equal notes"],
     fact="equal notes differ by their places before the encoder looks around.", mistakes=[

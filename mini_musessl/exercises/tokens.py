@@ -11,7 +11,9 @@ from mini_musessl.exercises.checking import checker
 def first_ids(sizes):
     return np.cumsum(sizes) - sizes
 
-checker("3b.1", first_ids, cases=[(np.array([1, 46, 1]),), (np.array([3, 2, 4, 5]),)],
+checker("3b.1", first_ids,
+    draw=lambda rng: (rng.integers(1, 50, rng.integers(1, 6)),),
+    cases=[(np.array([1, 46, 1]),), (np.array([3, 2, 4, 5]),)],
     fact="1 rest, 46 pitches and 1 hold begin at {outputs[0]}.", mistakes=[
     (np.cumsum, "You give the id behind the last of each family: that is where the next one begins."),
     (lambda sizes: first_ids(sizes - 1),
@@ -24,7 +26,9 @@ checker("3b.1", first_ids, cases=[(np.array([1, 46, 1]),), (np.array([3, 2, 4, 5
 def time_shifts(onset_step):
     return np.diff(onset_step, prepend=0)
 
-checker("3b.2", time_shifts, cases=[(np.array([2, 4, 4, 7]),), (np.array([0, 6]),), (np.array([5]),)],
+checker("3b.2", time_shifts,
+    draw=lambda rng: (np.sort(rng.integers(0, 30, rng.integers(1, 7))),),
+    cases=[(np.array([2, 4, 4, 7]),), (np.array([0, 6]),), (np.array([5]),)],
     fact="their running sum gives the onsets back.", mistakes=[
     (np.copy, "You give the onsets themselves; a shift is the time since the onset before."),
     (np.diff, "The first shift is missing: the music may begin with silence, and decoding would lose it."),
@@ -38,6 +42,7 @@ def position_in_bar(onset_step, bar_step, upbeat_step):
     return (onset_step - upbeat_step) % bar_step
 
 checker("3b.3", position_in_bar,
+    draw=lambda rng: (rng.integers(0, 60, 5), int(rng.choice([8, 12, 16])), int(rng.integers(0, 8))),
     cases=[(np.array([0, 2, 4, 10, 20, 35]), 16, 4), (np.array([0, 5, 13]), 12, 0), (np.array([0, 3, 30]), 12, 3)],
     fact="an upbeat of four sixteenths begins at position 12 of a bar of sixteen.", mistakes=[
     (lambda onset, bar, upbeat: onset % bar,
@@ -54,6 +59,7 @@ def nearest_bin(velocity, values):
     return np.abs(velocity[:, None] - values).argmin(axis=1)
 
 checker("3b.4", nearest_bin,
+    draw=lambda rng: (rng.integers(1, 128, 6), np.sort(rng.choice(range(1, 128), 4, replace=False))),
     cases=[(np.array([1, 17, 30, 32, 40, 41, 127]), np.array([16, 32, 48, 64, 127])),
            (np.array([64, 96, 120]), np.array([64, 127]))],
     fact="no velocity moves further than half the distance between two values, or than the edge of the list.",
@@ -70,7 +76,12 @@ checker("3b.4", nearest_bin,
 def with_holds(pitch, is_onset):
     return np.where((pitch != -1) & ~is_onset, -2, pitch)
 
-checker("3b.5", with_holds,
+def _voice(rng):
+    pitch = np.repeat(rng.choice([-1, 60, 62, 64], 4), rng.integers(1, 4, 4))
+    is_new = (np.diff(pitch, prepend=-1) != 0) | (rng.random(len(pitch)) < 0.3)
+    return pitch, is_new & (pitch != -1)
+
+checker("3b.5", with_holds, draw=_voice,
     cases=[(np.array([60, 60, 60, -1, -1, 62]), np.array([True, False, True, False, False, True])),
            (np.array([-1, 67, 67, 65]), np.array([False, True, False, True]))],
     fact="a repeated note and a long one differ now: {outputs[0]}.", mistakes=[
@@ -87,7 +98,9 @@ checker("3b.5", with_holds,
 def bits_per_quarter(counts, n_quarters):
     return float(-(counts * np.log2(counts / counts.sum())).sum() / n_quarters)
 
-checker("3b.6", bits_per_quarter, tolerance=1e-9,
+checker("3b.6", bits_per_quarter,
+    draw=lambda rng: (rng.integers(1, 9, 4), float(rng.integers(1, 17))),
+    tolerance=1e-9,
     cases=[(np.array([2, 1, 1]), 2.0), (np.array([7, 3, 5, 1]), 4.0), (np.array([4, 4]), 16.0)],
     fact="four tokens with the counts 2, 1, 1 cost 6 bits, which is {outputs[0]} a quarter for two quarters.",
     mistakes=[
