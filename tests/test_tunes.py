@@ -45,7 +45,7 @@ def test_letters_are_pitches():
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ("C", [65, 71, 60]),
+        ("C, none", [65, 71, 60]),
         ("G, Em, EMin, A Dorian, D Mixolydian", [66, 71, 60]),
         ("D, Hp", [66, 71, 61]),
         ("F, Dm, Bb", [65, 70, 60]),
