@@ -17,7 +17,7 @@ from fractions import Fraction
 import numpy as np
 
 from mini_musessl.checks import UNPRINTABLE, shown
-from mini_musessl.harmony import pitch_class_name, place_name, signature_of
+from mini_musessl.harmony import chord_labels, chord_names, pitch_class_name, place_name, signature_of
 from mini_musessl.music import as_meter
 from mini_musessl.voices import REST, VoiceGrid
 
@@ -45,7 +45,7 @@ _VEROVIO_OPTIONS = {
 }
 
 
-def to_kern(grid: VoiceGrid) -> str:
+def to_kern(grid: VoiceGrid, has_chords: bool = False) -> str:
     """Write a grid as Humdrum ``**kern``, the bass in the first column.
 
     Notes are split at bar lines, and inside a bar where the beat would be hidden otherwise; the pieces are tied.
@@ -53,6 +53,9 @@ def to_kern(grid: VoiceGrid) -> str:
     (``harmony.signature_of``). A fermata stands on the last note of each voice under it. What ``voices.cut`` cut out
     keeps the bar numbers of its work, and has no final double bar where the work goes on. The last line asks verovio
     for beams.
+
+    Args:
+        has_chords: True writes a chord's name under the beat where it begins, as ``harmony.chord_labels`` finds it.
 
     >>> from mini_musessl import voices
     >>> print(to_kern(voices.from_pitches([[62]] * 4, voice_names=("alto",), fifths=2, mode="major")))
@@ -72,25 +75,28 @@ def to_kern(grid: VoiceGrid) -> str:
     grid = replace(grid, fifths=signature_of(grid))
     spines = [_spine(grid, voice) for voice in reversed(range(grid.n_voices))]
     heads = [_head(grid, voice) for voice in reversed(range(grid.n_voices))]
+    if has_chords:
+        spines.insert(1, _chord_spine(grid))
+        heads.insert(1, ["**cdata"] + ["*"] * (len(heads[0]) - 1))
     lines = ["\t".join(row) for row in zip(*heads, strict=True)]
     bar = grid.n_bars_before
     if bar and grid.bar_position_step[0] > 0:
-        lines.append(_across(grid, f"={bar}-"))
+        lines.append(_across(spines, f"={bar}-"))
     for step in range(grid.n_steps):
         if grid.bar_position_step[step] == 0:
             bar += 1
-            lines.append(_across(grid, f"={bar}{'-' if step == 0 else ''}"))
+            lines.append(_across(spines, f"={bar}{'-' if step == 0 else ''}"))
         tokens = [spine.get(step, ".") for spine in spines]
         if any(token != "." for token in tokens):
             lines.append("\t".join(tokens))
-    return "\n".join([*lines, _across(grid, _last_line(grid)), _across(grid, "*-"), "!!!filter: autobeam"])
+    return "\n".join([*lines, _across(spines, _last_line(grid)), _across(spines, "*-"), "!!!filter: autobeam"])
 
 
-def to_svg(music: VoiceGrid | str) -> str:
-    """Engrave a grid, or ``**kern`` text, as an SVG picture, the same on every run."""
+def to_svg(music: VoiceGrid | str, has_chords: bool = False) -> str:
+    """Engrave a grid, with or without names of chords, or ``**kern`` text as an SVG picture, always the same."""
     import verovio
 
-    kern = music if isinstance(music, str) else to_kern(music)
+    kern = music if isinstance(music, str) else to_kern(music, has_chords)
     if len(kern) > _LONGEST_KERN:
         raise ValueError(
             f"A score must fit one tall page, {_LONGEST_KERN} characters of **kern; this one has {len(kern)}. Engrave "
@@ -100,7 +106,8 @@ def to_svg(music: VoiceGrid | str) -> str:
     verovio.enableLog(verovio.LOG_OFF)
     with _decimal_points():
         toolkit = verovio.toolkit()
-        toolkit.setOptions(_VEROVIO_OPTIONS)
+        wide = {"spacingLinear": 0.4} if "**cdata" in kern else {}  # names of chords are wider than notes
+        toolkit.setOptions(_VEROVIO_OPTIONS | wide)
         if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
             raise ValueError(
                 f"verovio reads **kern text; it cannot read {kern[:40]!r}. Use notation.to_kern to write it."
@@ -259,6 +266,14 @@ def _last_line(grid: VoiceGrid) -> str:
     return "==" if not grid.is_cut_off else "=" if is_whole else "=-"
 
 
-def _across(grid: VoiceGrid, token: str) -> str:
+def _chord_spine(grid: VoiceGrid) -> dict[int, str]:
+    """Return the names of chords by the step at which they stand; one that goes on is written once."""
+    chords = chord_labels(grid)
+    names = chord_names(chords, grid.fifths)
+    is_new = [name not in ("-", before) for before, name in zip(["-", *names], names, strict=False)]
+    return {int(step): name for step, name, new in zip(chords["step"], names, is_new, strict=True) if new}
+
+
+def _across(spines: list[dict[int, str]], token: str) -> str:
     """Return one token repeated in every column."""
-    return "\t".join([token] * grid.n_voices)
+    return "\t".join([token] * len(spines))

@@ -38,7 +38,7 @@ class Shown(Picture):
 def show(
     music: Piece | VoiceGrid | Mapping[str, Piece | VoiceGrid],
     says: str | None = None,
-    score: bool = False,
+    score: bool | str = False,
     max_sec: float = MAX_SEC,
     title: str | None = None,
     *,
@@ -58,7 +58,7 @@ def show(
 
     Args:
         says: a sentence of your own; it becomes the caption, and the description follows it in the alternative text.
-        score: True adds the music in staff notation (a VoiceGrid, and verovio installed).
+        score: True adds the music in staff notation (a VoiceGrid, and verovio installed); "chords" names its chords.
         max_sec: longest clip in seconds, at most 60.
         title: a line above the piano roll.
         bring_out: names of voices that sound 6 dB above the others and brighter; the others are drawn pale.
@@ -133,8 +133,9 @@ def _names(music: Piece | VoiceGrid) -> list[str]:
     return names or ([name] if name else [])
 
 
-def _check_request(score: bool, max_sec: float) -> None:
+def _check_request(score: bool | str, max_sec: float) -> None:
     """Refuse what cannot be shown, before anything is made."""
+    checks.check_choice("score", score, (False, True, "chords"))
     if not 0 < checks.real_number("max_sec", max_sec) <= 60:
         raise ValueError(f"max_sec must be above 0 and at most 60 seconds; found {max_sec}. 15 keeps a page small.")
 
@@ -145,7 +146,7 @@ def _sound(take: Take, bring_out: str | tuple[str, ...]) -> np.ndarray:
     return fade_out(sound[: int(take.seconds * SAMPLE_RATE)], _FADE_SEC) if take.is_faded else sound
 
 
-def _pictures(take: Take, about: str, score: bool, roll: dict[str, Any]) -> str:
+def _pictures(take: Take, about: str, score: bool | str, roll: dict[str, Any]) -> str:
     """Return the piano roll of a take, and the score where it is asked for."""
     svg = piano_roll_svg(take.clip, marks=take.marks, hidden=take.hidden, **roll)
     roll_image = image(svg.encode(), "image/svg+xml", f"Piano roll. {about}")
@@ -158,7 +159,9 @@ def _pictures(take: Take, about: str, score: bool, roll: dict[str, Any]) -> str:
         )
     from mini_musessl.notation import to_svg
 
-    return roll_image + image(to_svg(take.clip).encode(), "image/svg+xml", f"Score. {about}")
+    return roll_image + image(
+        to_svg(take.clip, has_chords=score == "chords").encode(), "image/svg+xml", f"Score. {about}"
+    )
 
 
 # --- Words

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+PATIENCE_SEC = 60
 PATH = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -34,7 +36,7 @@ class Page:
         command = ["bash", "-c", plumbing, "bash", PATH, *FLAGS, f"--user-data-dir={self._profile.name}"]
         self._browser = subprocess.Popen(command, stderr=subprocess.DEVNULL, pass_fds=(from_us, to_us))
         os.close(from_us), os.close(to_us)
-        self._answers = os.fdopen(self._in, "rb")
+        self._unread = b""
         self._count, self._session, self.events = itertools.count(1), None, []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -43,9 +45,14 @@ class Page:
 
     def _read(self) -> dict:
         """Return the next message; each ends with a zero byte."""
-        text = bytearray()
-        while (byte := self._answers.read(1)) not in (b"\0", b""):
-            text += byte
+        while b"\0" not in self._unread:
+            if not select.select([self._in], [], [], PATIENCE_SEC)[0]:
+                raise TimeoutError(f"Chromium has said nothing for {PATIENCE_SEC} seconds.")
+            piece = os.read(self._in, 1 << 16)
+            if not piece:
+                raise EOFError("Chromium has ended.")
+            self._unread += piece
+        text, _, self._unread = self._unread.partition(b"\0")
         return json.loads(text)
 
     def call(self, method: str, **params) -> dict:
@@ -93,6 +100,5 @@ class Page:
         """End the browser."""
         self._browser.terminate()
         self._browser.wait()
-        self._answers.close()
-        os.close(self._out)
+        os.close(self._in), os.close(self._out)
         self._profile.cleanup()

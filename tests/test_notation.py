@@ -227,6 +227,20 @@ def test_an_excerpt_keeps_its_bar_numbers_and_has_no_final_double_bar(start, sto
     assert [token for token in columns(kern)[0] if token.startswith("=")] == bars
 
 
+def test_chords_are_named_under_the_beat_where_they_begin():
+    chords = [[67, 62, 59, 43]] * 8 + [[66, 62, 57, 50]] * 4 + [[67, 60, 64, 48]] * 4
+    grid = voices.from_pitches(chords, fifths=1, mode="major")
+    kern = notation.to_kern(grid, has_chords=True)
+    named, bass = columns(kern)[1], columns(kern)[0]
+    assert [(name, bass[i]) for i, name in enumerate(named) if name[0] not in "*=."] == [
+        ("G", "2GG"),
+        ("D", "4D"),
+        ("C", "4C"),
+    ]
+    assert named[0] == "**cdata"
+    assert {"G", "D", "C"} <= set(re.findall(r">([^<>]+)<", notation.to_svg(grid, has_chords=True)))
+
+
 def test_the_number_of_an_excerpts_first_bar_can_be_read():
     svg = notation.to_svg(voices.cut(melody((60, 160), (62, 160)), 128, 320))
     assert re.findall(r">(\d+)<", svg)[0] == "9"

@@ -253,6 +253,11 @@ def test_clips_of_impossible_length_are_refused(max_sec):
         show(phrase(), max_sec=max_sec)
 
 
+def test_a_score_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match="score must be one of False, True, chords; found 'notes'"):
+        show(phrase(), score="notes")
+
+
 def test_a_score_of_a_piece_is_refused():
     with pytest.raises(TypeError, match=r"A score needs a voices.VoiceGrid; found Piece. voices.from_piece"):
         show(voices.to_piece(phrase()), score=True)

@@ -175,13 +175,14 @@
       button("Take one back", (state) => state.message.pop()),
     ],
     draw({ same, message }, width) {
-      // In three-hundredths, as whole numbers: nothing is rounded.
+      // In three-hundredths, as whole numbers: nothing is rounded. Up is twice as probable as down.
       const shares = { same: 3 * same, up: 2 * (100 - same), down: 100 - same };
       const colours = { same: "var(--moving-blue)", up: ORANGE, down: COLOURS.tenor };
       let [low, length, unit] = [0n, 1n, 1n];
       const parts = [];
       message.concat([null]).forEach((picked, row) => {
-        let [start, y] = [0, 36 * row];
+        const y = 36 * row;
+        let start = 0;
         for (const [name, share] of Object.entries(shares)) {
           const [at, part] = [(width * start) / 300, (width * share) / 300];
           const [colour, strength] = [colours[name], name === picked ? 0.6 : 0.15];
@@ -228,8 +229,14 @@
       const masks = MOVING.masks[`${kind} ${MOVING.rates[rate]}`];
       const mask = masks[seed % masks.length];
       const isHidden = (voice, step) => {
-        const cell = step * nVoices + voice;
+        const cell = step * nVoices + voice; // a bit each, four to a hexadecimal digit
         return Boolean((parseInt(mask[cell >> 2], 16) >> (3 - (cell & 3))) & 1);
+      };
+      const nearestSeen = (voice, step) => {
+        for (let far = 1; far < nSteps; far++) {
+          const seen = [step - far, step + far].find((at) => at >= 0 && at < nSteps && !isHidden(voice, at));
+          if (seen !== undefined) return seen; // the earlier of two as near
+        }
       };
       const cell = width / nSteps;
       const parts = [];
@@ -250,13 +257,7 @@
           nHidden += 1;
           parts.push(box(x, top + 16, cell, 38, "hidden"));
           parts.push(line([[x + 1, top + 52], [x + cell - 1, top + 18]], "now", 'stroke-opacity="0.5"'));
-          for (let far = 1; far < nSteps; far++) {
-            const seen = [step - far, step + far].find((at) => at >= 0 && at < nSteps && !isHidden(voice, at));
-            if (seen !== undefined) {
-              nRight += pitch[seen] === pitch[step] ? 1 : 0;
-              break;
-            }
-          }
+          nRight += pitch[nearestSeen(voice, step)] === pitch[step] ? 1 : 0;
         }
       });
       parts.push(line([[width / 2, 14], [width / 2, 56 * nVoices]], "now", 'stroke-dasharray="5 4"'));
