@@ -36,6 +36,14 @@ def shown(text: object, longest: int = 200) -> str:
     return text if len(text) <= longest else f"{text[: longest // 2]}...{text[-(longest // 2) :]}"
 
 
+def written(value: object) -> str:
+    """Return a value for a sentence as Python writes it, or its type where Python cannot."""
+    try:
+        return shown(repr(value))
+    except Exception:  # whatever its class raises
+        return f"a {type(value).__name__}"
+
+
 def check_text(name: str, text: object, advice: str = "") -> None:
     """Refuse bytes, a number or anything else in place of text."""
     if not isinstance(text, str):
@@ -45,10 +53,9 @@ def check_text(name: str, text: object, advice: str = "") -> None:
 def whole_number(name: str, value: object, lowest: int, highest: int | None = None, advice: str = "") -> int:
     """Return a whole number as an ``int``; integers of Python and NumPy pass, floats and bools do not."""
     try:
-        is_truth = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
-        number = operator.index(value if not is_truth else None)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number; found {shown(repr(value))}. {advice}".rstrip()) from None
+        number = operator.index(_one_number(value))
+    except Exception:  # whatever its class raises
+        raise TypeError(f"{name} must be a whole number; found {written(value)}. {advice}".rstrip()) from None
     if number < lowest or (highest is not None and number > highest):
         limits = f"be at least {lowest}" if highest is None else f"lie in {lowest}..{highest}"
         # Python refuses to write numbers of more than 4,300 digits.
@@ -60,23 +67,26 @@ def whole_number(name: str, value: object, lowest: int, highest: int | None = No
 def real_number(name: str, value: object, advice: str = "") -> float:
     """Return a number as a ``float``; those of Python, NumPy and PyTorch pass, Booleans and text do not."""
     try:
-        if isinstance(value, (bool, np.bool_, str, bytes)) or getattr(value, "shape", ()) != ():
-            raise TypeError
-        return float(value)
+        return float(_one_number(value))
     except OverflowError:  # whole numbers have no largest
         raise ValueError(
             f"{name} must be a number that a float can hold; found one beyond. {advice}".rstrip()
         ) from None
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number; found {shown(repr(value))}. {advice}".rstrip()) from None
+    except Exception:
+        raise TypeError(f"{name} must be a number; found {written(value)}. {advice}".rstrip()) from None
+
+
+def _one_number(value: Any) -> Any:
+    """Return what is neither True or False, nor digits, nor several numbers; Python would take them for one."""
+    is_truth = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+    if is_truth or isinstance(value, (str, bytes, bytearray)) or getattr(value, "shape", ()) != ():
+        raise TypeError
+    return value
 
 
 def whole_numbers(name: str, numbers: ArrayLike, advice: str = SECONDS) -> np.ndarray:
     """Return numbers of any shape as int64; floats that are whole pass too."""
-    try:
-        array = np.asarray(numbers)
-    except ValueError:
-        raise TypeError(f"{name} must be rows of equal length; found lists of unequal length. {advice}") from None
+    array = as_array(name, numbers)
     if array.size and array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be whole numbers; found {array.dtype}. {advice}")
     if array.dtype.kind == "f" or array.dtype == np.uint64:
@@ -91,23 +101,23 @@ def as_array(name: str, values: Any) -> np.ndarray:
     """Return nested lists, an array or a tensor, on any device, as a NumPy array, or refuse rows of unequal length."""
     try:
         return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-    except (TypeError, ValueError, RuntimeError):
+    except Exception:  # of NumPy, PyTorch, or the class of the values
         raise ValueError(
             f"{name} must be whole numbers in rows of one length; these cannot be made an array. Cut them to the "
             "shortest, or give them one by one."
         ) from None
 
 
-def check_grid(steps_per_quarter: int) -> int:
-    """Return the steps per quarter of a grid, or refuse what no file could count."""
-    # The header of a MIDI file counts ticks in 15 bits.
-    return whole_number("steps_per_quarter", steps_per_quarter, 1, 32767, "24 is the default and holds triplets.")
-
-
 def check_sizes(config: object, *names: str, lowest: int = 1) -> None:
     """Refuse fields of a configuration that are not whole numbers of at least ``lowest``."""
     for name in names:
         whole_number(name, getattr(config, name), lowest)
+
+
+def check_grid(steps_per_quarter: int) -> int:
+    """Return the steps per quarter of a grid, or refuse what no file could count."""
+    # The header of a MIDI file counts ticks in 15 bits.
+    return whole_number("steps_per_quarter", steps_per_quarter, 1, 32767, "24 is the default and holds triplets.")
 
 
 def check_share(name: str, value: float, advice: str = "") -> None:
@@ -124,9 +134,14 @@ def check_positive(name: str, value: float, advice: str = "") -> None:
 
 def check_choice(name: str, value: object, choices: Collection, advice: str = "") -> None:
     """Refuse what is not among the choices."""
-    if not isinstance(value, Hashable) or value not in choices:  # a list, or an array, which equals by elements
-        found = shown(repr(value))
-        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}; found {found}. {advice}".rstrip())
+    try:
+        is_known = isinstance(value, Hashable) and value in choices  # an array equals by elements
+    except Exception:  # a tensor does too
+        is_known = False
+    if not is_known:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(str, choices))}; found {written(value)}. {advice}".rstrip()
+        )
 
 
 def check_some(n: int, need: str = "The loss needs at least one target", advice: str = "Is the batch empty?") -> None:
@@ -146,7 +161,10 @@ def check_pieces(
     pieces: Sequence[ArrayLike], n_ids: int | None = None, n_voices: int | None = None
 ) -> list[np.ndarray]:
     """Return pieces of token ids below ``n_ids`` as int64 arrays, of n_tokens or of n_steps times ``n_voices``."""
-    arrays = [as_array(f"Piece {index}", piece) for index, piece in enumerate(pieces)]
+    try:
+        arrays = [as_array(f"Piece {index}", piece) for index, piece in enumerate(pieces)]
+    except TypeError:
+        raise TypeError(f"Pieces come in a list; found {written(pieces)}. {ENCODE}") from None
     check_some(len(arrays), "At least one piece is needed", "Is the corpus or the split empty?")
     shape = "(n_tokens,)" if n_voices is None else f"(n_steps, {n_voices})"
     for index, ids in enumerate(arrays):

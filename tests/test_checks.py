@@ -51,6 +51,17 @@ def test_what_says_neither_true_nor_false_and_nan_are_refused(make):
         checks.check_scores(make([0.5, float("nan")]))
 
 
+def refuse(*arguments):
+    raise RuntimeError
+
+
+class Rude:
+    """Is asked in vain for anything."""
+
+    __index__ = __float__ = __repr__ = __array__ = __eq__ = refuse
+    __hash__ = None
+
+
 TORCH = "a torch.Generator on the CPU, .*"
 
 
@@ -70,6 +81,22 @@ TORCH = "a torch.Generator on the CPU, .*"
         ("check_positive", ("l2", True), TypeError, "l2 must be a number; found True"),
         ("check_positive", ("l2", np.ones(1)), TypeError, r"l2 must be a number; found array\(\[1\.\]\)"),
         ("check_positive", ("l2", 10**5000), ValueError, "l2 must be a number that a float can hold; found one beyond"),
+        ("check_positive", ("l2", bytearray(b"3")), TypeError, "l2 must be a number; found bytearray"),
+        ("check_positive", ("l2", torch.tensor(True)), TypeError, r"l2 must be a number; found tensor\(True\)"),
+        (
+            "check_positive",
+            ("l2", torch.empty((), device="meta")),
+            TypeError,
+            r"l2 must be a number; found tensor\(\.\.",
+        ),
+        ("check_positive", ("l2", Rude()), TypeError, "l2 must be a number; found a Rude"),
+        ("whole_number", ("n", Rude(), 1), TypeError, "n must be a whole number; found a Rude"),
+        ("whole_number", ("n", torch.ones(1, dtype=torch.int64), 1), TypeError, r"n .*; found tensor\(\[1\]\)"),
+        ("whole_numbers", ("n", torch.ones(2, dtype=torch.bfloat16)), ValueError, "n must be whole numbers in rows"),
+        ("whole_numbers", ("n", Rude()), ValueError, "n must be whole numbers in rows of one length; these cannot"),
+        ("check_choice", ("mode", np.arange(3), (1, "a")), ValueError, r"mode must be .*; found array\(\[0, 1, 2\]\)"),
+        ("check_choice", ("mode", Rude(), ("a",)), ValueError, "mode must be one of a; found a Rude"),
+        ("check_pieces", (5,), TypeError, "Pieces come in a list; found 5. Encode the music"),
         ("check_share", ("share", None), TypeError, "share must be a number; found None"),
         ("whole_number", ("n", np.True_, 0), TypeError, "n must be a whole number; found np.True_"),
         ("whole_number", ("n", torch.tensor(True), 0), TypeError, r"n must be a whole number; found tensor\(True\)"),

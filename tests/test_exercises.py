@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -356,6 +357,28 @@ def test_whole_numbers_of_any_size_are_compared_exactly(n, tolerance):
     assert judge(make_exercise(solution=lambda n: n, **facts), lambda n: n).is_right
     assert judge(make_exercise(solution=lambda n: [n], **facts), lambda n: [n + 1]).is_right == (tolerance > 0)
     assert not judge(make_exercise(solution=lambda n: n, **facts), lambda n: n + 10**395 + n // 2).is_right
+
+
+@pytest.mark.parametrize("make", [lambda n, x: [x] * n, np.full])
+def test_many_numbers_that_are_off_by_rounding_are_judged_at_once(make):
+    n, began = 300_000, time.process_time()
+    exercise = make_exercise(solution=lambda x: make(n, x), mistakes=(), fact="yes.", make_cases=lambda: [(0.1,)])
+    assert judge(exercise, lambda x: make(n, x + 1e-12)).is_right
+    assert "300000 of 300000" in judge(exercise, lambda x: make(n, x + 1e-3))
+    assert time.process_time() - began < 6  # one by one, as fractions, half a minute
+
+
+def test_a_class_that_calls_itself_a_known_one_is_none():
+    class Lies(type):
+        __eq__ = agree
+        __hash__ = type.__hash__
+
+    class Number(metaclass=Lies):
+        __class__ = int
+        __eq__ = agree
+        __hash__ = None
+
+    assert not judge(make_exercise(**NUMBER), lambda n: Number()).is_right
 
 
 def test_whole_numbers_in_arrays_are_compared_exactly_too():

@@ -143,7 +143,7 @@ def test_a_piece_without_notes_is_a_piece():
     [
         (dict(onset_step=[0, 0.5]), TypeError, "must be whole numbers; found 0.5 at place 1. Are these sec"),
         (dict(onset_step=["a"]), TypeError, "onset_step must be whole numbers; found <U1"),
-        (dict(onset_step=[[0], [1, 2]]), TypeError, "found lists of unequal length"),
+        (dict(onset_step=[[0], [1, 2]]), ValueError, "onset_step must be whole numbers in rows of one length"),
         (dict(onset_step=[1e300]), TypeError, r"found 1e\+300 at place 0"),
         (dict(onset_step=np.array([2**64 - 1])), TypeError, "found 18446744073709551615 at place 0"),
         (dict(onset_step=[[0, 1]]), ValueError, r"one row, one entry per note; found the shapes .*\(1, 2\)"),

@@ -9,13 +9,15 @@ Chapter: every notebook; first in 3a.
 """
 
 import copy
+import itertools
 import linecache
+import operator
 import sys
 import textwrap
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -141,14 +143,14 @@ def _what_is_wrong(exercise: Exercise, found: list, expected: list, changed: int
     if problem:
         return f"For {name} your function returns {problem}"
     if is_first_try:
-        return sentence or f"For {name} {nudge(*pair, _equal_within(exercise.tolerance))}. {NEXT}"
+        return sentence or f"For {name} {nudge(*pair, _differ_by_more(exercise.tolerance))}. {NEXT}"
     given, right = _show_apart(*pair)
     return f"{sentence} For {name} you give {given}; the right answer is {right}.".lstrip()
 
 
-def _equal_within(tolerance: float) -> Callable[[Any, Any], bool]:
-    """Return what tells whether two outputs, or parts of them, are equal."""
-    return lambda one, other: _same(_plain(one), _plain(other), tolerance)
+def _differ_by_more(tolerance: float) -> Callable[[Sequence, Sequence], list[int]]:
+    """Return what finds the places where two sequences differ."""
+    return lambda one, other: [*_differences(_plain_items([*one]), _plain_items([*other]), tolerance)]
 
 
 def _mistake(exercise: Exercise, found: list, wrong: int | None) -> str:
@@ -208,10 +210,12 @@ def _plain(value: Any) -> Any:
     Each is read past the methods of its class: one built on ``float`` may call itself equal to everything.
     """
     kind, torch = type(value), sys.modules.get("torch")  # not isinstance, which believes what an object says of itself
-    if kind in _AS_THEY_ARE:
+    if id(kind) in _AS_THEY_ARE:
         return value
-    if torch and kind in (torch.Tensor, torch.nn.Parameter):
+    if torch and (kind is torch.Tensor or kind is torch.nn.Parameter):
         return _plain_array(value.detach().cpu().numpy())
+    if id(kind) in _NUMPY_NUMBERS:
+        return value.item()
     read = next((read for known, read in _READ.items() if issubclass(kind, known)), None)
     return read(value) if read else _Stranger(kind.__name__)
 
@@ -232,14 +236,26 @@ def _plain_key(key: Any) -> Any:
     return tuple(plain) if isinstance(plain, list) else plain
 
 
-_AS_THEY_ARE = (int, float, bool, str, type(None), types.FunctionType)
+def _plain_items(items: list) -> list:
+    """Return the items of a list or a tuple in plain form; where all are already, no look at each."""
+    return items if _kinds(items) <= _AS_THEY_ARE else [_plain(item) for item in items]
+
+
+def _kinds(items: Sequence) -> set[int]:
+    """Return the types of some items, by what no class can give itself."""
+    return set(map(id, map(type, items)))
+
+
+_NUMBERS = _kinds([0, 0.0])
+_AS_THEY_ARE = _NUMBERS | _kinds([True, "", None, _plain])
+_NUMPY_NUMBERS = {id(np.dtype(code).type) for code in "?bhilqBHILQefd"}
 
 _READ: dict[type, Callable] = {
     int: int.__int__,
     float: float.__float__,
     str: str.__str__,
-    list: lambda value: [_plain(item) for item in list.__iter__(value)],
-    tuple: lambda value: [_plain(item) for item in tuple.__iter__(value)],
+    list: lambda value: _plain_items([*list.__iter__(value)]),
+    tuple: lambda value: _plain_items([*tuple.__iter__(value)]),
     dict: lambda value: {_plain_key(key): _plain(item) for key, item in dict.items(value)},
     np.ndarray: lambda value: _plain_array(np.asarray(value)),
     np.generic: lambda value: _plain_array(np.asarray(value)),
@@ -300,9 +316,7 @@ def _same(left: Any, right: Any, tolerance: float) -> bool:
 def _same_array(left: np.ndarray, right: np.ndarray, tolerance: float) -> bool:
     """Return whether two arrays of one shape are equal within a tolerance, or, where it is 0, exactly."""
     if tolerance and left.dtype.kind in "biuf" and right.dtype.kind in "biuf":
-        with np.errstate(all="ignore"):
-            return bool(np.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True))
-    # As Python's numbers: NumPy takes 2**53 + 1 for 2.0**53.
+        return bool(_close(left, right, tolerance).all())
     return _first_difference(_plain(left.ravel().tolist()), _plain(right.ravel().tolist()), tolerance) is None
 
 
@@ -318,8 +332,25 @@ def _same_number(left: float, right: float, tolerance: float) -> bool:
 
 def _first_difference(left: Sequence, right: Sequence, tolerance: float) -> int | None:
     """Return the first place where two sequences of one length differ, or None."""
-    pairs = zip(left, right, strict=True)
-    return next((index for index, (a, b) in enumerate(pairs) if not _same(a, b, tolerance)), None)
+    return next(iter(_differences(left, right, tolerance)), None)
+
+
+def _differences(left: Sequence, right: Sequence, tolerance: float) -> Iterable[int]:
+    """Return the places where two sequences differ; of numbers, millions are compared at once."""
+    if _kinds(left) | _kinds(right) <= _NUMBERS:
+        arrays = np.array(left), np.array(right)
+        if tolerance and all(array.dtype.kind in "iuf" for array in arrays):
+            return np.flatnonzero(~_close(*arrays, tolerance)).tolist()
+        if not tolerance:  # as Python's numbers: NumPy takes 2**53 + 1 for 2.0**53
+            unequal = itertools.compress(range(len(left)), map(operator.ne, left, right))
+            return (at for at in unequal if left[at] == left[at] or right[at] == right[at])  # NaN equals NaN
+    pairs = enumerate(zip(left, right, strict=True))
+    return (at for at, (a, b) in pairs if not _same(a, b, tolerance))
+
+
+def _close(left: np.ndarray, right: np.ndarray, tolerance: float) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.isclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 def _show_apart(found: Any, expected: Any) -> tuple[str, str]:
