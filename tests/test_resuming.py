@@ -412,12 +412,14 @@ def test_what_is_no_number_stops_the_run_and_the_last_good_state_is_kept(tmp_pat
     assert same(whole, resumed)
 
 
-@pytest.mark.parametrize("n_files", [4, pytest.param(150, marks=pytest.mark.slow)])
-def test_no_altered_checkpoint_or_state_does_harm(n_files):
+@pytest.mark.parametrize(
+    "n_files, send", [(8, fuzzing.run_here), pytest.param(150, fuzzing.run, marks=pytest.mark.slow)]
+)
+def test_no_altered_checkpoint_or_state_does_harm(n_files, send):
     inputs = []
     for doors, data in zip(altered_tensors.DOORS, altered_tensors.whole_files(), strict=True):
         for door, alter in zip(doors, (altered_by_chance, altered_on_purpose), strict=True):
             files = itertools.islice(alter(data, np.random.default_rng(n_files)), n_files)
             inputs += [(door, file) for file in files]
-    outcomes = fuzzing.run(altered_tensors.pass_on, inputs)
+    outcomes = send(altered_tensors.pass_on, inputs)
     assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)
