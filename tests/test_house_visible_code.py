@@ -13,8 +13,6 @@ TEACHES_PLUMBING = "00b_python_for_this_book"
 TWINS = [path for path in TWINS if path.stem != TEACHES_PLUMBING]
 #: Not edited yet; the list ends when it is empty.
 ABOVE = {
-    "00_hear_it_first",
-    "01a_learning_without_labels",
     "02a_counting",
     "03a_pitch_rhythm_harmony",
     "03c_data_sets",
