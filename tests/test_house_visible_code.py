@@ -16,7 +16,6 @@ ABOVE = {
     "00_hear_it_first",
     "01a_learning_without_labels",
     "02a_counting",
-    "03a_pitch_rhythm_harmony",
     "03c_data_sets",
     "04a_next_token",
     "04b_masking",
