@@ -43,7 +43,7 @@ def test_every_mutant_of_each_solution_is_refused_where_it_differs(exercise):
 
 def test_what_a_single_case_lets_through_drawn_inputs_stop(monkeypatch):
     monkeypatch.setattr(mutation, "solution_in_notebook", lambda exercise: (mutation.ast.parse(""), {}, ""))
-    monkeypatch.setattr(mutation, "SECONDS", 0.2)
+    monkeypatch.setattr(mutation, "SECONDS", 0.05)
     counts, _ = mutation.score(EASY)  # one mutant never leaves its loop
     assert counts["refused"] and counts["equivalent"] and not counts["let through"]
     monkeypatch.setattr(checking, "N_DRAWN", 0)

@@ -28,6 +28,10 @@ checker("5c.1", normalised,
      "You divide by the variance; the spread is its root."),
     (lambda x: _centred(x) / np.sqrt(x.var(axis=-1, keepdims=True, ddof=1) + 1e-5),
      "You divide the squares by d - 1; a norm divides by d."),
+    (lambda x: _centred(x) / (x.std(axis=-1, keepdims=True) + 1e-5),
+     "You add 1e-5 to the standard deviation. Add it to the variance, under the root."),
+    (lambda x: _centred(x) / x.std(axis=-1, keepdims=True),
+     "The 1e-5 is missing: where all features of a position are equal you divide 0 by 0."),
     (lambda x: x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5),
      "The mean is still in. (Without centring this is RMSNorm, a good norm, but another one.)")])
 
@@ -44,8 +48,14 @@ checker("5c.2", n_block_weights,
     (lambda d, n_heads, d_ff: 2 * d + 4 * n_heads * d**2 + 2 * d * d_ff,
      "Heads are slices of the same maps: their number changes no weight."),
     (lambda d, n_heads, d_ff: 4 * d**2 + 2 * d * d_ff, "Almost: the two norms have d_model factors each."),
+    (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) - d,
+     "A block has two norms, one before attention and one before the feed-forward layer; you count one."),
+    (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) - d * d_ff,
+     "The feed-forward layer has two maps, one up to d_feedforward and one back; you count one."),
+    (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 4 * d + d_ff + d,
+     "You count biases of the maps; these maps have none."),
     (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 2 * d + 4 * d + d_ff + d,
-     "You count biases; these layers have none.")])
+     "You count biases of the norms and of the maps; these layers have none.")])
 
 
 def mean_weight(weights, distance):
@@ -78,11 +88,11 @@ checker("5c.4", forbid,
     cases=[(4, 1), (5, 3)], fact="every position may still look at itself, so no row is blind.",
     mistakes=[
     (lambda n, distance: _steps_back(n) != distance,
-     "The distance is forbidden and the future is open: keep the causal rule."),
+     "The distance is forbidden and the future is open: keep the causal mask."),
     (lambda n, distance: (_steps_back(n) >= 0) & (_steps_back(n) < distance),
      "You forbid all that lies further back as well; only one distance is meant."),
     (lambda n, distance: _steps_back(n) == distance,
-     "Upside down: that distance alone is allowed, and the first position may look nowhere."),
+     "Your mask is inverted: that distance alone is allowed, and the first position may look nowhere."),
     (lambda n, distance: (_steps_back(n) >= 0) & (np.arange(n) != distance),
      "You forbid one place to all; a distance is another place for each.")])
 
@@ -98,6 +108,8 @@ checker("5c.5", n_positions_read,
     fact="for 1,024 tokens it is {outputs[2]} against {outputs[3]}.", mistakes=[
     (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new + 1, has_cache),
      "You read the last token too; nothing is asked after it."),
+    (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new, True) if has_cache else n_prompt * n_new,
+     "Without a cache you read the prompt once for each new token; each call also reads what was written before it."),
     (lambda n_prompt, n_new, has_cache: n_new if has_cache else n_positions_read(n_prompt, n_new, False),
      "With a cache the prompt must still be read once."),
     (lambda n_prompt, n_new, has_cache: n_positions_read(n_prompt, n_new, True),
