@@ -15,7 +15,6 @@ TWINS = [path for path in TWINS if path.stem != TEACHES_PLUMBING]
 ABOVE = {
     "00_hear_it_first",
     "01a_learning_without_labels",
-    "03a_pitch_rhythm_harmony",
     "03c_data_sets",
     "04a_next_token",
     "04b_masking",
