@@ -19,7 +19,6 @@ ABOVE = {
     "04b_masking",
     "04c_pitch_rhythm_harmony_heads",
     "04d_contrast",
-    "07a_the_loss_by_hand",
     "08b_the_chorale_benchmark",
 }
 
