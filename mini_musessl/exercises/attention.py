@@ -137,3 +137,40 @@ checker("5a.5", first_leak, draw=_two_runs,
      "You ask that all features move; a leak may show in one. Use any."),
     (lambda before, after, position: _first((after != before).any(axis=-1)[:position]),
      "You ask for equality to the last digit; sums in another order round differently. Allow 1e-6.")])
+
+
+def self_attention(features, projections, n_heads, may_attend, attend=attend, split=split_heads):
+    queries, keys, values = (split(features @ matrix, n_heads) for matrix in projections[:3])
+    heads = [attend(*each, may_attend) for each in zip(queries, keys, values, strict=True)]
+    return np.concatenate(heads, axis=-1) @ projections[3]
+
+def _attend_undivided(queries, keys, values, may_attend, by=1.0):
+    return attend(queries * np.sqrt(queries.shape[-1]) / by, keys, values, may_attend)
+
+def _random_layer(rng):
+    n_positions, n_heads, d_head = rng.integers(1, 5, 3)
+    d_model = n_heads * d_head
+    return (rng.normal(size=(n_positions, d_model)), rng.normal(size=(4, d_model, d_model)), int(n_heads),
+            np.tri(n_positions, dtype=bool))
+
+checker("5a.6", self_attention, draw=_random_layer, tolerance=1e-9,
+    cases=[(_draw(4, 6), _draw(4, 6, 6), 2, CAUSAL), (_draw(4, 6), _draw(4, 6, 6), 3, CAUSAL)],
+    case_names=["the layer with two heads", "the layer with three heads"],
+    fact="with the same weights the library's layer returns the same numbers.", mistakes=[
+    (lambda x, p, n, may: self_attention(x, p, 1, may), "You use one head: split queries, keys and values first."),
+    (lambda x, p, n, may: self_attention(x, p, n, np.ones_like(may)), "The mask is not used."),
+    (lambda x, p, n, may: self_attention(x, np.concatenate((p[:3], [np.eye(len(p[3]))])), n, may),
+     "The output projection, the fourth matrix, is missing."),
+    (lambda x, p, n, may: self_attention(x, np.concatenate((p[:2], [np.eye(len(p[2]))], p[3:])), n, may),
+     "The values are the features themselves: project them by the third matrix."),
+    (lambda x, p, n, may: self_attention(x, p[[0, 0, 2, 3]], n, may),
+     "Your keys are the queries: project the features by the second matrix."),
+    (lambda x, p, n, may: self_attention(x, p[[1, 0, 2, 3]], n, may), "Queries and keys are exchanged."),
+    (lambda x, p, n, may: self_attention(x, p.transpose(0, 2, 1), n, may),
+     "You multiply by the transposed matrices; here it is `features @ matrix`."),
+    (lambda x, p, n, may: self_attention(x, p, n, may, _attend_undivided), "The scores are not divided by a root."),
+    (lambda x, p, n, may: self_attention(
+        x, p, n, may, lambda q, k, v, may: _attend_undivided(q, k, v, may, by=np.sqrt(x.shape[-1]))),
+     "You divide by the root of d_model; scores of a head are sums over d_model / n_heads features."),
+    (lambda x, p, n, may: self_attention(x, p, n, may, split=lambda y, n: y.reshape(n, len(y), -1)),
+     "Your heads mix positions: split the last axis, then swap axes, as in 5a.4.")])

@@ -159,3 +159,41 @@ checker("2a.6", first_leak, draw=_two_runs,
      "differences."),
     (lambda before, after, changed: max(np.flatnonzero(~np.isclose(before, after)[:changed]), default=-1),
      "You give the last token that moved; the first was asked for.")])
+
+
+def _ends(context):
+    return [context[len(context) - length :] for length in range(len(context) + 1)]
+
+def back_off(counts, context, n_symbols, shorter_of=_ends, start=1):
+    probabilities = np.full(n_symbols, start / n_symbols)
+    for each in shorter_of(context):
+        probabilities = witten_bell(counts.get(each, np.zeros(n_symbols)), probabilities)
+    return probabilities
+
+def _tables(melody, order):
+    counts = {}
+    for place, symbol in enumerate(melody):
+        for context in _ends(tuple(melody[max(0, place - order + 1) : place])):
+            counts.setdefault(context, np.zeros(4, int))[symbol] += 1
+    return counts
+
+MELODY = [0, 1, 2, 0, 1, 3, 0, 1, 2, 2]
+
+checker("2a.7", back_off, tolerance=1e-9,
+    draw=lambda rng: (_tables(rng.integers(0, 4, 12).tolist(), 3), tuple(rng.integers(0, 4, rng.integers(4))), 4),
+    cases=[(_tables(MELODY, 3), (0, 1), 4), (_tables(MELODY, 3), (3, 2), 4), (_tables(MELODY, 3), (), 4)],
+    case_names=("a known context", "a context never seen whole", "an empty context"),
+    fact="after the known context they are {outputs[0]}; a context never seen takes the answer of its end.", mistakes=[
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: [c[:k] for k in range(len(c) + 1)]),
+     "You shorten the context at its end. The latest symbol says most: drop the oldest."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[::-1]),
+     "You begin with the longest context: the empty one then has the last word. Begin with the empty context."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[-1:]),
+     "You go from the longest context straight to equal probabilities; every shorter context has its say."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[1:]),
+     "The empty context is missing: how often each symbol occurs at all."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[:-1] or [()]),
+     "The whole context is missing: your longest is one symbol too short."),
+    (lambda counts, context, n: back_off(counts, context, n, _ends, start=0),
+     "You begin with zeros, so that a symbol never seen is impossible and your probabilities sum to less than 1. Begin "
+     "with equal probabilities.")])

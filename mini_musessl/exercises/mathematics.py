@@ -179,3 +179,34 @@ checker("7a.6", at_temperature,
      "You take the softmax of probabilities. Their logarithms are logits; the probabilities are not."),
     (lambda p, temperature: p ** (1 / temperature) / (p ** (1 / temperature)).sum(),
      "Your whole table sums to 1; each row must.")])
+
+
+def keep_top_p(probabilities, p):
+    order = np.argsort(-probabilities, kind="stable")
+    is_kept = np.zeros(len(probabilities), bool)
+    is_kept[order[: np.searchsorted(np.cumsum(probabilities[order]), p) + 1]] = True
+    return np.where(is_kept, probabilities, 0) / probabilities[is_kept].sum()
+
+def _kept(probabilities, may_keep):
+    return np.where(may_keep, probabilities, 0) / probabilities[may_keep].sum()
+
+def _mass_above(probabilities):
+    return np.array([probabilities[probabilities > each].sum() for each in probabilities])
+
+checker("7a.7", keep_top_p, tolerance=1e-9,
+    draw=lambda rng: (rng.dirichlet(np.ones(rng.integers(1, 7))), float(rng.uniform(0.05, 0.95))),
+    cases=[(np.array([0.1, 0.5, 0.03, 0.25, 0.12]), 0.8), (np.array([0.6, 0.3, 0.1]), 0.5),
+           (np.array([0.3, 0.15, 0.35, 0.2]), 0.95)],
+    fact="of five symbols three are left, {outputs[0]}.", mistakes=[
+    (lambda p, top: np.where(_mass_above(p) < top, p, 0), "What is left does not sum to 1: divide by its sum."),
+    (lambda p, top: _kept(p, (_mass_above(p) + p <= top) | (p == p.max())),
+     "You drop the symbol whose probability carries the sum to p. It is the last one that you keep."),
+    (lambda p, top: _kept(p, (_mass_above(p) < top) | (p == p[_mass_above(p) >= top].max(initial=0))),
+     "You keep one symbol too many: stop as soon as the sum is at least p."),
+    (lambda p, top: np.append(np.sort(_kept(p, _mass_above(p) < top)[p > 0])[::-1], p[p == 0]),
+     "Your probabilities are sorted: each belongs at the place of its own symbol."),
+    (lambda p, top: p, "You keep every symbol."),
+    (lambda p, top: _kept(p, (np.cumsum(p) - p) < top),
+     "You add up in the order of the symbols: begin with the likeliest."),
+    (lambda p, top: _kept(p, p >= min(1 - top, p.max())),
+     "You compare each probability with a bound by itself; the sum of those that are kept must reach p.")])

@@ -116,3 +116,36 @@ checker("5c.5", n_positions_read,
      "Without a cache every call reads everything again: the calls grow by one each."),
     (lambda n_prompt, n_new, has_cache: (n_prompt + n_new - 1) * (1 if has_cache else n_new),
      "Without a cache the first call reads the prompt alone; only the last is that long.")])
+
+
+def train(weights, gradient_of, batches, learning_rate):
+    for batch in batches:
+        weights = weights - learning_rate * gradient_of(weights, batch)
+    return weights
+
+def _gradient_of_squares(weights, batch):
+    return batch.T @ (batch @ weights - batch.sum(axis=1)) / len(batch)
+
+def _train_without_zeroing(weights, gradient_of, batches, learning_rate):
+    gradient = 0
+    for batch in batches:
+        gradient = gradient + gradient_of(weights, batch)
+        weights = weights - learning_rate * gradient
+    return weights
+
+checker("5c.6", train, tolerance=1e-9,
+    draw=lambda rng: (rng.normal(size=3), _gradient_of_squares, list(rng.normal(size=(3, 4, 3))), 0.1),
+    cases=[(np.array([1.0, -2.0]), _gradient_of_squares, list(np.arange(1.0, 13).reshape(3, 2, 2) / 6), 0.1),
+           (np.array([0.0, 3.0]), _gradient_of_squares, list(np.eye(4).reshape(4, 2, 2)), 0.5)],
+    case_names=("three batches", "four batches"),
+    fact="after three batches the weights are {outputs[0]}; all training loops of this book do the same.", mistakes=[
+    (lambda w, gradient_of, batches, rate: train(w, gradient_of, batches, -rate),
+     "You go up the gradient: the loss grows. Subtract."),
+    (lambda w, gradient_of, batches, rate: w - rate * sum(gradient_of(w, batch) for batch in batches),
+     "You take every gradient at the first weights: ask for it anew after each update."),
+    (_train_without_zeroing,
+     "Your gradients pile up from batch to batch, as in PyTorch without `zero_grad()`. Each update has one batch."),
+    (lambda w, gradient_of, batches, rate: train(w, gradient_of, batches[-1:], rate), "You use the last batch alone."),
+    (lambda w, gradient_of, batches, rate: train(w, gradient_of, batches[:1], rate),
+     "You return after the first batch: is the return inside the loop?"),
+    (lambda w, gradient_of, batches, rate: train(w, gradient_of, batches, 1), "The learning rate is not used.")])
