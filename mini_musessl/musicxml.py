@@ -553,8 +553,7 @@ def _split_at_bar_lines(notes: np.ndarray, lines: list[int]) -> list[list[_Stret
     measures: list[list[_Stretch]] = [[] for _ in lines[:-1]]
     for onset_step, duration_step, pitch, velocity, _ in notes.tolist():
         end_step = onset_step + duration_step
-        first = int(np.searchsorted(lines, onset_step, side="right")) - 1
-        last = int(np.searchsorted(lines, end_step, side="left")) - 1
+        first, last = bisect_right(lines, onset_step) - 1, bisect_left(lines, end_step) - 1
         for number in range(first, last + 1):
             inside = (max(onset_step, lines[number]), min(end_step, lines[number + 1]))
             measures[number].append(_Stretch(*inside, pitch, velocity, number > first, number < last))
@@ -575,7 +574,6 @@ def _share_among_voices(stretches: list[_Stretch]) -> list[list[list[_Stretch]]]
     return voices
 
 
-@functools.lru_cache(10_000)
 def _note_type(quarters: Fraction) -> tuple[str, str] | None:
     """Return the elements that name a length, type and dots, then tuplet; or None if no single note value has it."""
     tuplet = quarters.denominator // (quarters.denominator & -quarters.denominator)  # its odd part
@@ -590,7 +588,6 @@ def _note_type(quarters: Fraction) -> tuple[str, str] | None:
     return f"<type>{unit}</type>" + "<dot/>" * (ones.bit_length() - 1), ratio
 
 
-@functools.lru_cache(10_000)
 def _note_values(quarters: Fraction) -> tuple[Fraction, ...]:
     """Split a length into those of note values: maximas, whole quarters, and what remains."""
     if _note_type(quarters):
@@ -604,6 +601,13 @@ def _note_values(quarters: Fraction) -> tuple[Fraction, ...]:
             "music.change_grid with a grid of 24 steps a quarter and may_round=True."
         )
     return _note_values(first) + _note_values(quarters - first)
+
+
+@functools.lru_cache(10_000)
+def _lengths(n_steps: int, steps_per_quarter: int) -> list[tuple[str, str, str]]:
+    """Return the elements that say how long each of the tied notes is that last some steps together."""
+    values = _note_values(Fraction(n_steps, steps_per_quarter)) if n_steps else ()
+    return [(f"<duration>{value * steps_per_quarter}</duration>", *_note_type(value)) for value in values]
 
 
 @functools.lru_cache(10_000)
@@ -685,11 +689,8 @@ class _PartWriter:
         self, chord: list[_Stretch], onset_step: int, end_step: int, voice: int, accidentals: dict[_Stretch, str]
     ) -> Iterator[str]:
         """Yield the notes of a chord, or one rest: several times, with ties, where no note value says the length."""
-        quarters = Fraction(end_step - onset_step, self.piece.steps_per_quarter)
-        values = _note_values(quarters) if quarters else ()
-        for index, value in enumerate(values):
-            length = f"<duration>{value * self.piece.steps_per_quarter}</duration>"
-            kind, ratio = _note_type(value)
+        values = _lengths(end_step - onset_step, self.piece.steps_per_quarter)
+        for index, (length, kind, ratio) in enumerate(values):
             if not chord:
                 yield f"<note><rest/>{length}<voice>{voice}</voice>{kind}{ratio}</note>"
             for place, stretch in enumerate(chord):

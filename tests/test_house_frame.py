@@ -24,8 +24,11 @@ def test_every_title_begins_with_its_number():
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_first_page_plays_what_its_code_makes():
-    assert make_page_music.MUSIC.read_text("utf-8").splitlines()[0] == make_page_music.sign(make_page_music.code_of())
+def test_every_page_plays_what_its_code_makes():
+    pages = make_page_music.pages()
+    assert [page.stem for page in pages] == ["chapter_00", "chapter_01", "index"]
+    made_by = {page.stem: make_page_music.music_of(page).read_text("utf-8").splitlines()[0] for page in pages}
+    assert made_by == {page.stem: make_page_music.sign(make_page_music.code_of(page)) for page in pages}
 
 
 def test_the_first_page_names_the_roads_that_the_map_draws():

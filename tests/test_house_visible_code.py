@@ -13,15 +13,10 @@ TEACHES_PLUMBING = "00b_python_for_this_book"
 TWINS = [path for path in TWINS if path.stem != TEACHES_PLUMBING]
 #: Not edited yet; the list ends when it is empty.
 ABOVE = {
-    "00_hear_it_first",
-    "01a_learning_without_labels",
-    "03a_pitch_rhythm_harmony",
-    "03c_data_sets",
     "04a_next_token",
     "04b_masking",
     "04c_pitch_rhythm_harmony_heads",
     "04d_contrast",
-    "07a_the_loss_by_hand",
     "08b_the_chorale_benchmark",
 }
 

@@ -25,7 +25,7 @@ BANNED = {
     r"\bdear(?:er|est)?\b": "has a higher loss",
     r"\bwho (?:may )?looks? at whom\b": "which positions each position may attend to",
     # The field's word first
-    r"\bnetworks? hears?\b|\bhears?_[a-z]+|_hear_": "uses_",
+    r"\bnetworks? hears?\b|\bhears?_[a-z]+|_hear_(?!it_first)": "uses_",
     r"(?i)\bsoften(?:s|ed)?\b|_soften\b": "divide by the temperature",
     r"\b(?:causal|padding|check)_rule\b": "causal_mask",
     r"\b[Pp]ast_?[Kk]eys\b|\blook_(?:on|back)\b|\bframe_past\b": "KV cache, frame history, advance",
