@@ -15,8 +15,6 @@ TWINS = [path for path in TWINS if path.stem != TEACHES_PLUMBING]
 ABOVE = {
     "04a_next_token",
     "04b_masking",
-    "04c_pitch_rhythm_harmony_heads",
-    "04d_contrast",
     "08b_the_chorale_benchmark",
 }
 
