@@ -18,8 +18,6 @@ ABOVE = {
     "02a_counting",
     "03a_pitch_rhythm_harmony",
     "03c_data_sets",
-    "04a_next_token",
-    "04b_masking",
     "04c_pitch_rhythm_harmony_heads",
     "04d_contrast",
     "07a_the_loss_by_hand",
