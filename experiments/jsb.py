@@ -156,6 +156,10 @@ def score_together(name: str, folder: Path) -> list[dict[str, Any]]:
     return keep(folder / "together.json", score) if is_ready else []
 
 
+#: What the result is made of: a row without it is made again.
+NEEDED = ("model", "group", "seed", "seconds", "valid", "test")
+
+
 def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
     """Train and score one model, or read the row of the run that has ended.
 
@@ -164,7 +168,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         n_updates: fewer updates than the setting says, for a quick look.
     """
     path = folder / f"{setting.file_name}-{seed}.json"
-    return keep(path, partial(train_and_score, setting, seed, folder, n_updates))
+    return keep(path, partial(train_and_score, setting, seed, folder, n_updates), NEEDED)
 
 
 def train_and_score(setting: Setting, seed: int, folder: Path, n_updates: int | None) -> dict[str, Any]:
@@ -232,7 +236,7 @@ def main() -> None:
                 run(setting, seed, asked.runs, asked.updates)
     rows = [*count("JSB"), *count("rebuilt"), *score_together("frames", asked.runs)]
     for setting in SETTINGS:
-        rows += read_rows(setting, setting.seeds, asked.runs)
+        rows += read_rows(setting, setting.seeds, asked.runs, NEEDED)
     trained = sum(row["seconds"] for row in rows)
     path = write_result(
         "jsb",

@@ -27,16 +27,16 @@ def file_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def keep(path: Path, make: Callable[[], Any]) -> Any:
-    """Return what a JSON file holds; make it if there is none, or half of one."""
-    if (kept := read_kept(path)) is None:
+def keep(path: Path, make: Callable[[], Any], needed: Collection[str] = ()) -> Any:
+    """Return what a JSON file holds; make it if there is none, or half of one, or a row without what is needed."""
+    if (kept := read_kept(path, needed)) is None:
         text = json.dumps(make())
         write_aside(path, text.encode("utf-8"))
         kept = json.loads(text)
     return kept
 
 
-def read_kept(path: Path) -> Any:
+def read_kept(path: Path, needed: Collection[str] = ()) -> Any:
     """Return what a JSON file holds, or None if it is not there, or damaged: then it is named."""
     if not path.exists():
         return None
@@ -44,15 +44,18 @@ def read_kept(path: Path) -> Any:
         kept = json.loads(path.read_bytes())
         if not (isinstance(kept, (dict, list)) and kept):
             raise ValueError("it holds no row")
+        for row in kept if isinstance(kept, list) else [kept]:
+            if missing := set(needed) - set(row if isinstance(row, dict) else ()):
+                raise ValueError(f"a row lacks {', '.join(sorted(missing))}")
     except (ValueError, RecursionError) as error:
         print(f"{path} is damaged ({error}), and counts as not there.", flush=True)
         return None
     return kept
 
 
-def read_rows(setting: Any, seeds: Iterable[int], runs: Path) -> list[dict[str, Any]]:
+def read_rows(setting: Any, seeds: Iterable[int], runs: Path, needed: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return the rows of those runs of a setting that have ended."""
-    kept = [read_kept(runs / f"{setting.file_name}-{seed}.json") for seed in seeds]
+    kept = [read_kept(runs / f"{setting.file_name}-{seed}.json", needed) for seed in seeds]
     return [row for row in kept if row is not None]
 
 

@@ -133,6 +133,10 @@ def count_neighbours() -> counting.NeighbourCounts:
     return counting.NeighbourCounts(pieces, [np.concatenate(draws) for draws in zip(*drawn, strict=True)])
 
 
+#: What the result is made of: a row without it is made again.
+NEEDED = ("model", "group", "all_seconds")
+
+
 def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None) -> dict[str, Any]:
     """Train and probe one encoder, or read the row of the run that has ended.
 
@@ -141,7 +145,7 @@ def run(setting: Setting, seed: int, folder: Path, n_updates: int | None = None)
         n_updates: fewer updates than the setting says, for a quick look.
     """
     path = folder / f"{setting.file_name}-{seed}.json"
-    return keep(path, functools.partial(train_and_probe, setting, seed, folder, n_updates))
+    return keep(path, functools.partial(train_and_probe, setting, seed, folder, n_updates), NEEDED)
 
 
 def train_and_probe(setting: Setting, seed: int, folder: Path, n_updates: int | None) -> dict[str, Any]:
@@ -202,7 +206,11 @@ def reference_rows(folder: Path) -> list[dict[str, Any]]:
         ]
 
     makers = (find_keys, by_hand, by_voice, by_counting)
-    return [row for make in makers for row in keep(folder / f"{make.__name__}.json", functools.partial(_timed, make))]
+    return [
+        row
+        for make in makers
+        for row in keep(folder / f"{make.__name__}.json", functools.partial(_timed, make), NEEDED)
+    ]
 
 
 def find_keys() -> list[dict[str, Any]]:
@@ -279,7 +287,7 @@ def main() -> None:
         return
     rows = reference_rows(asked.runs)
     for setting in SETTINGS:
-        rows += read_rows(setting, SEEDS, asked.runs)
+        rows += read_rows(setting, SEEDS, asked.runs, NEEDED)
     rows = [row | {kind: gather_draws(row[kind]) for kind in KINDS if kind in row} for row in map(rename_tasks, rows)]
     path = write_result(
         "objectives",

@@ -241,6 +241,8 @@ def read_cache(path: Path, unpack: Callable[[dict], list]) -> list | None:
         if hashlib.sha256(data[:-64]).hexdigest().encode() != data[-64:]:
             return None
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            if sum(member.file_size for member in stored.zip.infolist()) > LARGEST_CACHED:
+                return None
             return unpack(dict(stored))
     except Exception:  # whatever it is, the music can be read again
         return None

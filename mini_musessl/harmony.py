@@ -359,7 +359,7 @@ def _checked_chroma(chroma: ArrayLike) -> Float[np.ndarray, " 12"]:
     return amount / amount.max()
 
 
-def signature_of(grid: voices.VoiceGrid) -> int:
+def signature_of(music_or_grid: music.Piece | voices.VoiceGrid) -> int:
     """Return the fifths of a grid's key signature or, where it is unknown, of the key that ``find_key`` finds.
 
     Example:
@@ -367,9 +367,9 @@ def signature_of(grid: voices.VoiceGrid) -> int:
         >>> signature_of(scale), pitch_class_name(3, signature_of(scale))
         (3, 'D#')
     """
-    if grid.fifths is not None:
-        return grid.fifths
-    amount = chroma(grid)
+    if isinstance(music_or_grid, voices.VoiceGrid) and music_or_grid.fifths is not None:
+        return music_or_grid.fifths
+    amount = chroma(music_or_grid)
     return find_key(amount).fifths if np.ptp(amount) > 0 else 0
 
 

@@ -82,7 +82,7 @@ class Page:
 
     def press(self, key: str) -> None:
         """Press and release a key, such as ArrowRight, where the focus is."""
-        code = {"ArrowLeft": 37, "ArrowRight": 39, "Tab": 9}[key]
+        code = {"ArrowLeft": 37, "ArrowRight": 39, "Tab": 9, "Escape": 27}[key]
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 

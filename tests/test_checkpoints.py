@@ -145,6 +145,12 @@ def test_a_header_whose_length_begins_like_a_pickle_is_read(tmp_path):
     pytest.fail("no header began with 0x80")
 
 
+def with_another_part():
+    model = make()
+    model.wings = torch.nn.Linear(2, 2)
+    return model
+
+
 def too_large():
     model = make()
     model.norm.weight.data[3] = 1e5
@@ -165,6 +171,9 @@ def too_large():
             {"card": {"model": object()}},
         ),
         ("Names and card must take at most 1048576 bytes", "a.safetensors", make(), {"card": {"log": "x" * (1 << 20)}}),
+        ("asks for, no others; here wings.bias is one tensor too many", "a.safetensors", with_another_part(), {}),
+        (r"here .* is torch\.float8_e4m3fn of", "a.safetensors", make().to(torch.float8_e4m3fn), {}),
+        (r"fit into torch\.float32; .* holds some", "a.safetensors", make().to("meta"), {}),
         (r"fit into torch\.float16; norm\.weight holds", "a.safetensors", too_large(), {"dtype": torch.float16}),
     ],
 )
@@ -211,6 +220,17 @@ def test_a_shipped_file_with_another_bit_is_refused(name, tmp_path):
     (tmp_path / "odd.safetensors").write_bytes(data)
     with pytest.raises(ValueError, match="those of odd.safetensors have changed since. Copy or download it again"):
         load_checkpoint(tmp_path / "odd.safetensors")
+
+
+def test_what_is_too_large_is_neither_written_nor_read(path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "LARGEST", 4000)
+    with pytest.raises(
+        ValueError, match=r"at most 4000 bytes of weights; found \d+\. dtype=torch\.bfloat16 takes half"
+    ):
+        save_checkpoint(make(), path)
+    monkeypatch.setattr(checkpoints, "HEADER_BYTES", 100)
+    with pytest.raises(ValueError, match="reads at most 4108 bytes; small.safetensors has"):
+        load_checkpoint(path)
 
 
 def write_altered(path, about, weights):

@@ -31,6 +31,7 @@ from mini_musessl.exercises import pitch_rhythm_harmony as chapter_3a
 from mini_musessl.exercises import positions as chapter_5b
 from mini_musessl.exercises import repair as chapter_8a
 from mini_musessl.exercises import tokens as chapter_3b
+from mini_musessl.generation.sampling import keep_top_p
 from mini_musessl.network import attention
 from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.network.frames import FrameConfig, FrameTransformer, history_of, interval_ids
@@ -661,3 +662,54 @@ def test_a_paired_range_is_that_of_the_library():
     sums = [np.array([nats.sum() for nats in each.nats]) for each in (first, second)]
     found = likelihood.compare(first, second, np.random.default_rng(3), n_draws=500)
     assert chapter_8b.paired_range(*sums, first.piece_tokens, drawn) == pytest.approx([found.low, found.high])
+
+
+# Exercises that build
+
+
+def test_self_attention_built_from_heads_is_pytorchs():
+    features, projections, may = draw(5, 6), draw(4, 6, 6, seed=1), np.tri(5, dtype=bool)
+    layer = nn.MultiheadAttention(6, 2, bias=False, batch_first=True).double()
+    with torch.no_grad():
+        layer.in_proj_weight.copy_(torch.from_numpy(np.concatenate(projections[:3].transpose(0, 2, 1))))
+        layer.out_proj.weight.copy_(torch.from_numpy(projections[3].T))
+        x = torch.from_numpy(features)[None]
+        expected = layer(x, x, x, attn_mask=torch.from_numpy(~may))[0][0]
+    np.testing.assert_allclose(chapter_5a.self_attention(features, projections, 2, may), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.6, 0.9])
+def test_top_p_is_the_samplers(p):
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(9))
+    expected = keep_top_p(torch.from_numpy(np.log(probabilities)), p).softmax(-1)
+    np.testing.assert_allclose(chapter_7.keep_top_p(probabilities, p), expected, atol=1e-12)
+
+
+def test_back_off_is_the_counts_of_the_library():
+    melody = np.array(chapter_2a.MELODY * 3)
+    latest, before, following = melody[1:-1], melody[:-2], melody[2:]
+    levels = [np.zeros_like(latest), latest, 4 * before + latest]
+    library = counting.BackoffCounts(levels, following, n_symbols=4)
+    tables = {}
+    for context, symbol in zip(zip(before, latest, strict=True), following, strict=True):
+        for each in ((), context[1:], context):
+            tables.setdefault(each, np.zeros(4, int))[symbol] += 1
+    found = [chapter_2a.back_off(tables, context, 4) for context in zip(before, latest, strict=True)]
+    np.testing.assert_allclose(found, library.probabilities(levels, np.full((len(latest), 4), 0.25)))
+
+
+def test_the_contrastive_loss_from_vectors_is_the_librarys():
+    first, second = draw(5, 3), draw(5, 3, seed=1)
+    expected = info_nce(*tensors(first, second), temperature=0.3)
+    assert chapter_4d.info_nce(first, second, 0.3) == pytest.approx(float(expected))
+
+
+def test_the_training_loop_is_pytorchs_sgd():
+    batches, weights = list(draw(3, 4, 2)), torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
+    expected = chapter_5c.train(weights.detach().numpy().copy(), chapter_5c._gradient_of_squares, batches, 0.1)
+    optimizer = torch.optim.SGD([weights], lr=0.1)
+    for batch in map(torch.from_numpy, batches):
+        optimizer.zero_grad()
+        (0.5 * (batch @ weights - batch.sum(1)) ** 2).mean().backward()
+        optimizer.step()
+    np.testing.assert_allclose(expected, weights.detach())

@@ -336,7 +336,7 @@ def with_a_header_of_800_gb(arrays):
     return packed.getvalue()
 
 
-@pytest.mark.parametrize("change", ["another name", "text cut", "brackets", "no list", "shorter", "800 GB"])
+@pytest.mark.parametrize("change", ["another name", "text cut", "brackets", "no list", "shorter", "800 GB", "bomb"])
 def test_a_cache_file_of_another_program_with_a_digest_of_its_own_is_made_again(tmp_path, monkeypatch, change):
     arrays = files.pack([({"pitch": np.arange(3)}, {"title": "a"})])
     altered = {
@@ -346,7 +346,9 @@ def test_a_cache_file_of_another_program_with_a_digest_of_its_own_is_made_again(
         "no list": arrays | {"about": np.frombuffer(b"5", np.uint8)},
         "shorter": arrays | {"pitch": arrays["pitch"][:2]},
         "800 GB": arrays,
+        "bomb": arrays | {"pitch": np.zeros(1_000_000)},
     }
+    monkeypatch.setattr(files, "LARGEST_CACHED", 1_000_000)
     if change == "800 GB":
         monkeypatch.setattr(np, "savez_compressed", lambda file, **x: file.write(with_a_header_of_800_gb(x)))
     files.write_arrays(tmp_path / "some.npz", altered[change])

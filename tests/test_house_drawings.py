@@ -25,6 +25,7 @@ def images() -> list[tuple[str, str, Path]]:
 
 
 @pytest.mark.parametrize("name", draw_figures.DRAWINGS)
+@pytest.mark.usefixtures("chorales_cache")  # or the first one would read all chorales, with the shapes of each checked
 def test_drawing_again_changes_nothing(name: str):
     drawn = (draw_figures.FOLDER / f"{name}.svg").read_text("utf-8")
     assert draw_figures.DRAWINGS[name]().svg() == drawn, "run tools/draw_figures.py and look at the drawing"

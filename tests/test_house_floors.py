@@ -132,7 +132,6 @@ NEEDS = [
     ("safetensors", "from mini_musessl.training import checkpoints", "training.checkpoints"),
     ("pretty_midi", GRID + "midi.to_pretty_midi(voices.to_piece(grid))", "midi"),
     ("symusic", GRID + "midi.read_midi(midi.to_bytes(voices.to_piece(grid)), reader='symusic')", "midi"),
-    ("music21", GRID + "musicxml.write_musicxml(voices.to_piece(grid), 'x.musicxml')", "musicxml"),
     ("music21", MUSIC + "corpora.load_chorales()", "corpora"),
     ("verovio", GRID + "notation.to_svg(grid)", "notation"),
     ("soundfile", MUSIC + "import numpy\naudio.to_mp3(numpy.zeros(100))", "audio"),

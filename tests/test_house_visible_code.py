@@ -15,12 +15,9 @@ TWINS = [path for path in TWINS if path.stem != TEACHES_PLUMBING]
 ABOVE = {
     "00_hear_it_first",
     "01a_learning_without_labels",
-    "02a_counting",
-    "03a_pitch_rhythm_harmony",
     "03c_data_sets",
     "04c_pitch_rhythm_harmony_heads",
     "04d_contrast",
-    "07a_the_loss_by_hand",
     "08b_the_chorale_benchmark",
 }
 

@@ -143,7 +143,7 @@ def expected_music(told, division):
 
 
 @given(midi_files(), st.sampled_from(midi.READERS))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_every_event_of_the_standard_is_read_or_passed_over(file, reader):
     data, told, division = file
     piece = midi.read_midi(data, division, reader, max_hours=1000)

@@ -67,6 +67,15 @@ def test_a_run_is_made_once_and_kept(tmp_path):
     assert made == [1]
 
 
+def test_a_row_without_what_is_needed_is_named_and_made_again(tmp_path, capsys):
+    place = tmp_path / "frames-0.json"
+    for text in ('{"model": "frames"}', '[{"seed": 0}, {"model": "frames"}]', "[3]"):
+        place.write_text(text)
+        assert kept_runs.read_rows(SimpleNamespace(file_name="frames"), (0,), tmp_path, ["model", "seed"]) == []
+        assert f"{place} is damaged (a row lacks " in capsys.readouterr().out
+        assert kept_runs.keep(place, lambda: {"model": "a", "seed": 0}, ["model", "seed"]) == {"model": "a", "seed": 0}
+
+
 @pytest.mark.parametrize("text", [b"", b'{"model": "frames", "gro', b"[" * 100_000, b"\xff\xfe", b"null", b"{}", b"3"])
 def test_half_a_row_is_named_and_made_again(tmp_path, capsys, text):
     place = tmp_path / "frames-0.json"

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,29 @@ def test_a_model_that_uses_weights_twice_goes_on_too(tmp_path):
     assert same(model, whole)
 
 
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        lambda: default_dtype(torch.float64),
+        lambda: default_dtype(torch.float16),
+    ],
+)
+def test_a_run_is_the_same_whatever_a_caller_has_set_as_default(whole, begun, surroundings):
+    begun_anew, resumed = make_model(), make_model()
+    with surroundings():
+        history = run(begun_anew)
+        assert run(resumed, folder=begun) == history
+    assert same(begun_anew, whole[0]) and same(resumed, whole[0]) and history.train_nats == whole[1].train_nats
+
+
 @pytest.fixture
 def begun(tmp_path):
     with pytest.raises(Stopped):
@@ -167,9 +191,16 @@ def with_another_weight():
     return model
 
 
+def with_a_frozen_weight():
+    model = make_model()
+    model.norm.weight.requires_grad_(False)
+    return model
+
+
 @pytest.mark.parametrize(
     "sentence, change",
     [
+        (r"begun with frozen=None, and now it is frozen=\['norm\.weight'\]", {"model": with_a_frozen_weight()}),
         (
             "begun with learning_rate=0.01, and now it is learning_rate=0.5",
             {"config": replace(CONFIG, learning_rate=0.5)},
@@ -303,6 +334,11 @@ def of_tensors(start, change):
         (r"exp_avg_sq/.* is F64 of", of_tensors("moments/exp_avg_sq/", lambda tensor: tensor.double())),
         ("step/.* is missing", of_tensors("moments/step/", lambda tensor: None)),
         (r"step/.* is F32 of the shape \(1,\)", of_tensors("moments/step/", lambda tensor: tensor[None])),
+        (
+            r"step/.* must lie in 0\.\.4, the updates made; found 5",
+            of_tensors("moments/step/", lambda tensor: tensor + 1),
+        ),
+        (r"step/.* must lie in 0\.\.4, the updates made; found -4", of_tensors("moments/step/", torch.neg)),
         ("exp_avg_sq/.* must not be negative", of_tensors("moments/exp_avg_sq/", torch.neg)),
         ("average/.* is missing", of_tensors("average/", lambda tensor: None)),
         ("wings is one tensor too many", lambda about, tensors: (about, tensors | {"wings": torch.ones(2)})),
@@ -376,12 +412,14 @@ def test_what_is_no_number_stops_the_run_and_the_last_good_state_is_kept(tmp_pat
     assert same(whole, resumed)
 
 
-@pytest.mark.parametrize("n_files", [4, pytest.param(150, marks=pytest.mark.slow)])
-def test_no_altered_checkpoint_or_state_does_harm(n_files):
+@pytest.mark.parametrize(
+    "n_files, send", [(8, fuzzing.run_here), pytest.param(150, fuzzing.run, marks=pytest.mark.slow)]
+)
+def test_no_altered_checkpoint_or_state_does_harm(n_files, send):
     inputs = []
     for doors, data in zip(altered_tensors.DOORS, altered_tensors.whole_files(), strict=True):
         for door, alter in zip(doors, (altered_by_chance, altered_on_purpose), strict=True):
             files = itertools.islice(alter(data, np.random.default_rng(n_files)), n_files)
             inputs += [(door, file) for file in files]
-    outcomes = fuzzing.run(altered_tensors.pass_on, inputs)
+    outcomes = send(altered_tensors.pass_on, inputs)
     assert not fuzzing.failures(outcomes), fuzzing.report(outcomes)

@@ -362,6 +362,27 @@ def test_training_without_gradients_is_refused(without_gradients):
         train()
 
 
+def of_eight_bits():
+    return MusicTransformer(MODEL).to(torch.float8_e4m3fn)
+
+
+@pytest.mark.parametrize("make", [of_eight_bits, lambda: MusicTransformer(MODEL).to("meta")])
+def test_a_model_without_numbers_that_can_be_learned_is_refused(make):
+    with pytest.raises(ValueError, match="Training needs weights that hold floating-point numbers, and a default dev"):
+        train(model=make())
+
+
+def test_training_where_nothing_holds_numbers_is_refused():
+    model = MusicTransformer(MODEL)
+    with torch.device("meta"), pytest.raises(ValueError, match=r"call train outside torch\.device\('meta'\)"):
+        train(model=model)
+
+
+def test_training_in_an_autocast_is_refused_since_it_would_see_no_update():
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(ValueError, match="found a torch.autocast around it"):
+        train()
+
+
 def test_a_partly_frozen_model_keeps_its_frozen_part():
     model = MusicTransformer(MODEL)
     first = model.token_tables[0].weight.detach().clone()

@@ -45,7 +45,7 @@ def test_letters_are_pitches():
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ("C", [65, 71, 60]),
+        ("C, none", [65, 71, 60]),
         ("G, Em, EMin, A Dorian, D Mixolydian", [66, 71, 60]),
         ("D, Hp", [66, 71, 61]),
         ("F, Dm, Bb", [65, 70, 60]),
@@ -273,7 +273,7 @@ def check_plain_tunes_against_music21(collection, every):
 
 @pytest.mark.parametrize("collection", tunes.TUNE_COLLECTIONS)
 def test_plain_tunes_equal_music21s_parse(collection):
-    assert check_plain_tunes_against_music21(collection, every={"ryansMammoth": 2}.get(collection, 50)) >= 3
+    assert check_plain_tunes_against_music21(collection, every={"ryansMammoth": 2}.get(collection, 100)) >= 3
 
 
 @pytest.mark.slow

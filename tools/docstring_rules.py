@@ -38,6 +38,7 @@ DOORS: tuple[str, ...] = (
     "masking.mask_notes",
     "midi.read_midi",
     "midi.write_midi",
+    "musicxml.write_musicxml",
     "notation.to_kern",
     "show.show",
     "tunes.load_tunes",

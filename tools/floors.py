@@ -32,7 +32,7 @@ FLOORS: dict[str, dict[str, str]] = {
     },
     "2 in, out": {
         "midi": "read and write MIDI; bad files are refused with a reason",
-        "musicxml": "read MusicXML; write it through music21",
+        "musicxml": "read and write MusicXML",
         "chorale_files": "a fast reader of the chorales' MusicXML",
         "corpora": "Bach chorales, a folder of MIDI: read or download, check, cache, split",
         "tunes": "folk tunes in ABC notation",

@@ -20,6 +20,9 @@ checker("5a.1", softmax,
     (lambda s: np.exp(s) / np.exp(s).sum(axis=-1, keepdims=True),
      "Right for small scores; for {input} a power is infinite or all are zero: subtract each row's largest score "
      "first."),
+    (lambda s: np.exp(s - s.max()) / np.exp(s - s.max()).sum(axis=-1, keepdims=True),
+     "You subtract the largest score of the whole table. In a row far below it all powers are 0, and 0 / 0 is nan: "
+     "subtract each row's own largest score."),
     (lambda s: s / s.sum(axis=-1, keepdims=True),
      "You divide the scores by their sum: negative scores then give negative weights. Take powers of e first.")])
 
@@ -40,7 +43,7 @@ checker("5a.2", may_attend,
     (lambda n, m: np.arange(m) <= np.arange(n)[:, None],
      "Right for as many queries as keys. With a cache the queries are the last positions: for {input} the first query "
      "stands at key 3, not at key 0."),
-    (lambda n, m: ~may_attend(n, m), "Upside down: your True says where a query may not look.")])
+    (lambda n, m: ~may_attend(n, m), "Your mask is inverted: your True says where a query may not look.")])
 
 
 def attend(queries, keys, values, may_attend):
@@ -70,8 +73,15 @@ checker("5a.3", attend, draw=_heads,
      "Hidden keys get the score 0, which is an ordinary score with an ordinary weight. Give them minus infinity."),
     (lambda q, k, v, may: (softmax(q @ k.T / np.sqrt(q.shape[-1])) * may) @ v,
      "You hide after the softmax: the weights that are left do not sum to 1. Hide the scores, then take the softmax."),
-    (lambda q, k, v, may: attend(q, k, v, True), "The rule is not used: every query looks at every key."),
-    (lambda q, k, v, may: attend(q, k, v, ~may), "Your rule is upside down: True means that the query may look.")])
+    (lambda q, k, v, may: softmax(np.where(may, q @ k.T / np.sqrt(v.shape[-1]), -np.inf)) @ v,
+     "You divide by the root of the values' width; scores are sums over the width of queries and keys."),
+    (lambda q, k, v, may: softmax(np.where(may, q @ k.T / np.sqrt(len(k)), -np.inf)) @ v,
+     "You divide by the root of the number of keys; divide by the root of d, the width of queries and keys."),
+    (lambda q, k, v, may: softmax(np.where(may, q @ k.T / np.sqrt(q.shape[-1]), -np.inf), axis=0) @ v,
+     "Your columns sum to 1: the softmax runs over the queries. Each query shares its weight among the keys, so take "
+     "the last axis."),
+    (lambda q, k, v, may: attend(q, k, v, True), "The mask is not used: every query looks at every key."),
+    (lambda q, k, v, may: attend(q, k, v, ~may), "Your mask is inverted: True means that the query may look.")])
 
 
 def split_heads(features, n_heads):
@@ -109,9 +119,11 @@ def _two_runs(rng):
 
 checker("5a.5", first_leak, draw=_two_runs,
     cases=[(BEFORE, _moved(3, 1), 3), (BEFORE, _moved(4, 1), 3), (BEFORE, _moved(1, 1), 3), (BEFORE, _moved(2, -1), 3),
-           (BEFORE, _moved(4, 1) + np.array([1e-12, 0, 0, 0, 0])[:, None], 4)],
+           (BEFORE, _moved(4, 1) + np.array([1e-12, 0, 0, 0, 0])[:, None], 4),
+           (BEFORE, _moved(1, np.array([1, -1])), 3), (BEFORE, _moved(2, np.array([0, 1])), 4)],
     case_names=["the honest network", "the slow network", "the network that leaks upwards",
-                "the network that leaks downwards", "the network that rounds"],
+                "the network that leaks downwards", "the network that rounds", "the network whose features move apart",
+                "the network that moves one feature"],
     fact="this is the causality test that every model of this book must pass.", mistakes=[
     (lambda before, after, position: first_leak(before, after, position + 1),
      "The changed place itself may change, since it reads its own token: look before it only."),
@@ -119,5 +131,46 @@ checker("5a.5", first_leak, draw=_two_runs,
      "You return the first output that changed. Those from `position` on may change: cut them off first."),
     (lambda before, after, position: _first((after - before).max(axis=-1)[:position] > 1e-6),
      "An output may fall as well as rise: compare absolute differences."),
+    (lambda before, after, position: _first(np.abs((after - before).sum(axis=-1))[:position] > 1e-6),
+     "You add the differences of the features: one that rises hides one that falls. Take absolute values first."),
+    (lambda before, after, position: _first((np.abs(after - before) > 1e-6).all(axis=-1)[:position]),
+     "You ask that all features move; a leak may show in one. Use any."),
     (lambda before, after, position: _first((after != before).any(axis=-1)[:position]),
      "You ask for equality to the last digit; sums in another order round differently. Allow 1e-6.")])
+
+
+def self_attention(features, projections, n_heads, may_attend, attend=attend, split=split_heads):
+    queries, keys, values = (split(features @ matrix, n_heads) for matrix in projections[:3])
+    heads = [attend(*each, may_attend) for each in zip(queries, keys, values, strict=True)]
+    return np.concatenate(heads, axis=-1) @ projections[3]
+
+def _attend_undivided(queries, keys, values, may_attend, by=1.0):
+    return attend(queries * np.sqrt(queries.shape[-1]) / by, keys, values, may_attend)
+
+def _random_layer(rng):
+    n_positions, n_heads, d_head = rng.integers(1, 5, 3)
+    d_model = n_heads * d_head
+    return (rng.normal(size=(n_positions, d_model)), rng.normal(size=(4, d_model, d_model)), int(n_heads),
+            np.tri(n_positions, dtype=bool))
+
+checker("5a.6", self_attention, draw=_random_layer, tolerance=1e-9,
+    cases=[(_draw(4, 6), _draw(4, 6, 6), 2, CAUSAL), (_draw(4, 6), _draw(4, 6, 6), 3, CAUSAL)],
+    case_names=["the layer with two heads", "the layer with three heads"],
+    fact="with the same weights the library's layer returns the same numbers.", mistakes=[
+    (lambda x, p, n, may: self_attention(x, p, 1, may), "You use one head: split queries, keys and values first."),
+    (lambda x, p, n, may: self_attention(x, p, n, np.ones_like(may)), "The mask is not used."),
+    (lambda x, p, n, may: self_attention(x, np.concatenate((p[:3], [np.eye(len(p[3]))])), n, may),
+     "The output projection, the fourth matrix, is missing."),
+    (lambda x, p, n, may: self_attention(x, np.concatenate((p[:2], [np.eye(len(p[2]))], p[3:])), n, may),
+     "The values are the features themselves: project them by the third matrix."),
+    (lambda x, p, n, may: self_attention(x, p[[0, 0, 2, 3]], n, may),
+     "Your keys are the queries: project the features by the second matrix."),
+    (lambda x, p, n, may: self_attention(x, p[[1, 0, 2, 3]], n, may), "Queries and keys are exchanged."),
+    (lambda x, p, n, may: self_attention(x, p.transpose(0, 2, 1), n, may),
+     "You multiply by the transposed matrices; here it is `features @ matrix`."),
+    (lambda x, p, n, may: self_attention(x, p, n, may, _attend_undivided), "The scores are not divided by a root."),
+    (lambda x, p, n, may: self_attention(
+        x, p, n, may, lambda q, k, v, may: _attend_undivided(q, k, v, may, by=np.sqrt(x.shape[-1]))),
+     "You divide by the root of d_model; scores of a head are sums over d_model / n_heads features."),
+    (lambda x, p, n, may: self_attention(x, p, n, may, split=lambda y, n: y.reshape(n, len(y), -1)),
+     "Your heads mix positions: split the last axis, then swap axes, as in 5a.4.")])

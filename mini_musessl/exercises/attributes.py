@@ -15,7 +15,7 @@ def next_frames(frames):
 
 checker("4c.1", next_frames,
     draw=lambda rng: (rng.integers(0, 47, (rng.integers(1, 6), 3)),),
-    fact="the first frame is nobody's answer, and the last step has none.",
+    fact="the first frame is never an answer, and the last step has none.",
     cases=[(np.array([[30, 25], [30, 26], [32, 27]]),), (np.array([[5, 1, 9, 2]]),)], mistakes=[
     (lambda frames: frames,
      "You ask for the frame in sight: the loss would fall to 0, and the head would have learned to copy."),
@@ -113,9 +113,9 @@ checker("4c.4", onset_gain,
     (lambda probability, onset: _accuracy(probability, onset) - 0.5,
      'You compare with a coin; "never" is right far more often than one half.'),
     (lambda probability, onset: _accuracy(probability, onset) - onset.mean(),
-     'You compare with "always", the worse of the two rules where onsets are few.'),
+     'You compare with "always", the worse of the two baselines where onsets are few.'),
     (lambda probability, onset: _accuracy(probability, onset) - (1 - onset.mean()),
-     'You compare with "never", the worse of the two rules where most cells strike, as in the last case.'),
+     'You compare with "never", the worse of the two baselines where most cells strike, as in the last case.'),
     (lambda probability, onset: (probability > 0.5)[onset].mean(),
      'You count the onsets that were found; a head that always says "onset" finds all of them.'),
     (lambda probability, onset: np.where(onset, probability, 1 - probability).mean() - _commonest(onset),
@@ -154,4 +154,4 @@ checker("4c.5", weighted_nats, draw=_nats_and_weights,
     (lambda nats, weights: _total(nats, weights) / sum(weight > 0 for weight in weights.values()),
      "You divide by the number of heads that were asked; divide by their weights' sum."),
     (_weighted_alike, "You give the heads that are asked the same weight, whatever the weights say."),
-    (_weighted_inversely, "Upside down: you divide by the weights, so a heavy head counts less.")])
+    (_weighted_inversely, "You divide by the weights, so a head with a large weight counts less. Multiply.")])

@@ -72,8 +72,8 @@ checker("8b.2", scoring_windows,
      "Your windows score their history too: the tokens in the overlap count twice, and those at both ends once. Sum "
      "and number are both wrong, and the mean looks like a right one."),
     (_windows_drop_the_end,
-     "You leave out what does not fill a window. Chorales end with held chords, which are cheap; a piece shorter than "
-     "the context is lost altogether."),
+     "You leave out what does not fill a window. Chorales end with held chords, which have a low loss; a piece shorter "
+     "than the context is lost altogether."),
     (_windows_pushed_back,
      "You push the last window back until it is full. Then its steps count twice where it overlaps, and where it "
      "stands tells the model how long the piece is."),
@@ -90,17 +90,17 @@ checker("8b.3", joint_nats,
     draw=lambda rng: (rng.exponential(size=(n_steps := rng.integers(1, 5), 4)), rng.exponential(size=n_steps)),
     tolerance=1e-9,
     fact="{outputs[0]} nats per note. It is a bound: other chords could go with the same notes, so the notes alone "
-         "cost at most that.",
+         "have at most that loss.",
     cases=[(np.array([[0.1, 0.0, 0.2, 0.3], [0.4, 0.1, 0.0, 0.1]]), np.array([1.2, 0.4])),
            (np.full((3, 4), 0.25), np.array([2.0, 0.0, 0.7]))], mistakes=[
     (lambda notes, chords: notes.mean(),
      "You leave the chord out: {found} is the loss of the notes for someone who was told the chord, and the chord is "
      "made of the notes. Add the nats of the chords."),
     (lambda notes, chords: (notes.sum() + chords.sum()) / (notes.size + chords.size),
-     "You divide by notes and chords together, five a step. The chord is no note: nobody asked for it. All that was "
-     "paid is divided by the notes."),
+     "You divide by notes and chords together, five per step. A chord is not a note: divide all nats by the number of "
+     "notes."),
     (lambda notes, chords: notes.mean() + chords.mean(),
-     "You add a mean over steps to a mean over notes. A chord is paid once for four notes: divide its nats by 4."),
+     "You add a mean over steps to a mean over notes. A chord counts once for four notes: divide its nats by 4."),
     (lambda notes, chords: (notes.sum() + chords.sum()) / len(notes),
      "You divide by the number of steps: that is nats per frame. A step has four notes."),
     (lambda notes, chords: (notes.mean() + chords.mean()) / 2,
@@ -167,17 +167,17 @@ def _range_of_differences(first, second, n_tokens, drawn):
     one, other = (_ends(_means(nats, n_tokens, drawn)) for nats in (first, second))
     return (one - other).tolist()
 
-def _two_models(n_pieces, seed):
-    """Make up the sums of the nats of two models on the same pieces, the pieces' tokens, and 200 draws."""
+def _two_models(n_pieces, seed, n_draws=200):
+    """Make up the sums of the nats of two models on the same pieces, the pieces' tokens, and some draws."""
     rng = np.random.default_rng(seed)
     n_tokens = 4 * rng.integers(40, 400, size=n_pieces)
     hardness = rng.uniform(0.2, 0.6, size=n_pieces) + 20 / n_tokens
     gap = rng.uniform(-0.05, 0.01, size=n_pieces)
-    drawn = rng.integers(n_pieces, size=(200, n_pieces))
+    drawn = rng.integers(n_pieces, size=(n_draws, n_pieces))
     return (hardness + gap) * n_tokens, hardness * n_tokens, n_tokens, drawn
 
 checker("8b.5", paired_range,
-    draw=lambda rng: _two_models(int(rng.integers(3, 9)), rng),
+    draw=lambda rng: _two_models(int(rng.integers(3, 9)), rng, n_draws=9),
     tolerance=1e-9, case_names=("twelve pieces", "thirty pieces"),
     fact="the difference lies in {outputs[0]} nats per token for the twelve pieces; below 0 the first is better.",
     cases=[_two_models(12, seed=0), _two_models(30, seed=1)], mistakes=[
@@ -217,10 +217,10 @@ checker("8b.6", seconds_to,
     (lambda seconds, valid, mark: seconds_to(seconds, valid, mark) if valid.min() <= mark else seconds[-1],
      "For a run that never gets there you give its whole length. It did not get there: say None."),
     (lambda seconds, valid, mark: seconds[valid.argmin()] if valid.min() <= mark else None,
-     "You give the time of the lowest loss; asked is the first that is enough."),
+     "You give the time of the lowest loss; give that of the first loss that is low enough."),
     (lambda seconds, valid, mark: seconds[np.abs(valid - mark).argmin()] if valid.min() <= mark else None,
-     "You take the report nearest to the mark, also from above: it must be at the mark or below."),
+     "You take the report nearest to `mark`, also from above: the loss must be `mark` or lower."),
     (lambda seconds, valid, mark: seconds_to(seconds[::-1], valid[::-1], mark),
-     "You give the last report below the mark; asked is the first."),
+     "You give the last report below `mark`; give the first."),
     (lambda seconds, valid, mark: seconds_to(np.arange(len(seconds)), valid, mark),
      "You give the number of the report; its time is `seconds` at that place.")])

@@ -51,7 +51,7 @@ checker("4d.2", wrong_candidates,
      "You have positives among the negatives: view 0 and view n show one window, and the loss would push them apart."),
     (lambda n: wrong_candidates(n) | _itself(2 * n),
      "A view is no wrong answer for itself: the diagonal must be False."),
-    (lambda n: ~wrong_candidates(n), "Upside down: yours is True where the window is the same."),
+    (lambda n: ~wrong_candidates(n), "Your answer is inverted: it is True where the window is the same."),
     (lambda n: ~_same(np.arange(2 * n) // 2),
      "You pair views 0 and 1, 2 and 3. Here all first views come before all second ones: 0 belongs to n."),
     (lambda n: wrong_candidates(n) & ~_same(np.arange(2 * n) // n),
@@ -145,6 +145,31 @@ checker("4d.5", false_negatives,
     (lambda piece, hymn: _same(piece) & _same(hymn) & (hymn >= 0) & ~_itself(len(piece)),
      "You ask for the same piece and the same hymn; one of the two is enough."),
     (lambda piece, hymn: ~false_negatives(piece, hymn) & ~_itself(len(piece)),
-     "Upside down: yours is True for the fair wrong answers."),
+     "Your answer is inverted: it is True for the fair wrong answers."),
     (lambda piece, hymn: np.triu(false_negatives(piece, hymn)),
      "You say each pair once; each of the two windows must leave out the other.")])
+
+
+def _scores(first, second, temperature, unit=_unit):
+    points = unit(np.concatenate((first, second)))
+    return points @ points.T / temperature
+
+def info_nce(first, second, temperature):
+    return mean_surprise(_scores(first, second, temperature))
+
+checker("4d.6", info_nce, tolerance=1e-6,
+    draw=lambda rng: (*rng.normal(size=(2, rng.integers(1, 5), 3)), float(rng.uniform(0.1, 2))),
+    cases=[(np.array([[3.0, 4.0], [1.0, 0.0], [-1.0, 2.0]]), np.array([[2.0, 5.0], [1.0, -1.0], [0.0, 3.0]]), 0.5),
+           (np.array([[1.0, 1.0], [-2.0, 1.0]]), np.array([[1.0, 0.0], [0.5, 0.5]]), 1.0)],
+    case_names=("three windows", "two windows"),
+    fact="{outputs[0]} nats for the three windows, as the library's info_nce says.", mistakes=[
+    (lambda one, other, t: mean_surprise(_scores(one, other, t, unit=np.copy)),
+     "You do not normalise: divide each vector by its length."),
+    (lambda one, other, t: -np.log(_chances(np.exp(_scores(one, other, t)))).mean(),
+     "Each view competes with itself: give the diagonal no weight."),
+    (lambda one, other, t: mean_surprise(_scores(one, other, 1 / t)), "You multiply by the temperature: divide by it."),
+    (lambda one, other, t: mean_surprise(_scores(one, other, 1)), "The temperature is not used."),
+    (lambda one, other, t: -np.log(np.diag(softmax(cosines_of(one, other) / t))).mean(),
+     "You compare first views with second views alone. Here all 2n views choose, each among all others."),
+    (lambda one, other, t: len(one) * 2 * info_nce(one, other, t), "You add up: take the mean over the views."),
+    (lambda one, other, t: -info_nce(one, other, t), "The sign is missing: the loss is minus the logarithm.")])

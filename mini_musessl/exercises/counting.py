@@ -14,9 +14,9 @@ def bits_per_quarter(nats_per_token):
 checker("2a.1", bits_per_quarter,
     draw=lambda rng: (float(rng.uniform(0, 5)),),
     tolerance=1e-9, cases=[(1.0,), (0.5,), (float(np.log(47)),)],
-    fact="at one nat per token a quarter costs {outputs[0]} bits.", mistakes=[
-    (lambda nats: nats / np.log(2), "That is the price of one token; a quarter holds four steps of four tokens."),
-    (lambda nats: 4 * nats / np.log(2), "That is the price of one sixteenth; a quarter has four of them."),
+    fact="one nat per token is {outputs[0]} bits per quarter.", mistakes=[
+    (lambda nats: nats / np.log(2), "You give the bits of one token; a quarter holds four steps of four tokens."),
+    (lambda nats: 4 * nats / np.log(2), "You give the bits of one sixteenth; a quarter has four of them."),
     (lambda nats: 16 * nats, "These are nats. Divide by ln 2 to get bits."),
     (lambda nats: 16 * nats * np.log(2), "A bit is smaller than a nat, so there are more bits: divide by ln 2.")])
 
@@ -63,14 +63,19 @@ checker("2a.3", witten_bell,
      "You add one to every count. Then a symbol that was never seen is as likely after any context; the shorter "
      "context knows better."),
     (_weight_by_total,
-     "You weigh the shorter context by the number of sightings: then no context is ever trusted more than half. Weigh "
-     "it by the number of different symbols."),
+     "You give both contexts the same weight: then none is ever trusted more than half. The weight of the shorter one "
+     "is the number of different symbols, beside the number of all symbols seen."),
     (lambda counts, shorter: counts / counts.sum() if counts.any() else shorter,
      "You forget the shorter context as soon as the longer was seen once: for {input} some symbols become impossible, "
-     "and the first of them to come costs infinitely many nats."),
+     "and the first of them to come has an infinite loss."),
     (lambda counts, shorter: (counts + np.count_nonzero(counts) * shorter) / max(counts.sum(), 1),
      "Your probabilities sum to more than 1: the weight of the shorter context is missing below."),
-    (_unseen_is_empty, "A context that was never seen divides 0 by 0. Return `shorter` as it is.")])
+    (_unseen_is_empty, "A context that was never seen divides 0 by 0. Return `shorter` as it is."),
+    (lambda counts, shorter: (counts + shorter) / (counts.sum() + 1),
+     "You give the shorter context the weight 1, whatever was counted. Its weight is the number of different symbols."),
+    (lambda counts, shorter: counts / counts.sum(),
+     "You never use the shorter context: a symbol that was not seen is impossible, and a context that was never seen "
+     "divides 0 by 0.")])
 
 
 def mixture_nats(p, q, share):
@@ -86,10 +91,13 @@ checker("2a.4", mixture_nats,
      "You mix the losses: that multiplies probabilities, and the products of two models sum to less than 1. Mix first, "
      "then take the logarithm."),
     (lambda p, q, share: -np.log((share * p + (1 - share) * q).mean()),
-     "You take the mean over tokens before the logarithm. Each token is paid for separately: logarithm first, then the "
+     "You take the mean over tokens before the logarithm. Each token has its own loss: logarithm first, then the "
      "mean."),
     (lambda p, q, share: -np.log(np.maximum(p, q)).mean(),
-     "You believe whichever model turned out right. Before the token comes nobody knows which that is."),
+     "You take the model that turned out right. Before the token comes it is not known which that is."),
+    (lambda p, q, share: -np.log(share * p + (1 - share) * q).sum(),
+     "You add the losses of all tokens up. A loss in nats per token is their mean."),
+    (lambda p, q, share: -np.log(share * p + (1 - share) * q), "You give one loss for each token: return their mean."),
     (lambda p, q, share: mixture_nats(q, p, share), "`share` belongs to the first model; you give it to the second.")])
 
 
@@ -129,11 +137,12 @@ def _two_runs(rng):
     return before, after, int(rng.integers(0, 6))
 
 checker("2a.6", first_leak, draw=_two_runs,
-    # A leak, none, none, and a difference of the size of rounding.
+    # A leak, none, none, a difference of the size of rounding, and a leak that makes a token likelier.
     cases=[(np.array([-1.0, -2.0, -3.0, -4.0, -5.0]), np.array([-1.0, -2.5, -3.5, -1.0, -9.0]), 3),
            (np.array([-1.0, -2.0, -3.0, -4.0]), np.array([-1.0, -2.0, -0.5, -0.1]), 2),
            (np.array([-1.0, -2.0, -3.0, -4.0]), np.array([-1.0, -2.0, -3.0, -0.1]), 2),
-           (np.array([-1.0, -2.0, -3.0]), np.array([-1.0 + 1e-12, -2.0, -0.5]), 2)],
+           (np.array([-1.0, -2.0, -3.0]), np.array([-1.0 + 1e-12, -2.0, -0.5]), 2),
+           (np.array([-1.0, -2.0, -3.0, -4.0]), np.array([-1.0, -1.5, -3.5, -4.0]), 3)],
     fact="in the first example token {outputs[0]} has seen the future.", mistakes=[
     (lambda before, after, changed: first_leak(before, after, changed + 1),
      "The number of the changed token itself may move: another token came, and it has another probability."),
@@ -142,5 +151,49 @@ checker("2a.6", first_leak, draw=_two_runs,
     (lambda before, after, changed: min(np.flatnonzero((before != after)[:changed]), default=-1),
      "You ask for equality to the last bit; a network that adds in another order differs there without seeing "
      "anything. Use `np.isclose`."),
+    (lambda before, after, changed: min(np.flatnonzero((before - after)[:changed] > 1e-6), default=-1),
+     "You look for numbers that fall. A token that has seen the future may also become likelier: compare absolute "
+     "differences."),
+    (lambda before, after, changed: min(np.flatnonzero((after - before)[:changed] > 1e-6), default=-1),
+     "You look for numbers that rise. A token that has seen the future may also become less likely: compare absolute "
+     "differences."),
     (lambda before, after, changed: max(np.flatnonzero(~np.isclose(before, after)[:changed]), default=-1),
      "You give the last token that moved; the first was asked for.")])
+
+
+def _ends(context):
+    return [context[len(context) - length :] for length in range(len(context) + 1)]
+
+def back_off(counts, context, n_symbols, shorter_of=_ends, start=1):
+    probabilities = np.full(n_symbols, start / n_symbols)
+    for each in shorter_of(context):
+        probabilities = witten_bell(counts.get(each, np.zeros(n_symbols)), probabilities)
+    return probabilities
+
+def _tables(melody, order):
+    counts = {}
+    for place, symbol in enumerate(melody):
+        for context in _ends(tuple(melody[max(0, place - order + 1) : place])):
+            counts.setdefault(context, np.zeros(4, int))[symbol] += 1
+    return counts
+
+MELODY = [0, 1, 2, 0, 1, 3, 0, 1, 2, 2]
+
+checker("2a.7", back_off, tolerance=1e-9,
+    draw=lambda rng: (_tables(rng.integers(0, 4, 12).tolist(), 3), tuple(rng.integers(0, 4, rng.integers(4))), 4),
+    cases=[(_tables(MELODY, 3), (0, 1), 4), (_tables(MELODY, 3), (3, 2), 4), (_tables(MELODY, 3), (), 4)],
+    case_names=("a known context", "a context never seen whole", "an empty context"),
+    fact="after the known context they are {outputs[0]}; a context never seen takes the answer of its end.", mistakes=[
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: [c[:k] for k in range(len(c) + 1)]),
+     "You shorten the context at its end. The latest symbol says most: drop the oldest."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[::-1]),
+     "You begin with the longest context: the empty one then has the last word. Begin with the empty context."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[-1:]),
+     "You go from the longest context straight to equal probabilities; every shorter context has its say."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[1:]),
+     "The empty context is missing: how often each symbol occurs at all."),
+    (lambda counts, context, n: back_off(counts, context, n, lambda c: _ends(c)[:-1] or [()]),
+     "The whole context is missing: your longest is one symbol too short."),
+    (lambda counts, context, n: back_off(counts, context, n, _ends, start=0),
+     "You begin with zeros, so that a symbol never seen is impossible and your probabilities sum to less than 1. Begin "
+     "with equal probabilities.")])

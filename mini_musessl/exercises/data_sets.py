@@ -25,7 +25,7 @@ checker("3c.1", split_by_group,
     (_split_one_of_each,
      "You hold out one piece of each held-out tune; its sisters stay in training, and that is the leak."),
     (lambda group, is_held_out: ~is_held_out[group],
-     "You return which pieces are trained on: the answer is upside down.")])
+     "You return which pieces are trained on: the answer is inverted.")])
 
 
 def _same_intervals(one, other, what_counts=np.copy):

@@ -14,7 +14,8 @@ def uniform_nats(vocabulary_size):
 checker("0.1", uniform_nats,
     draw=lambda rng: (int(rng.integers(2, 500)),),
     tolerance=1e-6, cases=[(47,), (2,), (1000,)],
-    fact="47 symbols cost {outputs[0]} nats each, and the first loss of a fresh model should be near that.", mistakes=[
+    fact="a uniform guess among 47 symbols has a loss of {outputs[0]} nats, and the first loss of a new model should "
+         "be near that.", mistakes=[
     (np.log2, "You give {found} bits; nats use the natural logarithm, `np.log`."),
     (np.log10, "You use the logarithm to base 10; nats use the natural one, `np.log`."),
     (lambda size: np.log(size - 1),
@@ -39,6 +40,11 @@ checker("0.2", inputs_and_targets,
      "not to continue."),
     (lambda ids, begin: (ids[:-1], ids[1:]),
      "Your arrays are one too short: the first token is never predicted. Put begin_id before it."),
+    (lambda ids, begin: (np.append(ids[:-1], begin), ids),
+     "You put begin_id at the end. It stands for what comes before the first token: put it in front."),
+    (lambda ids, begin: (ids, np.append(ids[1:], begin)),
+     "Your last target is begin_id, and the first token is never a target. Put begin_id before the inputs; the targets "
+     "are the tokens themselves."),
     (lambda ids, begin: (np.roll(ids, 1), ids),
      "Your first input is the last token of the piece: np.roll goes round in a circle. Put begin_id there."),
     (lambda ids, begin: (np.append(begin, ids), ids),
@@ -67,7 +73,7 @@ checker("0.3", pooled_unigram_nats,
     draw=lambda rng: (rng.integers(0, 5, 7), rng.integers(0, 6, rng.integers(1, 9)), int(rng.integers(6, 9))),
     tolerance=1e-6,
     cases=[(np.array([0, 0, 0, 1]), np.array([0, 1, 2]), 3), (np.array([1, 1, 2, 0, 1]), np.array([1, 1]), 4)],
-    fact="a symbol that training never showed costs much, but not infinitely much.", mistakes=[
+    fact="a symbol that never occurs in training has a high loss, but not an infinite one.", mistakes=[
     (_unigram_unsmoothed,
      "A symbol that you never counted has probability 0, and one of them makes the loss infinite. Add one to every "
      "count."),
@@ -75,6 +81,9 @@ checker("0.3", pooled_unigram_nats,
      "You give bits; nats use the natural logarithm, `np.log`."),
     (lambda train, test, size: pooled_unigram_nats(train, test, size) * len(test),
      "You add the losses of all tokens up; a loss is their mean, whatever the length."),
+    (lambda train, test, size: -np.log(_probabilities(train, size)[test].mean()),
+     "You take the logarithm of the mean probability. Each token has its own loss: take logarithms first, then the "
+     "mean."),
     (_unigram_old_total,
      "Your probabilities sum to more than 1: after adding one to each count, divide by the new total."),
     (lambda train, test, size: pooled_unigram_nats(test, test, size),
@@ -100,7 +109,7 @@ checker("0.4", with_temperature,
     fact="the logits 2, 1, 0 become the probabilities {outputs[0]} at temperature 0.5 and {outputs[1]} at temperature "
          "2.", mistakes=[
     (lambda logits, temperature: with_temperature(logits, 1 / temperature),
-     "Upside down: at temperature 0.5 your distribution gets flatter. Divide the logits, do not multiply."),
+     "You multiply by the temperature: at temperature 0.5 your distribution gets flatter. Divide the logits by it."),
     (lambda logits, temperature: softmax(logits) / temperature,
      "You divide the probabilities, so that they no longer sum to 1. Divide the logits, before the softmax."),
     (lambda logits, temperature: softmax(softmax(logits) / temperature),

@@ -16,7 +16,7 @@ def latest_frames(frames, begin_id):
 checker("5d.1", latest_frames,
     draw=lambda rng: (rng.integers(0, 47, (rng.integers(1, 6), 3)), 47),
     cases=[(np.array([[30, 25], [30, 26], [32, 27]]), 47), (np.array([[5, 1, 9, 2]]), 47)],
-    fact="the last frame is read by nobody, since nothing follows it.", mistakes=[
+    fact="the last frame is not read, since nothing follows it.", mistakes=[
     (lambda frames, begin_id: frames,
      "Each step reads the frame that it must predict: the loss would fall to 0 and the network could only copy."),
     (lambda frames, begin_id: latest_frames(frames[::-1], begin_id)[::-1],
@@ -51,7 +51,7 @@ checker("5d.2", held_steps,
     (lambda melody: np.cumsum(held_steps(melody) > 0),
      "You count every repeat so far; with a new symbol the count begins again."),
     (_held_whole_note,
-     "You give each step the full length of its note: at its second step nobody knows yet how long it will be.")])
+     "You give each step the full length of its note: at its second step it is not known yet how long it will be.")])
 
 
 def interval_number(upper, lower):
@@ -68,7 +68,7 @@ checker("5d.3", interval_number,
     cases=[(30, 26), (20, 30), (40, 28), (0, 20), (20, 0), (25, 47), (47, 47)],
     fact="a major third up is {outputs[0]} in every key.", mistakes=[
     (lambda upper, lower: upper - lower + 46,
-     "A rest is no pitch: for {input} you give {found}, the number of an interval that nobody sings."),
+     "A rest is no pitch: for {input} you give {found}, the number of an interval that is not there."),
     (lambda upper, lower: 93 if 0 in (upper, lower) else upper - lower + 46,
      "Rests are right; the begin symbol is no pitch either: {input} is 93."),
     (lambda upper, lower: interval_number(lower, upper),
@@ -98,15 +98,15 @@ checker("5d.4", sing_in_turn,
     case_names=["a singer of four voices", "another singer of four voices", "a singer of three voices"],
     fact="for the first singer {outputs[0]}, and each voice depends on those above.", mistakes=[
     (lambda score, n: sing_in_turn(score, n, hear=lambda above: []),
-     "You ask for each voice with nobody above it: all four sing the soprano's choice."),
+     "You choose each voice as if no voice stood above it: all four sing the soprano's choice."),
     (lambda score, n: sing_in_turn(score, n, hear=lambda above: [0] * len(above)),
      "You hand over the right number of voices, all rests: hand over what they sing."),
     (lambda score, n: sing_in_turn(score, n, hear=lambda above: above[-1:]),
-     "Each voice hears only the one next above it; it must hear all above it."),
+     "You hand over only the voice next above; hand over all voices above."),
     (lambda score, n: sing_in_turn(score, n, hear=lambda above: above[::-1]),
      "You hand over the voices from the lowest; `above` begins with the highest."),
     (lambda score, n: sing_in_turn(score, n)[::-1],
-     "The frame is right and upside down: the highest voice comes first."),
+     "Your frame is in reverse order: the highest voice comes first."),
     (lambda score, n: sing_in_turn(lambda above: -score(above), n),
      "You take the smallest score; the likeliest symbol has the highest.")])
 
@@ -120,17 +120,17 @@ def may_move(n_steps, step, voice):
 checker("5d.5", may_move,
     draw=lambda rng: (n := int(rng.integers(1, 5)), int(rng.integers(0, n)), int(rng.integers(0, 4))),
     cases=[(3, 1, 2), (4, 2, 0), (2, 0, 3)],
-    fact="it is the causal rule of four tokens a step, folded into rows of four.", mistakes=[
+    fact="it is the causal mask of four tokens per step, folded into rows of four.", mistakes=[
     (lambda n, step, voice: _place(n) >= 4 * step + voice,
      "You let the changed cell move its own prediction: then the network sees what it must guess."),
     (lambda n, step, voice: (_place(n) >= 4 * step) & (_place(n) != 4 * step + voice),
      "You let the voices above it notice; in its own step only those below may."),
     (lambda n, step, voice: _place(n) >= 4 * (step + 1),
-     "You let nobody notice in its own step: that is the test of a network that sings all voices at once."),
+     "In your answer no cell of the same step may move: that tests a network that predicts all voices at once."),
     (lambda n, step, voice: may_move(n, step, voice) & ((_place(n) < 4 * (step + 1)) | (_place(n) % 4 == voice)),
      "After its step all voices may notice, not only its own."),
     (lambda n, step, voice: _place(n) < 4 * step + voice,
-     "Upside down: you mark what comes before the cell, which must not move.")])
+     "Your answer is inverted: you mark what comes before the cell, which must not move.")])
 
 
 def nats_per_token(log_probs, is_padding):
@@ -142,10 +142,10 @@ checker("5d.6", nats_per_token,
     draw=lambda rng: (np.log(rng.random((2, 3, 4))), np.arange(3) >= rng.integers(1, 4, (2, 1))),
     tolerance=1e-9,
     cases=[(LOG_PROBS, np.array([[False, False, False], [False, True, True]])),
-           (np.log([[[0.25, 0.5, 1.0, 0.5]]]), np.array([[False]]))],
-    fact="{outputs[0]} nats for the first batch, the same scale as four tokens a step.", mistakes=[
+           (np.log([[[0.25, 0.5, 1.0, 0.5]]]), np.array([[False]]))], case_names=("two windows", "one step"),
+    fact="{outputs[0]} nats for the first batch, the same scale as with four tokens per step.", mistakes=[
     (lambda log_probs, is_padding: float(-log_probs.mean()),
-     "You average over padding too, which nobody has to predict."),
+     "You average over padding too, which is not predicted."),
     (lambda log_probs, is_padding: float(-log_probs[~is_padding].sum() / log_probs.size),
      "You leave padding out of the sum and count it in the number: a batch with much padding looks good."),
     (lambda log_probs, is_padding: 4 * nats_per_token(log_probs, is_padding),

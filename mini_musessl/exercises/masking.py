@@ -20,7 +20,7 @@ def _loss_by_window(log_probs, is_hidden, is_padding):
 checker("4b.1", hidden_loss,
     draw=lambda rng: (-rng.random((2, 3, 4)), rng.random((2, 3, 4)) < 0.6, np.arange(3) >= rng.integers(1, 4, (2, 1))),
     tolerance=1e-9, case_names=("the padded batch", "the batch of one window"),
-    fact="{outputs[0]} nats per hidden cell in the first batch, and what can be seen costs nothing.",
+    fact="{outputs[0]} nats per hidden cell in the first batch, and visible cells do not count.",
     cases=[
         # The second window has one step of music; whoever drew what is hidden did not look at the padding.
         (np.log([[[0.9, 0.2, 0.8, 0.5], [0.4, 0.9, 0.95, 0.6]], [[0.1, 0.3, 0.9, 0.7], [0.05, 0.6, 0.5, 0.8]]]),
@@ -33,7 +33,7 @@ checker("4b.1", hidden_loss,
      "You count the cells that the network can see: naming those is copying, and a loss that is mostly copying falls "
      "to almost nothing while the hidden cells are as hard as ever."),
     (lambda log_probs, hidden, padding: hidden_loss(log_probs, ~hidden, padding),
-     "Upside down: you ask for the cells that the network can see. True means hidden."),
+     "Your mask is inverted: you score the cells that the network can see. True means hidden."),
     (lambda log_probs, hidden, padding: -log_probs[hidden].mean(),
      "You count hidden cells of padding, where there is no music to name."),
     (lambda log_probs, hidden, padding: -log_probs[hidden & ~padding[..., None]].sum() / (~padding).sum() / 4,
@@ -69,7 +69,7 @@ checker("4b.2", copy_left,
     (lambda melody, hidden: np.where(hidden, 0, melody),
      "You guess a rest for every hidden cell; copy the last visible one."),
     (lambda melody, hidden: copy_left(melody, ~hidden),
-     "Upside down: you overwrite what can be seen. True means hidden."),
+     "Your mask is inverted: you overwrite what can be seen. True means hidden."),
     (lambda melody, hidden: _copy_from_before(np.where(hidden, 0, melody), melody, hidden),
      "You fill only the first step of a hidden stretch; for {input} you give {found}.")])
 
@@ -99,7 +99,7 @@ checker("4b.3", hide_whole_notes,
     (lambda melody, chosen: np.convolve(chosen, [1, 1, 1], "same") > 0,
      "You hide one step on each side; a note is as long as it is: follow it to both ends."),
     (lambda melody, chosen: ~hide_whole_notes(melody, chosen),
-     "Upside down: you mark what can be seen. True means hidden.")])
+     "Your mask is inverted: you mark what can be seen. True means hidden.")])
 
 
 def mark_spans(starts, n_steps, span_steps):
@@ -125,7 +125,7 @@ checker("4b.4", mark_spans,
     (lambda starts, n_steps, length: np.tile(mark_spans(starts, n_steps, length).any(axis=1)[:, None], 4),
      "You hide the steps in all voices: those are bars. A span is of one voice."),
     (lambda starts, n_steps, length: ~mark_spans(starts, n_steps, length),
-     "Upside down: you mark what can be seen. True means hidden."),
+     "Your mask is inverted: you mark what can be seen. True means hidden."),
     (lambda starts, n_steps, length: mark_spans(starts, n_steps, 1),
      "You hide one step of each span: single cells, which the note next door gives away."),
     (lambda starts, n_steps, length: mark_spans(starts[-1:], n_steps, length),
@@ -150,7 +150,7 @@ checker("4b.5", orderless_loss,
     (lambda nats, hidden: (nats * hidden).sum(axis=1).mean(),
      "You add up and do not divide: a window with much hidden outweighs all others."),
     (lambda nats, hidden: ((nats * hidden).sum(axis=1) * hidden.sum(axis=1) / nats.shape[1] ** 2).mean(),
-     "Your weights are upside down: the more is hidden, the *less* each cell counts."),
+     "Your weights are inverted: the more is hidden, the *less* each cell counts."),
     (lambda nats, hidden: ((nats * ~hidden).sum(axis=1) / np.maximum((~hidden).sum(axis=1), 1)).mean(),
      "You average over what can be seen. True means hidden.")])
 

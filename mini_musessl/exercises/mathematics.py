@@ -29,7 +29,7 @@ checker("7a.1", code_bits,
      "For {input} you give {found}: you multiply first, and the product is too small for a float. Take logarithms "
      "first, then add."),
     (lambda p: np.ceil(-np.log2(p)).sum(),
-     "You round every token up to whole bits, as a code with one word a token does. An arithmetic coder lets tokens "
+     "You round every token up to whole bits, as a code with one word per token does. An arithmetic coder lets tokens "
      "share bits: add first."),
     (lambda p: -len(p) * np.log2(p.mean()),
      "You take the logarithm of the mean probability. The probability of the whole is a product: take the mean of the "
@@ -92,6 +92,11 @@ def _gradient(logits, targets, symbols_axis):
 def loss_gradient(logits, targets):
     return _gradient(logits, targets, symbols_axis=1)
 
+def _gradient_of_all_targets(logits, targets):
+    gradient = softmax(logits)
+    gradient[:, targets] -= 1
+    return gradient / len(targets)
+
 checker("7a.4", loss_gradient,
     draw=lambda rng: (rng.normal(size=(3, 5)), rng.integers(0, 5, 3)),
     tolerance=1e-9,
@@ -105,6 +110,11 @@ checker("7a.4", loss_gradient,
      "You give the gradient of the sum: divide by the number of tokens, or a longer batch takes longer steps."),
     (lambda logits, targets: _gradient(logits, targets, symbols_axis=0),
      "Your softmax runs over the tokens: the probabilities of the symbols must sum to 1 at each token (`axis=1`)."),
+    (lambda logits, targets: _gradient(logits, targets, symbols_axis=None),
+     "Your softmax runs over the whole table: at each token the probabilities must sum to 1 (`axis=1`)."),
+    (_gradient_of_all_targets,
+     "You subtract 1 from the columns of all targets in every row. Each row has one target: index rows and columns "
+     "together, `g[np.arange(n), targets]`."),
     (lambda logits, targets: (logits - _one_hot(logits, targets)) / len(targets),
      "You subtract from the logits themselves: take their softmax first."),
     (lambda logits, targets: loss_gradient(logits, targets) / logits.shape[1],
@@ -130,7 +140,7 @@ checker("7a.5", kl_nats,
     tolerance=1e-9,
     cases=[(np.array([0.7, 0.2, 0.1]), np.array([0.5, 0.3, 0.2])),
            (np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.25, 0.5]))],
-    fact="a model that wastes half its probability pays ln 2 a symbol.", mistakes=[
+    fact="a model that wastes half its probability loses ln 2 nats per symbol.", mistakes=[
     (_kl_swapped,
      "You weigh by the model: that is the divergence the other way round, and infinite where the model allows what "
      "never comes. Weigh by q."),
@@ -159,7 +169,7 @@ checker("7a.6", at_temperature,
     case_names=("two rows at temperature 0.5", "one row at temperature 2"),
     fact="a power of the probabilities is a division of the logits.", mistakes=[
     (lambda p, temperature: at_temperature(p, 1 / temperature),
-     "Upside down: at temperature 0.5 your rows get flatter. The power is one over the temperature."),
+     "At temperature 0.5 your rows get flatter. The power is one over the temperature."),
     (lambda p, temperature: p ** (1 / temperature), "Your rows do not sum to 1: divide each by its sum."),
     (lambda p, temperature: _rows_to_1((p ** (1 / temperature)).T).T,
      "Your columns sum to 1; the rows must (`axis=1, keepdims=True`)."),
@@ -169,3 +179,34 @@ checker("7a.6", at_temperature,
      "You take the softmax of probabilities. Their logarithms are logits; the probabilities are not."),
     (lambda p, temperature: p ** (1 / temperature) / (p ** (1 / temperature)).sum(),
      "Your whole table sums to 1; each row must.")])
+
+
+def keep_top_p(probabilities, p):
+    order = np.argsort(-probabilities, kind="stable")
+    is_kept = np.zeros(len(probabilities), bool)
+    is_kept[order[: np.searchsorted(np.cumsum(probabilities[order]), p) + 1]] = True
+    return np.where(is_kept, probabilities, 0) / probabilities[is_kept].sum()
+
+def _kept(probabilities, may_keep):
+    return np.where(may_keep, probabilities, 0) / probabilities[may_keep].sum()
+
+def _mass_above(probabilities):
+    return np.array([probabilities[probabilities > each].sum() for each in probabilities])
+
+checker("7a.7", keep_top_p, tolerance=1e-9,
+    draw=lambda rng: (rng.dirichlet(np.ones(rng.integers(1, 7))), float(rng.uniform(0.05, 0.95))),
+    cases=[(np.array([0.1, 0.5, 0.03, 0.25, 0.12]), 0.8), (np.array([0.6, 0.3, 0.1]), 0.5),
+           (np.array([0.3, 0.15, 0.35, 0.2]), 0.95)],
+    fact="of five symbols three are left, {outputs[0]}.", mistakes=[
+    (lambda p, top: np.where(_mass_above(p) < top, p, 0), "What is left does not sum to 1: divide by its sum."),
+    (lambda p, top: _kept(p, (_mass_above(p) + p <= top) | (p == p.max())),
+     "You drop the symbol whose probability carries the sum to p. It is the last one that you keep."),
+    (lambda p, top: _kept(p, (_mass_above(p) < top) | (p == p[_mass_above(p) >= top].max(initial=0))),
+     "You keep one symbol too many: stop as soon as the sum is at least p."),
+    (lambda p, top: np.append(np.sort(_kept(p, _mass_above(p) < top)[p > 0])[::-1], p[p == 0]),
+     "Your probabilities are sorted: each belongs at the place of its own symbol."),
+    (lambda p, top: p, "You keep every symbol."),
+    (lambda p, top: _kept(p, (np.cumsum(p) - p) < top),
+     "You add up in the order of the symbols: begin with the likeliest."),
+    (lambda p, top: _kept(p, p >= min(1 - top, p.max())),
+     "You compare each probability with a bound by itself; the sum of those that are kept must reach p.")])

@@ -26,7 +26,7 @@ checker("4a.1", cut_examples,
     fact="the network reads the last token of a window as the first of the next, and every token is asked once.",
     cases=[(np.array([30, 30, 31, 33, 33, 35, 30]), 3, 47), (np.array([5, 6, 7, 8]), 2, 0)], mistakes=[
     (lambda ids, length, begin: [(row[:-1], row[1:]) for row in _rows(ids, length)],
-     "You shift inside each window: its first token is nobody's target, so the network never learns to go on across a "
+     "You shift inside each window: its first token is never a target, so the network never learns to go on across a "
      "cut. Shift the piece, then cut."),
     (lambda ids, length, begin: [(_shifted(row, begin), row) for row in _rows(ids, length)],
      "Every window of yours begins with begin_id, so the network is told that a piece begins where you happened to "
@@ -56,7 +56,7 @@ def _held_with_first_step(nats, ids, first_moves):
 checker("4a.2", held_and_moved,
     draw=lambda rng: (rng.exponential(size=(6, 3)), rng.integers(8, 11, (6, 3))),
     tolerance=1e-9, case_names=("six steps", "three steps"),
-    fact="cells that hold cost this model less, and in a chorale most cells hold.",
+    fact="held cells have a lower loss here, and in a chorale most cells hold.",
     cases=[
         # One voice moves to what another sings, and none moves in the last step.
         (np.array([[3.1, 2.5, 2.9], [0.1, 0.2, 1.5], [1.1, 0.4, 0.3],
@@ -101,9 +101,9 @@ checker("4a.3", heard_before,
      "You tell every step the scale of the whole piece: the future leaks, above all where the key changes."),
     (lambda ids: heard_before(ids[::-1])[::-1], "You tell each step what is still to come; it may know what has been."),
     (lambda ids: np.array([heard_before(ids[max(step - 1, 0) : step + 1])[-1] for step in range(len(ids))]),
-     "You remember the step before alone: in a row that is True, what was heard must stay True."),
+     "You remember the step before alone: in a row that is True, what has sounded must stay True."),
     (lambda ids: heard_before(np.where(ids == 0, 12, ids)),
-     "You hear a rest as a B: id 0 is no pitch, and (0 - 1) % 12 is 11."),
+     "You count a rest as a B: id 0 is no pitch, and (0 - 1) % 12 is 11."),
     (lambda ids: heard_before(np.where(ids == 0, 0, ids + 1)),
      "Your pitch classes are a semitone too high: id 1 is a C, so subtract 1 before you take the remainder.")])
 
@@ -120,13 +120,13 @@ checker("4a.4", mean_gradient,
     (lambda gradients, n: gradients.mean(axis=0),
      "Every batch counts alike, so a target in a small batch weighs more than one in a large batch."),
     (lambda gradients, n: gradients.sum(axis=0),
-     "You add the gradients of means, as backward() does when nobody divides: the step grows with the number of "
+     "You add the gradients of means, as backward() does when nothing divides them: the step grows with the number of "
      "batches."),
     (lambda gradients, n: n @ gradients, "You have the gradient of the *sum*; divide by the number of all targets."),
     (lambda gradients, n: n @ gradients / len(n),
      "You weigh by targets and divide by batches: the step grows with the size of the batches."),
     (lambda gradients, n: mean_gradient(gradients, 1 / n),
-     "Your weights are upside down: a batch with more targets must count more."),
+     "Your weights are inverted: a batch with more targets must count more."),
     (lambda gradients, n: gradients[-1],
      "You keep the last batch: the gradients before it were thrown away, as by zero_grad() between batches.")])
 
@@ -165,12 +165,12 @@ checker("4a.5", write_on,
     case_names=("a tune of seven", "a tune of five", "a draw that a sum of probabilities meets exactly"),
     mistakes=[
     (_write_forced,
-     "Your model hears the rest of the tune, not what it has written: that is teacher forcing. It is how a model is "
-     "scored, and nobody has the rest of a tune that is not written yet."),
+     "Your model reads the rest of the tune, not what it has written: that is teacher forcing. A model is scored so; a "
+     "tune that is not written yet has no rest to read."),
     (lambda beliefs, music, n, draws: music[:n] + [_draw(beliefs(music[:n]), draw) for draw in draws],
-     "Your model is asked at the end of the opening each time: it does not hear what it writes."),
+     "Your model is asked at the end of the opening each time: it does not read what it writes."),
     (lambda beliefs, music, n, draws: write_on(lambda heard: beliefs(heard[-1:]), music, n, draws),
-     "Your model hears its last symbol alone: hand it all that was heard."),
+     "Your model reads its last symbol alone: hand it all symbols so far."),
     (lambda *arguments: write_on(*arguments, choose=lambda probabilities, draw: int(probabilities.argmax())),
      "You take the likeliest symbol each time and leave the draws unused: every continuation is the same."),
     (lambda beliefs, music, n, draws: write_on(beliefs, music, n, draws)[n:],

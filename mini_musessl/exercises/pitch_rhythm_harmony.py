@@ -82,7 +82,7 @@ checker("3a.4", nearest_steps,
     draw=lambda rng: (np.sort(rng.uniform(0, 8, 5)), int(rng.integers(2, 25))),
     cases=[(np.array([0, 1 / 3, 2 / 3, 1]), 4), (np.array([0, 1 / 3, 2 / 3, 1]), 24), (np.array([0.25, 1.75, 2.0]), 4),
            (np.array([0.1, 0.9, 4.2]), 8)],
-    fact="on 4 steps a quarter a triplet lands on {outputs[0]}, unevenly; on 24 it lands on {outputs[1]}, exactly.",
+    fact="at 4 steps per quarter a triplet lands on {outputs[0]}, unevenly; at 24 it lands on {outputs[1]}, exactly.",
     mistakes=[
     (lambda onset, steps: (onset * steps).astype(int),
      "You round down: for {input} you give {found}, so the third note of the triplet comes a whole step early. Use "

@@ -52,7 +52,7 @@ def skewed(table):
 checker("5b.3", skewed,
     draw=lambda rng: (rng.integers(1, 50, (n := rng.integers(1, 6), n)),),
     cases=[(np.arange(1, 10).reshape(3, 3),), (np.arange(1, 5).reshape(2, 2),)],
-    fact="below the diagonal every number stands at its key; above it stands what was left over, and the causal rule "
+    fact="below the diagonal every number stands at its key; above it stands what was left over, and the causal mask "
          "hides it.", mistakes=[
     (lambda t: np.pad(t, ((0, 0), (0, 1))).ravel()[len(t):].reshape(t.shape),
      "Your zeros stand behind the table: then every row moves one place too far. Put them in front."),
@@ -99,11 +99,13 @@ def longest_naive(n_bytes, d_model):
 
 checker("5b.5", longest_naive,
     draw=lambda rng: (int(rng.integers(1, 10**6)), int(rng.integers(1, 64))),
-    cases=[(8 * 2**30, 512), (2**30, 256), (1000, 2)],
+    cases=[(8 * 2**30, 512), (2**30, 256), (1000, 2), (1100, 2)],
     fact="8 GiB hold {outputs[0]} positions at width 512, the example of Huang et al. (2019).", mistakes=[
     (lambda n_bytes, d: int(np.sqrt(n_bytes / d)), "You take a number for a byte: a float32 has four."),
     (lambda n_bytes, d: n_bytes // (4 * d),
      "That is one vector per position, which is what skewing needs. Naive holds one per pair: take the root."),
     (lambda n_bytes, d: int(np.sqrt(n_bytes / 4)),
      "You count one number per pair; naive holds a vector of d_model numbers."),
+    (lambda n_bytes, d: round(np.sqrt(n_bytes / (4 * d))),
+     "You round to the nearest: for {input} you give {found}, one position too many. Round down."),
     (lambda n_bytes, d: int(np.ceil(np.sqrt(n_bytes / (4 * d)))), "You round up: for {input} one position too many.")])

@@ -38,7 +38,7 @@ checker("0b.2", have_same_name,
      "`//` says in which octave a pitch lies. The remainder, `%`, says which note of the octave it is."),
     (lambda first, second: first == second % 12,
      "You take the remainder of the second pitch alone: the first needs it too."),
-    (lambda first, second: first % 12 != second % 12, "Upside down: `!=` asks whether the names differ."),
+    (lambda first, second: first % 12 != second % 12, "Your answer is inverted: `!=` asks whether the names differ."),
     (lambda first, second: first % 12 - second % 12,
      "You return a difference. Ask whether the two are equal, with `==`: the answer is True or False.")])
 

@@ -30,7 +30,7 @@ checker("8a.1", next_note_nats,
     (lambda log_probs, ids: next_note_nats(log_probs, ids) * (len(ids) - 1),
      "You add up; divide by the number of notes that were predicted."),
     (lambda log_probs, ids: next_note_nats(log_probs, ids) * (len(ids) - 1) / len(ids),
-     "You divide by all notes. Nobody predicted the first one, so it does not count: the loss looks better."),
+     "You divide by all notes. The first one is not predicted, so it does not count: the loss looks better."),
     (lambda log_probs, ids: -next_note_nats(log_probs, ids),
      "You give {found}: a loss is minus the logarithm, so it is 0 or more.")])
 
@@ -42,7 +42,7 @@ checker("8a.2", is_hidden,
     draw=lambda rng: (int(rng.integers(1, 7)),),
     cases=[(4,), (3,), (1,)], fact="for four notes {outputs[0]}.", mistakes=[
     (lambda n_notes: ~is_hidden(n_notes),
-     "Your mask is upside down: True where a note may look. In scaled_dot_product_attention that would be right; "
+     "Your mask is inverted: True where a note may look. In scaled_dot_product_attention that would be right; "
      "nn.TransformerEncoder and nn.MultiheadAttention mean the opposite."),
     (lambda n_notes: is_hidden(n_notes).T,
      "You hide the past and show the future: rows look, columns are looked at. Transpose it."),
@@ -73,7 +73,7 @@ checker("8a.3", nats_without_padding,
      "You take the mean of each melody and then the mean of those: notes of short melodies weigh more. Take one mean "
      "over all notes."),
     (lambda nats, n_notes: float(nats[np.arange(nats.shape[1]) >= n_notes[:, None]].mean()),
-     "You keep the padding and leave the notes out: the condition is upside down."),
+     "You keep the padding and leave the notes out: the condition is inverted."),
     (lambda nats, n_notes: nats_without_padding(nats, n_notes + 1),
      "You take one place too many with each melody that is padded: places 0 to n - 1 are notes.")])
 
@@ -105,7 +105,7 @@ checker("8a.4", encode_notes,
      "You number the names of both lists: the model would have a row for notes that it never met, and every new piece "
      "would move the others."),
     (lambda train, notes: _ids(dict.fromkeys(train), notes),
-     "You number in order of appearance. That is stable as long as nobody shuffles the files; the exercise asks for "
+     "You number in order of appearance. That is stable as long as the files keep their order; the exercise asks for "
      "alphabetical order, which is stable anyway."),
     (lambda train, notes: _ids(sorted(set(train)), notes, start=0),
      "You count from 0, so the first name and all unknown names share one id."),
@@ -132,8 +132,8 @@ checker("8a.5", encode_batch,
     case_names=["two melodies of four notes", "three melodies of three notes"],
     fact="each melody is encoded by itself.", mistakes=[
     (lambda encoder, features: encoder(features),
-     "You hand the batch over as it is: the encoder takes melodies for moments, so one melody hears another. No error "
-     "says so."),
+     "You hand the batch over as it is: the encoder takes melodies for moments, so one melody attends to another. No "
+     "error says so."),
     (_batch_reshaped,
      "You reshape. The sizes are right and the numbers are dealt out anew: notes of different melodies stand side by "
      "side. Swap the axes."),

@@ -102,18 +102,18 @@ checker("3b.6", bits_per_quarter,
     draw=lambda rng: (rng.integers(1, 9, 4), float(rng.integers(1, 17))),
     tolerance=1e-9,
     cases=[(np.array([2, 1, 1]), 2.0), (np.array([7, 3, 5, 1]), 4.0), (np.array([4, 4]), 16.0)],
-    fact="four tokens with the counts 2, 1, 1 cost 6 bits, which is {outputs[0]} a quarter for two quarters.",
+    fact="four tokens with the counts 2, 1, 1 cost 6 bits, which is {outputs[0]} per quarter for two quarters.",
     mistakes=[
     (lambda counts, quarters: -(counts * np.log(counts / counts.sum())).sum() / quarters,
      "You use the natural logarithm: that gives nats, 0.693 of a bit each. Bits need `np.log2`."),
     (lambda counts, quarters: bits_per_quarter(counts, counts.sum()),
-     "You give bits per token: a tokenizer that writes ten tokens where another writes one would look cheap. Divide by "
-     "the quarters."),
+     "You give bits per token: a tokenizer that writes ten tokens where another writes one would look better than it "
+     "is. Divide by the quarters."),
     (lambda counts, quarters: bits_per_quarter(counts, 1),
      "You give the bits of the whole piece; divide them by its quarters."),
     (lambda counts, quarters: counts.sum() * np.log2(len(counts)) / quarters,
-     "You give every token the same probability; the frequent ones are cheaper."),
+     "You give every token the same probability; frequent ones need fewer bits."),
     (lambda counts, quarters: -np.log2(counts / counts.sum()).sum() / quarters,
-     "You pay for each kind of token once; it is paid for each time that it occurs."),
+     "You count each kind of token once; count it each time that it occurs."),
     (lambda counts, quarters: -bits_per_quarter(counts, quarters),
-     "The sign is missing: the logarithm of a probability is negative, a cost is not.")])
+     "The sign is missing: the logarithm of a probability is negative, a number of bits is not.")])

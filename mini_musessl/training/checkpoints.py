@@ -47,6 +47,7 @@ Table = dict[str, tuple[tuple[int, ...], tuple[str, ...]]]
 FLOATS = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 TYPES = FLOATS | {torch.bool: "BOOL", torch.uint8: "U8"}
 TYPES |= {torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8"}
+LARGEST = 400_000_000  # bytes of weights in a checkpoint: read and made float32, they take up to three times as much
 HEADER_BYTES = 1 << 20  # most of a file's names and facts: a longer text may take long to read, and much memory
 _KEY = "mini_musessl"  # one for everything: safetensors writes several in an order that changes from run to run
 _RETRAIN = "Save the model again with save_checkpoint, or train it again."
@@ -90,8 +91,8 @@ def plain_fact(value: object) -> object:
 class TensorFile:
     """A file that ``write_tensors`` wrote. Its header is read at once, its numbers only when asked for."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = check_file(path, "A reader of checkpoints")
+    def __init__(self, path: str | os.PathLike[str], max_bytes: int | None = None) -> None:
+        self.path = check_file(path, "A reader of checkpoints", max_bytes)
         self.name = shown(self.path.name)
         text = self._read_header()
         try:
@@ -137,17 +138,6 @@ class TensorFile:
             found = shown(self.about.get("format"))
             raise ValueError(f"A file of the format {wanted!r} is needed; {self.name} says {found}. {advice}")
 
-    def check_table(self, wanted: Table) -> None:
-        """Refuse tensors of other names, shapes or types than those that are needed, before any is read."""
-        for name in sorted(wanted.keys() ^ self.table.keys()):
-            raise ValueError(f"{shown(name)} is {'missing' if name in wanted else 'one tensor too many'}")
-        for name, (shape, kinds) in wanted.items():
-            found_shape, found_kind = self.table[name]
-            if found_shape != shape or found_kind not in kinds:
-                raise ValueError(
-                    f"{name} is {found_kind} of the shape {found_shape}, and {' or '.join(kinds)} of {shape} is needed"
-                )
-
     def read(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """Return the tensors, which are those that were written, in another type if one is asked for."""
         sizes = {kind: each.itemsize for each, kind in TYPES.items()}
@@ -171,6 +161,18 @@ class TensorFile:
         return tensors
 
 
+def check_table(found: Mapping[str, tuple[tuple[int, ...], str]], wanted: Table) -> None:
+    """Refuse tensors of other names, shapes or types than those that are needed, before any is read."""
+    for name in sorted(wanted.keys() ^ found.keys()):
+        raise ValueError(f"{shown(name)} is {'missing' if name in wanted else 'one tensor too many'}")
+    for name, (shape, kinds) in wanted.items():
+        found_shape, found_kind = found[name]
+        if found_shape != shape or found_kind not in kinds:
+            raise ValueError(
+                f"{name} is {found_kind} of the shape {found_shape}, and {' or '.join(kinds)} of {shape} is needed"
+            )
+
+
 def weights_digest(weights: Mapping[str, Tensor], about: str = "") -> str:
     """Return a short name for weights and a text: other names, shapes, types, numbers or words, another name."""
     sha = hashlib.sha256(about.encode())
@@ -183,7 +185,7 @@ def weights_digest(weights: Mapping[str, Tensor], about: str = "") -> str:
 
 def is_finite(weight: Tensor) -> bool:
     """Return whether all numbers are finite; one is not if their sum is not, which takes a tenth of the time."""
-    return math.isfinite(weight.sum(dtype=torch.float64))
+    return not weight.is_meta and math.isfinite(weight.sum(dtype=torch.float64))
 
 
 def note_trained_steps(model: nn.Module, n_steps: int | None) -> None:
@@ -209,15 +211,25 @@ def save_checkpoint(
     path, name = as_path(path), type(model).__name__
     if path.suffix != ".safetensors":
         raise ValueError(f'A checkpoint\'s name must end in ".safetensors"; found {shown(path.name)!r}. Rename it.')
-    if name not in MODELS:
+    if type(model) not in [kind for kind, _ in MODELS.values()]:
         raise ValueError(f"A checkpoint holds a model of this library, one of {', '.join(MODELS)}; found {name}.")
     check_choice("dtype", dtype, (None, *FLOATS))
     if not isinstance(card or {}, dict):
         raise TypeError(f"A card must be a dictionary of facts; found {type(card).__name__}.")
     about = {"format": FORMAT, "class": name, "config": asdict(model.config), "card": card or {}}
     if model.trained_steps is not None:
-        about["trained_steps"] = model.trained_steps
+        about["trained_steps"] = whole_number("trained_steps", model.trained_steps, lowest=1)
     weights = {key: weight.to(dtype or weight.dtype) for key, weight in model.state_dict().items()}
+    table = {key: (tuple(weight.shape), FLOATS.get(weight.dtype, str(weight.dtype))) for key, weight in weights.items()}
+    try:
+        check_table(table, _table_of(_without_weights(name, model.config)))
+    except ValueError as error:
+        raise ValueError(f"A checkpoint holds the weights that its config asks for, no others; here {error}.") from None
+    n_bytes = sum(weight.nbytes for weight in weights.values())
+    if n_bytes > LARGEST:
+        raise ValueError(
+            f"A checkpoint holds at most {LARGEST} bytes of weights; found {n_bytes}. dtype=torch.bfloat16 takes half."
+        )
     for key, weight in weights.items():
         if not is_finite(weight):
             raise ValueError(
@@ -229,7 +241,7 @@ def save_checkpoint(
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a model and its card."""
-    file = TensorFile(path)
+    file = TensorFile(path, LARGEST + HEADER_BYTES + 8)
     file.check_format(FORMAT, _RETRAIN)
     # Whatever a caller has set as defaults: tensors that are made in inference mode could never be trained.
     with torch.inference_mode(False):
@@ -252,21 +264,27 @@ class _Undrawn(TorchFunctionMode):
         return (kwargs or {})["tensor"] if is_drawn else function(*args, **(kwargs or {}))
 
 
+def _without_weights(name: str, config: Any) -> nn.Module:
+    with torch.device("meta"), _Undrawn():
+        return MODELS[name][0](config)
+
+
+def _table_of(model: nn.Module) -> Table:
+    return {name: (tuple(weight.shape), tuple(FLOATS.values())) for name, weight in model.state_dict().items()}
+
+
 def _prepare(file: TensorFile) -> tuple[nn.Module, dict[str, Any]]:
     """Return a model without memory for weights, once it is clear that the file holds them, and the card."""
     check_choice("Its model", file.about["class"], MODELS)
-    kind, config_kind = MODELS[file.about["class"]]
+    config_kind = MODELS[file.about["class"]][1]
     sizes = {key: tuple(size) if isinstance(size, list) else size for key, size in file.about["config"].items()}
     config = config_kind(**sizes)
     # Even without memory, a million layers take long to make. Each has six tensors, and each table is one.
     tables = (len(size) if isinstance(size, tuple) else size for size in map(sizes.get, PARTS) if size is not None)
     if 6 * config.n_layers + sum(tables) > len(file.table):
         raise ValueError(f"it asks for a larger network than its {len(file.table)} tensors fill")
-    with torch.device("meta"), _Undrawn():
-        model = kind(config)
-    file.check_table(
-        {name: (tuple(weight.shape), tuple(FLOATS.values())) for name, weight in model.state_dict().items()}
-    )
+    model = _without_weights(file.about["class"], config)
+    check_table(file.table, _table_of(model))
     if (n_steps := file.about.get("trained_steps")) is not None:
         note_trained_steps(model, whole_number("trained_steps", n_steps, lowest=1))
     return model, dict(file.about["card"])
@@ -283,11 +301,7 @@ def names() -> list[str]:
 
 def load(name: str) -> Checkpoint:
     """Load a model that comes with the library."""
-    if name not in names():
-        raise ValueError(
-            f"A pretrained model must be one of {', '.join(names())}; found {name!r}. For a file of your own, use "
-            "checkpoints.load_checkpoint."
-        )
+    check_choice("A pretrained model", name, names(), "For a file of your own, use checkpoints.load_checkpoint.")
     return load_checkpoint(FOLDER / f"{name}.safetensors")
 
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from mini_musessl.checks import check_choice, check_positive, check_share, check_sizes, whole_number
 from mini_musessl.objectives.next_token import next_token_loss
-from mini_musessl.training.checkpoints import note_trained_steps
+from mini_musessl.training.checkpoints import FLOATS, note_trained_steps
 from mini_musessl.training.distributed import join_processes
 from mini_musessl.training.resuming import RunFolder
 
@@ -209,6 +209,7 @@ class Run:
         self, model: nn.Module, config: TrainingConfig, objective: Objective, evaluate: Evaluate, report: Report
     ) -> None:
         self.device = choose_device(config.device)
+        check_weights(model)
         self.precision = choose_precision(config.precision, self.device)
         self.processes = join_processes(config.n_batches, self.device)
         self.processes.copy_first(model.to(self.device))
@@ -261,7 +262,7 @@ class Run:
         """Give every weight the gradient of the mean loss over all targets; return that and their number."""
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        mean, counts = torch.zeros((), device=self.device), []
+        mean, counts = torch.zeros((), dtype=torch.float32, device=self.device), []
         # The mean over all targets weighs a batch by n_targets / n_all, but n_all is known only after the last batch.
         # Until then the first batch weighs 1; the sum is rescaled below, and a single batch needs no rescaling at all.
         for index in self.processes.share(len(batches)):
@@ -355,6 +356,21 @@ class Run:
         weights = self.best if self.config.keep_best else self._judged_weights()
         torch._foreach_copy_(list(self.model.parameters()), weights)
         self.model.eval()
+
+
+def check_weights(model: nn.Module) -> None:
+    """Refuse a model, or a default device, that holds no numbers; types of number, and casts, that learn nothing."""
+    # Cast weights are kept until the outermost autocast ends, so that no update would ever be seen.
+    if any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
+        raise ValueError("The config names the precision of a training; found a torch.autocast around it. Remove that.")
+    default = torch.get_default_device().type
+    for name, weight in model.named_parameters():
+        if weight.is_meta or default == "meta" or weight.dtype not in FLOATS:
+            raise ValueError(
+                f"Training needs weights that hold floating-point numbers, and a default device that is not 'meta'; "
+                f"{name} holds {weight.dtype} on {weight.device.type}, and the default device is {default}. Make the "
+                "model on the CPU, and call train outside torch.device('meta')."
+            )
 
 
 def longest_window(batch: Any) -> int:

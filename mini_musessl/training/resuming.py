@@ -26,7 +26,7 @@ from torch import Tensor
 
 from mini_musessl.checks import check_positive, shown, whole_number
 from mini_musessl.files import as_path, remove_parts
-from mini_musessl.training.checkpoints import TYPES, TensorFile, weights_digest, write_tensors
+from mini_musessl.training.checkpoints import TYPES, TensorFile, check_table, weights_digest, write_tensors
 
 try:
     import fcntl
@@ -130,10 +130,10 @@ class RunFolder:
             check_positive("seconds", file.about["seconds"])
             _make_room(run, n_updates)
             wanted = _tensors_of(run)
-            file.check_table({name: (tuple(each.shape), (TYPES[each.dtype],)) for name, each in wanted.items()})
+            check_table(file.table, {name: (tuple(each.shape), (TYPES[each.dtype],)) for name, each in wanted.items()})
         tensors = file.read()
         with self._refused():
-            _check_numbers(tensors, wanted)
+            _check_numbers(tensors, wanted, n_updates)
         return n_updates, tensors
 
     @contextmanager
@@ -179,6 +179,8 @@ def _settings(run: Any) -> dict[str, Any]:
     """Return what must be the same for a run to go on, beside its weights."""
     config, kinds = getattr(run.model, "config", None), {str(weight.dtype) for weight in run.model.parameters()}
     model = {"class": type(run.model).__name__, "dtype": " ".join(sorted(kinds))}
+    if frozen := [name for name, weight in run.model.named_parameters() if not weight.requires_grad]:
+        model["frozen"] = frozen
     return model | (asdict(config) if is_dataclass(config) else {}) | asdict(run.config)
 
 
@@ -238,7 +240,7 @@ def _arrays(batch: Any) -> Iterator[np.ndarray]:
 
 def _tensors_of(run: Any) -> dict[str, Tensor]:
     """Return all numbers of a run under one name each."""
-    found = _places(run) | {"recent": torch.stack(run.recent) if run.recent else torch.empty(0, 2)}
+    found = _places(run) | {"recent": torch.stack(run.recent) if run.recent else torch.empty(0, 2, dtype=torch.float32)}
     for column in fields(run.history):
         dtype = torch.int64 if column.type == list[int] else torch.float64
         found[f"history/{column.name}"] = torch.tensor(getattr(run.history, column.name), dtype=dtype)
@@ -262,16 +264,20 @@ def _make_room(run: Any, n_updates: int) -> None:
     lines = [update for update in range(n_updates + 1) if update % every == 0 or update == run.config.n_updates]
     nothing = [0] * len(lines)
     run.history = type(run.history)(lines, nothing, nothing if run.evaluate else [], nothing, nothing, nothing)
-    run.recent = [torch.zeros(2)] * (n_updates - lines[-1])
+    run.recent = [torch.zeros(2, dtype=torch.float32)] * (n_updates - lines[-1])
 
 
-def _check_numbers(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+def _check_numbers(tensors: dict[str, Tensor], wanted: dict[str, Tensor], n_updates: int) -> None:
     """Refuse numbers that no run can have."""
     if not torch.equal(tensors["history/update"], wanted["history/update"]):
         raise ValueError("its history has lines of other updates")
     for name, tensor in tensors.items():
-        if name.startswith(("moments/step/", "moments/exp_avg_sq/")) and (tensor < 0).any():
+        if name.startswith("moments/exp_avg_sq/") and (tensor < 0).any():
             raise ValueError(f"{name} must not be negative")
+        if (
+            name.startswith("moments/step/") and not 0 <= tensor.item() <= n_updates
+        ):  # without a gradient, a weight has none
+            raise ValueError(f"{name} must lie in 0..{n_updates}, the updates made; found {tensor.item():g}")
 
 
 @torch.no_grad()
