@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 MAX_BYTES = 1_500_000
 MAX_PRINTED = 85  # characters of a line: what a page shows at 1280 pixels
 #: Numbers of the notebooks that print longer lines still; take out that of one that no longer does.
-PRINTS_TOO_WIDE = {"03b", "04a", "04b", "04c", "05d", "08a", "08b"}
+PRINTS_TOO_WIDE = {"08a"}
 RELATIONS = ("same-as:", "sketch-of:", "only-here")
 #: First bytes of compressed pictures and sounds that a browser shows.
 COMPRESSED = {
