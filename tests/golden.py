@@ -933,6 +933,7 @@ def part_exercises():
         return None
 
     found = {}
+    exercises._TRIED.clear()  # a second wrong answer is told more than a first
     for name, exercise in exercises.EXERCISES.items():
         answers = [exercise.solution, *(mistake.answer for mistake in exercise.mistakes), still_open, nothing]
         # A mistake may overflow: its reader sees a warning, and the sentence all the same.
