@@ -23,7 +23,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-MAX_FILE_BYTES = 1_000_000
+MAX_FILE_BYTES = 1_200_000
 #: What the reader of environment.yml is promised.
 EIGHT = ("jupyterlab", "torch", "music21", "pretty_midi", "matplotlib", "ipywidgets", "nbval", "jupyter-book")
 

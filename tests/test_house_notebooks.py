@@ -32,7 +32,7 @@ def problems_on_disk(path: Path) -> list[str]:
         *rules.execution_problems(notebook),
         *rules.media_problems(notebook),
         *rules.size_problems(path.stat().st_size),
-        *rules.printed_problems(notebook, path.stem),
+        *rules.printed_problems(notebook),
         *rules.picture_problems(notebook),
         *rules.relation_problems(notebook),
         *(f"{problem}: {text[:60]!r}" for text in texts for problem in rules.number_problems(text)),
@@ -147,12 +147,10 @@ def test_a_notebook_that_is_too_large_is_found():
     assert "at most" in rules.size_problems(1_500_001)[0]
 
 
-def test_a_printed_line_that_runs_off_the_page_is_found(monkeypatch):
-    monkeypatch.setattr(rules, "PRINTS_TOO_WIDE", {"09x"})
+def test_a_printed_line_that_runs_off_the_page_is_found():
     wide, narrow = (book_of(code("1", new_output("stream", text=f"a\n{'x' * n}\n"))) for n in (86, 85))
-    assert rules.printed_problems(wide, "new") == ["cell 1 prints a line of 86 characters; at most 85 are shown"]
-    assert rules.printed_problems(narrow, "new") == rules.printed_problems(wide, "09x_known") == []
-    assert "take it out of PRINTS_TOO_WIDE" in rules.printed_problems(narrow, "09x_known")[0]
+    assert rules.printed_problems(wide) == ["cell 1 prints a line of 86 characters; at most 85 are shown"]
+    assert rules.printed_problems(narrow) == []
 
 
 @pytest.mark.parametrize("tag", ['<img src="a">', '<img alt="" src="a">', "<img alt src=a>", '<p><IMG ALT=" "></p>'])

@@ -16,8 +16,6 @@ from nbformat import NotebookNode
 
 MAX_BYTES = 1_500_000
 MAX_PRINTED = 85  # characters of a line: what a page shows at 1280 pixels
-#: Numbers of the notebooks that print longer lines still; take out that of one that no longer does.
-PRINTS_TOO_WIDE = {"03b", "04a", "04b", "05d", "08a", "08b"}
 RELATIONS = ("same-as:", "sketch-of:", "only-here")
 #: First bytes of compressed pictures and sounds that a browser shows.
 COMPRESSED = {
@@ -109,17 +107,15 @@ def size_problems(n_bytes: int) -> list[str]:
     return [f"has {n_bytes} bytes; at most {MAX_BYTES} are allowed"] if n_bytes > MAX_BYTES else []
 
 
-def printed_problems(notebook: NotebookNode, name: str) -> list[str]:
-    """No printed line is longer than a page shows, but for the notebooks that are known to print such lines."""
+def printed_problems(notebook: NotebookNode) -> list[str]:
+    """No printed line is longer than a page shows."""
     problems = []
     for number, cell in enumerate(notebook.cells, 1):
         printed = [output.text for output in cell.get("outputs", []) if output.output_type == "stream"]
         longest = max(map(len, "".join(printed).splitlines()), default=0)
         if longest > MAX_PRINTED:
             problems.append(f"cell {number} prints a line of {longest} characters; at most {MAX_PRINTED} are shown")
-    if name.partition("_")[0] not in PRINTS_TOO_WIDE:
-        return problems
-    return [] if problems else ["prints no line that is too long: take it out of PRINTS_TOO_WIDE"]
+    return problems
 
 
 class _Pictures(HTMLParser):

@@ -54,28 +54,43 @@ checker("5d.2", held_steps,
      "You give each step the full length of its note: at its second step it is not known yet how long it will be.")])
 
 
-def interval_number(upper, lower):
-    if not (1 <= upper <= 46 and 1 <= lower <= 46):
-        return 93
-    return upper - lower + 46
+def voice_logits(hidden, tables, above, to_logits):
+    for note_table, note in zip(tables, above, strict=True):
+        hidden = hidden + note_table[note]
+    return to_logits @ np.maximum(hidden, 0)
 
-def _interval_within_octave(upper, lower):
-    found = interval_number(upper, lower)
-    return found if found == 93 else (upper - lower) % 12 + 46
+def _add_above(hidden, tables, above):
+    return hidden + sum(note_table[note] for note_table, note in zip(tables, above, strict=True))
 
-checker("5d.3", interval_number,
-    draw=lambda rng: tuple(rng.choice([0, 1, 2, 25, 45, 46, 47], 2).tolist()),
-    cases=[(30, 26), (20, 30), (40, 28), (0, 20), (20, 0), (25, 47), (47, 47)],
-    fact="a major third up is {outputs[0]} in every key.", mistakes=[
-    (lambda upper, lower: upper - lower + 46,
-     "A rest is no pitch: for {input} you give {found}, the number of an interval that is not there."),
-    (lambda upper, lower: 93 if 0 in (upper, lower) else upper - lower + 46,
-     "Rests are right; the begin symbol is no pitch either: {input} is 93."),
-    (lambda upper, lower: interval_number(lower, upper),
-     "You measure the other way round: an interval is `upper - lower`."),
-    (lambda upper, lower: max(interval_number(upper, lower), interval_number(lower, upper)),
-     "A third down is not a third up: keep the sign."),
-    (_interval_within_octave, "You fold octaves; here an octave up, 58, and a unison, 46, are two numbers.")])
+def _draw_voice(rng, n_above=None):
+    n_above = int(rng.integers(0, 4)) if n_above is None else n_above
+    tables = [rng.normal(size=(6, 4)).round(1) for _ in range(n_above)]
+    return rng.normal(size=4).round(1), tables, rng.integers(0, 6, n_above).tolist(), rng.normal(size=(5, 4)).round(1)
+
+checker("5d.3", voice_logits, draw=_draw_voice,
+    tolerance=1e-9,
+    cases=[_draw_voice(np.random.default_rng(seed), n_above) for seed, n_above in ((0, 3), (1, 0), (2, 2))],
+    case_names=["the bass, below three voices", "the soprano", "the tenor, below two voices"],
+    fact="the soprano has no voice above it, and the same few lines serve all four.", mistakes=[
+    (lambda hidden, tables, above, to_logits: to_logits @ np.maximum(hidden, 0),
+     "You leave out the voices above: each voice would be predicted by itself."),
+    (lambda hidden, tables, above, to_logits: to_logits @ _add_above(hidden, tables, above),
+     "You leave out ReLU: without a nonlinearity the voices above could only be weighed one by one."),
+    (lambda hidden, tables, above, to_logits: to_logits @ _add_above(np.maximum(hidden, 0), tables, above),
+     "You apply ReLU before you add the voices above; add first."),
+    (lambda hidden, tables, above, to_logits: np.maximum(to_logits @ _add_above(hidden, tables, above), 0),
+     "You apply ReLU to the logits, which may be negative; apply it to the sum."),
+    (lambda hidden, tables, above, to_logits: voice_logits(hidden, tables[-1:], above[-1:], to_logits),
+     "You add only the voice next above; add all voices above."),
+    (lambda hidden, tables, above, to_logits: voice_logits(hidden, tables[:1], above[:1], to_logits),
+     "You add only the highest voice; add all voices above."),
+    (lambda hidden, tables, above, to_logits: voice_logits(hidden, tables, above[::-1], to_logits),
+     "You look up each voice in the table of another: both lists begin with the highest voice."),
+    (lambda hidden, tables, above, to_logits:
+     voice_logits(hidden, [t / len(tables) for t in tables], above, to_logits),
+     "You take the mean over the voices above; add their rows."),
+    (lambda hidden, tables, above, to_logits: np.maximum(_add_above(hidden, tables, above), 0),
+     "You return the hidden features; multiply them by `to_logits`.")])
 
 
 def sing_in_turn(score, n_voices, hear=list):
@@ -131,26 +146,3 @@ checker("5d.5", may_move,
      "After its step all voices may notice, not only its own."),
     (lambda n, step, voice: _place(n) < 4 * step + voice,
      "Your answer is inverted: you mark what comes before the cell, which must not move.")])
-
-
-def nats_per_token(log_probs, is_padding):
-    return float(-log_probs[~is_padding].mean())
-
-LOG_PROBS = np.log([[[0.5, 0.9, 0.8, 0.4]] * 3, [[0.1, 0.2, 0.9, 0.5], [0.7] * 4, [0.9] * 4]])
-
-checker("5d.6", nats_per_token,
-    draw=lambda rng: (np.log(rng.random((2, 3, 4))), np.arange(3) >= rng.integers(1, 4, (2, 1))),
-    tolerance=1e-9,
-    cases=[(LOG_PROBS, np.array([[False, False, False], [False, True, True]])),
-           (np.log([[[0.25, 0.5, 1.0, 0.5]]]), np.array([[False]]))], case_names=("two windows", "one step"),
-    fact="{outputs[0]} nats for the first batch, the same scale as with four tokens per step.", mistakes=[
-    (lambda log_probs, is_padding: float(-log_probs.mean()),
-     "You average over padding too, which is not predicted."),
-    (lambda log_probs, is_padding: float(-log_probs[~is_padding].sum() / log_probs.size),
-     "You leave padding out of the sum and count it in the number: a batch with much padding looks good."),
-    (lambda log_probs, is_padding: 4 * nats_per_token(log_probs, is_padding),
-     "You give nats per frame, four times as much: divide by cells, not by steps."),
-    (lambda log_probs, is_padding: float(np.mean(list(map(nats_per_token, log_probs, is_padding)))),
-     "You give each window the same weight; each cell has the same weight."),
-    (lambda log_probs, is_padding: float(-np.log(np.exp(log_probs[~is_padding]).mean())),
-     "You average probabilities and take the logarithm after: a cell that was thought impossible would hardly count.")])

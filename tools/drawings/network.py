@@ -180,7 +180,7 @@ def _block(pen: Drawing, x: float, y: float, wide: float, c: TransformerConfig) 
 
 
 def frames() -> Drawing:
-    """One position a step: a causal stack over steps, and a head over the voices of one step."""
+    """One position per step: a causal stack over steps, and a head over the voices of one step."""
     pen = Drawing(
         "A stack over steps and a head over voices",
         """Below, the frames of three earlier steps, each of four voices. Each frame enters one position of the stack,
