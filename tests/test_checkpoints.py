@@ -2,13 +2,13 @@
 
 import json
 import pickle
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from training_runs import default_dtype
 
 from mini_musessl import corpora
 from mini_musessl.evaluation import infilling
@@ -80,14 +80,6 @@ def test_saving_twice_gives_the_same_bytes_and_leaves_nothing_beside(path):
     save_checkpoint(make(), path, CARD)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
-
-
-@contextmanager
-def default_dtype(dtype):
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    yield
-    torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import torch
 import training_runs
 from altered_tensors import altered_by_chance, altered_on_purpose
 from safetensors.torch import save_file
-from training_runs import CONFIG, make_batches, make_model, run
+from training_runs import CONFIG, default_dtype, make_batches, make_model, run
 
 from mini_musessl import training
 from mini_musessl.batches import random_frame_batches
@@ -153,14 +152,6 @@ def test_a_model_that_uses_weights_twice_goes_on_too(tmp_path):
         run(make_tied(), objective=interrupted_at(13), folder=tmp_path, save_every=1)
     run(model, folder=tmp_path)
     assert same(model, whole)
-
-
-@contextmanager
-def default_dtype(dtype):
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    yield
-    torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from training_runs import default_dtype
 
 from mini_musessl import generation
 from mini_musessl.generation import sampling
@@ -328,20 +329,13 @@ def test_settings_may_be_numbers_of_any_library():
         assert torch.equal(how.draw(logits, from_seed()), Sampling(0.5, 3, 0.75).draw(logits, from_seed()))
 
 
-@pytest.fixture(params=["dtype", "device"])
-def another_default(request):
-    def choose():
-        if request.param == "dtype":
-            torch.set_default_dtype(torch.float64)
-        else:
-            torch.set_default_device("meta")  # whatever is made there by mistake has no values
-
-    yield choose
-    torch.set_default_dtype(torch.float32)
-    torch.set_default_device(None)
-
-
-def test_another_default_type_or_device_draws_the_same(another_default):
+@pytest.mark.parametrize(
+    "surroundings",
+    # Whatever is made on the device meta by mistake has no values.
+    [lambda: default_dtype(torch.float64), lambda: torch.device("meta")],
+    ids=["dtype", "device"],
+)
+def test_another_default_type_or_device_draws_the_same(surroundings):
     sizes = dict(d_model=12, n_heads=2, d_feedforward=16, d_voice=12, context_length=8)
     filler, how = make_lively(MaskedTransformer(EncoderConfig(**sizes))), Sampling(0.9, 20, 0.9)
     writers, melody = [make_frame_model(context_length=8), make_token_model()], np.arange(60, 72)
@@ -351,8 +345,8 @@ def test_another_default_type_or_device_draws_the_same(another_default):
         return [filled, *(generation.harmonise(each, melody, from_seed(), how, 3).pitch for each in writers)]
 
     before = draw()
-    another_default()
-    assert np.array_equal(before, draw())
+    with surroundings():
+        assert np.array_equal(before, draw())
 
 
 SHORT = MusicTransformer(replace(CONFIG, cycle_lengths=(32,)))

@@ -8,6 +8,8 @@ import functools
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -26,6 +28,17 @@ CONFIG = training.TrainingConfig(
     n_updates=12, n_warmup_updates=3, learning_rate=1e-2, averaging=0.8, n_batches=2, keep_best=True, report_every=5,
     device="cpu",
 )  # fmt: skip
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Let new tensors be of another type, as a caller may have asked for."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def make_model(dropout: float = 0.2) -> MusicTransformer:

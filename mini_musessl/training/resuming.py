@@ -274,9 +274,8 @@ def _check_numbers(tensors: dict[str, Tensor], wanted: dict[str, Tensor], n_upda
     for name, tensor in tensors.items():
         if name.startswith("moments/exp_avg_sq/") and (tensor < 0).any():
             raise ValueError(f"{name} must not be negative")
-        if (
-            name.startswith("moments/step/") and not 0 <= tensor.item() <= n_updates
-        ):  # without a gradient, a weight has none
+        # A weight that never had a gradient has made no step.
+        if name.startswith("moments/step/") and not 0 <= tensor.item() <= n_updates:
             raise ValueError(f"{name} must lie in 0..{n_updates}, the updates made; found {tensor.item():g}")
 
 
