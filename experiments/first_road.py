@@ -103,7 +103,7 @@ def main() -> None:
         seconds=time.perf_counter() - start,
         folder=arguments.folder,
         data=corpora.REBUILT_NAME,
-        unit="nats a token",
+        unit="nats per token",
         precision=str(training.choose_precision("auto", torch.device("cpu"))).removeprefix("torch."),
         updates=arguments.updates,
         known_tunes=[

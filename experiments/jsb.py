@@ -244,7 +244,7 @@ def main() -> None:
         seeds=sorted({row["seed"] for row in rows if "seed" in row}),
         seconds=max(trained, time.perf_counter() - start),
         folder=asked.results,
-        unit="nats a token",
+        unit="nats per token",
         settings={setting.name: setting.describe() for setting in SETTINGS},
     )
     print(f"Wrote {path}")

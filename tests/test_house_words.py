@@ -8,7 +8,7 @@ import words
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_code_uses_the_fields_words():
+def test_code_and_prose_use_the_fields_words():
     problems = words.problems(ROOT)
     assert not problems, "\n".join(problems)
 

@@ -182,7 +182,15 @@ def benchmark_details() -> str:
             means = [f"{statistics.fmean(values(rows, part, *keys)):.{n}f}" for keys, n in n_decimals.items()]
             lines.append([name, part, *means])
     voices = ["soprano", "alto", "tenor", "bass"]
-    header = ["model", "part", "nats a step", "bits a quarter", *voices, "mean of piece means", "changes guessed right"]
+    header = [
+        "model",
+        "part",
+        "nats per step",
+        "bits per quarter",
+        *voices,
+        "mean of piece means",
+        "changes guessed right",
+    ]
     return markdown(header, lines)
 
 
@@ -388,7 +396,7 @@ def data() -> str:
             notes = mean_and_spread(values(rows, "infilling", "test", "notes"))
             pieces = name.rpartition(", ")[2] if name.endswith("pieces") else "all pieces"
             lines.append([pieces, notes, *_probe_line(name, rows, 10)[1:]])
-    return halves(["trained on", "nats a cell, notes hidden", *TASKS.values()], lines)
+    return halves(["trained on", "nats per cell, notes hidden", *TASKS.values()], lines)
 
 
 #: Pages of the book -> names of their blocks -> what makes each.
