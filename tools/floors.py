@@ -85,6 +85,7 @@ FLOORS: dict[str, dict[str, str]] = {
         "evaluation.probe_tasks": "questions that music answers by itself",
         "evaluation.probing": "what frozen features hold",
         "evaluation.fine_tuning": "what a network finds that learns on from few labels",
+        "evaluation.statistics": "what can be counted in a piece; how far apart two sets of pieces are",
         "evaluation": "all that judges",
     },
     SIDE: {
