@@ -58,6 +58,12 @@ checker("5c.2", n_block_weights,
      "The feed-forward layer has two maps, one up to d_feedforward and one back; you count one."),
     (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 4 * d + d_ff + d,
      "You count biases of the maps; these maps have none."),
+    (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 2 * d,
+     "You count biases of the norms; these norms have factors only."),
+    (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 4 * d,
+     "You count biases of the four maps of attention; they have none."),
+    (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + d_ff + d,
+     "You count biases of the two maps of the feed-forward layer; they have none."),
     (lambda d, n_heads, d_ff: n_block_weights(d, n_heads, d_ff) + 2 * d + 4 * d + d_ff + d,
      "You count biases of the norms and of the maps; these layers have none.")])
 
