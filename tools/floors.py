@@ -81,9 +81,11 @@ FLOORS: dict[str, dict[str, str]] = {
         "evaluation.counting": "baselines that count: uniform to counts that know music",
         "evaluation.causality": "a black-box test that a model does not see the future",
         "evaluation.voice_leading": "parallels, crossings, ranges",
+        "evaluation.copying": "windows that two pieces share in any key, membership, exposure",
         "evaluation.probe_tasks": "questions that music answers by itself",
         "evaluation.probing": "what frozen features hold",
         "evaluation.fine_tuning": "what a network finds that learns on from few labels",
+        "evaluation.statistics": "what can be counted in a piece; how far apart two sets of pieces are",
         "evaluation": "all that judges",
     },
     SIDE: {
