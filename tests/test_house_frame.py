@@ -124,6 +124,7 @@ EXERCISE = "**Exercise 9a.1: Name** (20 minutes). " + "word " * 2000
         (cell("\n".join(["x = 1"] * 200), ":tags: [hide-input]\n"), (5, 0)),
         (f"{EXERCISE}\n\n{cell('raise NotImplementedError' + 200 * chr(10) + 'x')}", (5, 20)),
         (f"{EXERCISE}\n\n**Exercise 9a.2: Name** (7 minutes). x", (5, 30)),
+        (f"{EXERCISE}\n\n**With a pencil: name** (7 minutes, no code). x", (5, 30)),
     ],
 )
 def test_the_minutes_of_a_text(text: str, wanted: tuple[int, int]):
