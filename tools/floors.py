@@ -70,6 +70,7 @@ FLOORS: dict[str, dict[str, str]] = {
         "training.resuming": "stopped at any moment, it goes on to the bit",
         "training.loop": "one loop, schedules, averages, history",
         "training": "train, and how",
+        "generation.constraints": "what a voice must not sing: ranges, no parallels, a chord, a cadence",
         "generation.sampling": "temperature, top-k, top-p; tokens and frames, one after another",
         "generation.gibbs": "hidden cells of a score, block by block",
         "generation.pieces": "continue a piece, harmonise a melody, fill gaps",
