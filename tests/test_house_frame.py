@@ -50,6 +50,16 @@ def test_links_and_times_are_as_the_tools_write_them():
     assert not wrong, f"run `make tables`, then `make notebooks`: {', '.join(wrong)}"
 
 
+def test_choices_hold_no_markdown_on_the_line_of_their_html():
+    wrong = [
+        f"{path.name}: put empty lines around the feedback of {line.strip()[:80]!r}"
+        for path in mentions.pages_and_twins()
+        for line in path.read_text("utf-8").splitlines()
+        if re.match(r" *\* <details>", line) and re.search(r"\]\(|\*\*|`|\$|\{cite|(?<!\w)\*\w", line)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_every_page_and_notebook_of_a_chapter_says_how_long_it_takes():
     texts = {path.name: path.read_text("utf-8") for path in mentions.pages_and_twins() if chapters.label(path.stem)}
     lines = (minutes.NOTEBOOK_LINE, minutes.PAGE_LINE)
