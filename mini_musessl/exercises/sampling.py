@@ -31,7 +31,9 @@ checker("9a.1", keep_k,
     tolerance=1e-9,
     fact="two of four symbols are kept as {outputs[0]}.",
     cases=[(np.array([0.125, 0.5, 0.125, 0.25]), 2), (np.array([0.125, 0.5, 0.125, 0.25]), 3),
-           (np.array([0.25, 0.0, 0.75]), 1), (np.array([0.25, 0.125, 0.0, 0.5, 0.125]), 4)], mistakes=[
+           (np.array([0.25, 0.0, 0.75]), 1), (np.array([0.25, 0.125, 0.0, 0.5, 0.125]), 4),
+           # So many equals that a sort which does not promise their order loses it.
+           (np.tile([0.0625, 0.03125, 0.0625, 0.09375], 4), 7), (np.tile([0.0125, 0.0375], 20), 29)], mistakes=[
     (lambda probs, k: _keep(probs, _falling(probs)[:k]),
      "You do not normalise: what is kept must have the sum 1 again, or nothing can be drawn from it."),
     (lambda probs, k: _normalised(_keep(probs, np.argsort(probs, kind="stable")[:k])),

@@ -33,7 +33,7 @@ ROADS = {
         BLUE,
         ("00", "2a", "3a", "3b", "3c", "5a", "5b", "5c", "5d", "7a", "4a", "4b", "4c", "4d", "8a", "8b"),
     ),
-    "musicians": (SOPRANO, ("00", "0b", "1a", "3a", "3c", "4a", "4b")),
+    "musicians": (SOPRANO, ("00", "0b", "3a", "1a", "3c", "4a", "4b")),
     "the short road": (TENOR, ("00", "5a", "5c", "4b")),
 }
 WIDE, TALL, ACROSS, DOWN = 74, 44, 94.5, 58
