@@ -37,7 +37,7 @@ def key() -> Drawing:
         pen.arrow((x + 120, 292), (330 + (-60 if column == 0 else 60), 312), width=2)
         pen.text(x + (40 if column == 0 else 200), 308, f"− {lowest[column]}", 14, kind="strong")
     _numbers(pen, 210, 316, bars[0].pitch[::4].T - lowest[0], size=23)
-    pen.text(470, 366, "the key of both", 14, "start", kind="strong")
+    pen.text(470, 366, "the window key of both", 14, "start", kind="strong")
     for voice in range(4):
         pen.text(32, 40 + 26 * voice + 17, "SATB"[voice], 13, "end", kind="soft")
         pen.text(32, 156 + 28 * voice + 19, "SATB"[voice], 13, "end", kind="soft")
