@@ -31,8 +31,9 @@ from mini_musessl.exercises import next_token as chapter_4a
 from mini_musessl.exercises import pitch_rhythm_harmony as chapter_3a
 from mini_musessl.exercises import positions as chapter_5b
 from mini_musessl.exercises import repair as chapter_8a
+from mini_musessl.exercises import sampling as chapter_9a
 from mini_musessl.exercises import tokens as chapter_3b
-from mini_musessl.generation.sampling import keep_top_p
+from mini_musessl.generation.sampling import keep_top_k, keep_top_p
 from mini_musessl.network import attention
 from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.network.frames import FrameConfig, FrameTransformer, VoiceHead, history_of
@@ -759,6 +760,26 @@ def test_writing_with_a_cache_is_writing_on_without():
 
     prompt, draws = [3, 0, 2], np.random.default_rng(0).random(12).tolist()
     assert prompt + chapter_5c.generate(read, prompt, draws) == chapter_4a.write_on(beliefs, prompt, 3, draws)
+
+
+# 9a
+
+
+@given(arrays(float, 6, elements=st.integers(0, 4)), st.integers(1, 6), st.floats(0.05, 1))
+def test_what_is_kept_is_what_the_library_keeps(weights, k, p):
+    probs = (weights + 0.5) / (weights + 0.5).sum()
+    logits = torch.from_numpy(np.log(probs))
+    np.testing.assert_allclose(chapter_9a.keep_k(probs, k), keep_top_k(logits, k).softmax(-1), atol=1e-12)
+    before = np.sort(probs)[::-1].cumsum()
+    if abs(before - p).min() > 1e-5:  # where rounding decides, either may be right
+        np.testing.assert_allclose(chapter_9a.keep_p(probs, p), keep_top_p(logits, p).softmax(-1), atol=1e-12)
+
+
+def test_the_fitted_temperature_has_the_loss_of_pytorch():
+    logits, targets, temperatures = draw(7, 5), draw_ids(7, highest=4), np.array([0.5, 1.0, 2.0])
+    losses = [nn.functional.cross_entropy(*tensors(logits / each, targets)).item() for each in temperatures]
+    best, loss = chapter_9a.fit_temperature(logits, targets, temperatures)
+    assert (best, loss) == (temperatures[np.argmin(losses)], pytest.approx(min(losses)))
 
 
 # 9d

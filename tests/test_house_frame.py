@@ -26,8 +26,7 @@ def test_every_title_begins_with_its_number():
 
 def test_every_page_plays_what_its_code_makes():
     pages = make_page_music.pages()
-    assert {make_page_music.music_of(page) for page in pages} == {*(make_page_music.BOOK / "music").glob("*.html")}
-    assert len(pages) > 5
+    assert pages and {page.stem for page in pages} == {path.stem for path in (ROOT / "book/music").glob("*.html")}
     made_by = {page.stem: make_page_music.music_of(page).read_text("utf-8").splitlines()[0] for page in pages}
     assert made_by == {page.stem: make_page_music.sign(make_page_music.code_of(page)) for page in pages}
 
