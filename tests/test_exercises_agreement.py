@@ -14,12 +14,13 @@ from torch import nn
 
 from mini_musessl import harmony, masking, music, voices
 from mini_musessl.batches import cut_windows, windows_with_history
-from mini_musessl.evaluation import counting, likelihood, probing, voice_leading
+from mini_musessl.evaluation import copying, counting, likelihood, probing, voice_leading
 from mini_musessl.exercises import EXERCISES, first_road
 from mini_musessl.exercises import attention as chapter_5a
 from mini_musessl.exercises import attributes as chapter_4c
 from mini_musessl.exercises import benchmark as chapter_8b
 from mini_musessl.exercises import contrast as chapter_4d
+from mini_musessl.exercises import copying as chapter_9d
 from mini_musessl.exercises import counting as chapter_2a
 from mini_musessl.exercises import frames as chapter_5d
 from mini_musessl.exercises import learning_without_labels as chapter_1a
@@ -779,3 +780,38 @@ def test_the_fitted_temperature_has_the_loss_of_pytorch():
     losses = [nn.functional.cross_entropy(*tensors(logits / each, targets)).item() for each in temperatures]
     best, loss = chapter_9a.fit_temperature(logits, targets, temperatures)
     assert (best, loss) == (temperatures[np.argmin(losses)], pytest.approx(min(losses)))
+
+
+# 9d
+
+
+def test_what_is_shared_in_any_key_is_what_the_library_finds():
+    rng = np.random.default_rng(0)
+    melody, *others = (rng.integers(60, 63, n) for n in (40, 20, 3, 30))
+    grids = [voices.from_pitches(line[:, None], voice_names=("melody",)) for line in (melody, *others)]
+    for n_steps in (2, 3, 5):
+        found = chapter_9d.shared_share(melody, others, n_steps)
+        assert 0 < found == copying.shared_share(grids[:1], grids[1:], n_steps)
+
+
+def test_two_windows_have_one_key_where_the_library_says_so():
+    pitch = np.random.default_rng(1).integers(59, 62, (60, 2))
+    pitch[pitch == 59] = -1
+    keys = copying.moving_windows(voices.from_pitches(pitch, voice_names=("high", "low")), 2)
+    ours = {step: chapter_9d.window_key(pitch[step : step + 2]).tolist() for step in keys}
+    for one, other in itertools.combinations(keys, 2):
+        assert (ours[one] == ours[other]) == (keys[one] == keys[other])
+
+
+def test_membership_exposure_and_departure_are_the_librarys():
+    rng = np.random.default_rng(2)
+    trained, held_out = rng.integers(0, 5, 9) / 10, rng.integers(0, 7, 6) / 10
+    assert chapter_9d.membership_auc(trained, held_out) == pytest.approx(copying.membership_auc(trained, held_out))
+    for canary in rng.random(5):
+        assert chapter_9d.exposure(canary, trained + 0.01) == pytest.approx(copying.exposure(canary, trained + 0.01))
+    original = rng.integers(60, 62, (9, 1))
+    written = np.append(original[:6], rng.integers(60, 62, (2, 1)), axis=0)
+    for start in (0, 3, 8):
+        grids = [voices.from_pitches(each, voice_names=("melody",)) for each in (written, original)]
+        found = chapter_9d.steps_until_departure(written, original, start)
+        assert found == copying.steps_until_departure(*grids, start)
