@@ -1,0 +1,60 @@
+"""Counterpoint: how two voices move together, as a table of scores that knows neither keys nor pitches.
+
+Chapter: 8b (the chorale benchmark).
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+Frames, Above = Int[Tensor, "batch n_steps n_voices"], Int[Tensor, "batch n_steps n_known"]
+
+
+class Counterpoint(nn.Module):
+    """Scores the motion of two voices, whatever their pitches.
+
+    A row of the table is a pair of voices, the interval class that the two had and how the upper one moved; it holds a
+    number for each interval class that would come and each move of the lower one: fifths in parallel are one number,
+    in every key. All begin at 0.
+    """
+
+    N_CLASSES, N_MOVES = 13, 6  # the last ones where one of the two is no note
+
+    def __init__(self, n_voices: int, vocabulary_size: int) -> None:
+        super().__init__()
+        n_pairs = n_voices * (n_voices - 1) // 2
+        self.vocabulary_size = vocabulary_size
+        self.table = nn.Embedding(n_pairs * self.N_CLASSES * self.N_MOVES, self.N_CLASSES * self.N_MOVES)
+
+    def forward(
+        self, latest: Frames, frames: Above, voices: range
+    ) -> Float[Tensor, "batch n_steps n_scored vocabulary"]:
+        """Score the symbols of some voices, of which ``frames`` hold at least those above."""
+        return torch.stack([self._score(latest, frames, voice) for voice in voices], dim=2)
+
+    def _score(self, latest: Frames, frames: Above, voice: int) -> Float[Tensor, "batch n_steps vocabulary"]:
+        """Score the symbols of one voice, summed over the voices above it."""
+        symbols = torch.arange(self.vocabulary_size, device=latest.device)
+        scores = torch.zeros(*latest.shape[:2], self.vocabulary_size, device=latest.device)
+        own = latest[:, :, voice]
+        move = self._move(own[..., None], symbols)
+        for upper in range(voice):
+            had, new = latest[:, :, upper], frames[:, :, upper]
+            row = (voice * (voice - 1) // 2 + upper) * self.N_CLASSES + self._class(had, own)
+            row = self.table(row * self.N_MOVES + self._move(had, new))
+            scores = scores + row.gather(-1, self._class(new[..., None], symbols) * self.N_MOVES + move)
+        return scores
+
+    def _is_note(self, symbols: Tensor) -> Tensor:
+        """Return where a symbol is a note, neither a rest nor the begin symbol."""
+        return (symbols > 0) & (symbols < self.vocabulary_size)
+
+    def _class(self, upper: Tensor, lower: Tensor) -> Tensor:
+        """Number the interval class of two symbols."""
+        return torch.where(self._is_note(upper) & self._is_note(lower), (upper - lower) % 12, self.N_CLASSES - 1)
+
+    def _move(self, before: Tensor, after: Tensor) -> Tensor:
+        """Number moves: a leap or a step down, none, a step or a leap up; a step is at most a whole tone."""
+        semitones = after - before
+        move = semitones.sign() * (1 + (semitones.abs() > 2).long()) + 2
+        return torch.where(self._is_note(before) & self._is_note(after), move, self.N_MOVES - 1)
