@@ -58,9 +58,6 @@ def no_copies(frames: Frames) -> Copies:
 def advance(history: FrameHistory, frames: Frames, copies: Copies | None = None) -> FrameHistory:
     """Return what is known before each of the steps after ``frames``, which begin at the last step of a history.
 
-    Args:
-        copies: what guides say before each of these steps, if there are guides.
-
     >>> start = history_of(torch.tensor([[[20]]]), None, begin_id=47)
     >>> history = advance(start, torch.tensor([[[20], [20], [22]]]))
     >>> history.latest.flatten().tolist(), history.held_step.flatten().tolist()
@@ -78,9 +75,6 @@ def history_of(
     frames: Frames, first_step: FirstStep | None, begin_id: int, copies: Copies | None = None
 ) -> FrameHistory:
     """Return what is known before each step of a window, of which the first step knows its index and its guides alone.
-
-    Args:
-        copies: what guides say before each step, if there are guides.
 
     >>> history = history_of(torch.tensor([[[20], [20], [22]]]), None, begin_id=47)
     >>> history.latest.flatten().tolist(), history.held_step.flatten().tolist()
