@@ -40,7 +40,6 @@ REPEAT_STEPS = 16  # from here on a match is called a repeat
 LENGTHS, OPENING_LENGTHS, STILL = (
     np.array(edges) for edges in ((1, 2, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 64, 96), (2, 4, 8, 16, 32), (2, 4, 8))
 )
-TABLE_SCALE = 5.0  # of the bonus: most kinds of match are rare, and the numbers of rare ones move seldom
 N_PLACES = 14  # where in the piece a repeat of the opening would begin: bars 1 to 10 and later, beats, off the beat
 N_FRESH = 2 * N_PLACES * (len(STILL) + 1)
 N_KINDS = N_FRESH + 3 * 2 * (len(OPENING_LENGTHS) + 1)
@@ -234,5 +233,5 @@ class CopyBonus(nn.Module):
         rows = (of_guide * N_KINDS + copies.kind) * 2 + has_followed
         copied, rows = (each[..., now].transpose(2, 3) for each in (copied, rows))  # guides last
         gates = [self.gates[voice](hidden[:, :, place]) for place, voice in enumerate(voices)]
-        bonus = (TABLE_SCALE * self.table(rows)[..., 0] + torch.stack(gates, dim=2)) * (copied != NOTHING)
+        bonus = (self.table(rows)[..., 0] + torch.stack(gates, dim=2)) * (copied != NOTHING)
         return scores.scatter_add(-1, copied.clamp(min=0), bonus.to(scores.dtype))

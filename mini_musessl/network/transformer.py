@@ -77,7 +77,8 @@ class TransformerBlock(nn.Module):
 
 
 #: Weights that begin at 0, by their full names: the output layers of other heads do not.
-SILENT = ("to_logits.weight", "head.shortcut_table.weight", "head.counterpoint.table.weight")
+SILENT = ("to_logits.weight", "head.shortcut_table.weight")
+SILENT_PARTS = ("head.copying.", "head.counterpoint.")
 
 
 def init_weights(network: nn.Module, n_layers: int, seed: int, std: float | None = None) -> None:
@@ -91,7 +92,7 @@ def init_weights(network: nn.Module, n_layers: int, seed: int, std: float | None
     for name, weight in network.named_parameters():
         if name.endswith("norm.weight"):
             nn.init.ones_(weight)
-        elif weight.dim() < 2 or name in SILENT or name.startswith("head.copying."):
+        elif weight.dim() < 2 or name in SILENT or name.startswith(SILENT_PARTS):
             nn.init.zeros_(weight)
         else:
             size = std or (TABLE_STD if name.endswith("table.weight") else 0.5 / math.sqrt(weight.shape[1]))
