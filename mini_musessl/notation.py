@@ -106,7 +106,7 @@ def to_svg(music: VoiceGrid | str, has_chords: bool = False) -> str:
     verovio.enableLog(verovio.LOG_OFF)
     with _decimal_points():
         toolkit = verovio.toolkit()
-        wide = {"spacingLinear": 0.4} if "**cdata" in kern else {}  # names of chords are wider than notes
+        wide = {"spacingLinear": 0.55} if "**cdata" in kern else {}  # names of chords are wider than notes
         toolkit.setOptions(_VEROVIO_OPTIONS | wide)
         if "**kern" not in kern or not toolkit.loadData(kern + "\n"):
             raise ValueError(

@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from mini_musessl import checks
 from mini_musessl import music as notes_on_a_grid
 from mini_musessl.audio import SAMPLE_RATE, fade_out, normalize, synthesize, to_mp3
-from mini_musessl.harmony import key_from_signature
+from mini_musessl.harmony import chroma, find_key, key_from_signature
 from mini_musessl.music import Piece, bar_lines_step, steps_to_sec
 from mini_musessl.plotting import Picture, image, pitch_name
 from mini_musessl.rolls import ROLL_LEFT, ROLL_RIGHT, Mark, fitting_range, piano_roll_svg
@@ -195,12 +195,23 @@ def _says_cut(take: Take) -> str:
     return f"Shown and played: {played}." if take.is_cut else ""
 
 
+def _called(takes: list[Take], own: str) -> list[str]:
+    """Return what takes are called and the sentence does not say: once for all, or for each that has a name."""
+    unsaid = {
+        take.name: ", ".join(name for name in _names(take.music) if name.strip("\u201c\u201d") not in own)
+        for take in takes
+        if isinstance(take.music, VoiceGrid)
+    }
+    if len(unsaid) == len(takes) and len(set(unsaid.values())) == 1:
+        unsaid = {"": unsaid[takes[0].name]}
+    return [f"{take}: {names}.".lstrip(": ") for take, names in unsaid.items() if names]
+
+
 def _caption(takes: list[Take], own: str) -> str:
-    """Return the reader's sentence with what all takes are called, or the descriptions; and what was cut."""
-    names = {tuple(_names(take.music)) if isinstance(take.music, VoiceGrid) else () for take in takes}
-    unsaid = [name for name in (names.pop() if len(names) == 1 else ()) if name.strip("\u201c\u201d") not in own]
-    called = [f"{', '.join(unsaid)}."] if own and unsaid else []
-    said = [own, *called] if own else [f"{take.name}: {describe(take.music)}".lstrip(": ") for take in takes]
+    """Return the reader's sentence with what takes are called, or the descriptions; and what was cut."""
+    said = (
+        [own, *_called(takes, own)] if own else [f"{take.name}: {describe(take.music)}".lstrip(": ") for take in takes]
+    )
     cuts = {f"{take.name}: {_says_cut(take)}".lstrip(": "): take for take in takes if take.is_cut}
     is_same = len({_says_cut(take) for take in takes}) == 1
     return " ".join([*said, *([_says_cut(takes[0])] if is_same else cuts)]).strip()
@@ -224,10 +235,11 @@ def _says_bars(piece: Piece) -> str:
 
 
 def _says_key(music: Piece | VoiceGrid) -> str:
-    """Return the key where it is known."""
+    """Return the key where its signature and its notes agree on one; a Dorian tune has the signature of another."""
     if not isinstance(music, VoiceGrid) or music.fifths is None or music.mode not in ("major", "minor"):
         return ""
-    return f" in {key_from_signature(music.fifths, music.mode)}"
+    written, amount = key_from_signature(music.fifths, music.mode), chroma(music)
+    return f" in {written}" if amount.any() and str(find_key(amount)) == str(written) else ""
 
 
 def _says_seconds(sec: float) -> str:

@@ -405,6 +405,22 @@ def test_a_rebuilt_last_chord_rings_to_the_end_of_jsbs_bar(rebuilt):
     assert ringing.bar_position_step[223:].tolist() == [11, 12, 13, 14, 15]
 
 
+def test_rebuilt_pieces_have_the_fermatas_of_the_same_bars_of_music21(rebuilt, chorales):
+    """Their steps are others only where repeats are left out: BWV 84.5 ends on step 140, repeats played on 220."""
+    played = {grid.name: grid for grid in chorales}
+    written = {grid.name: grid for grid in corpora.load_chorales(expand_repeats=False)}
+    table = corpora._split_map()
+    places = {name: entry for part in rebuilt for _, name, *entry in table[part]}
+    for piece in (piece for grids in rebuilt.values() for piece in grids):
+        has_repeats, start_step, *_ = places[piece.name]
+        source = (played if has_repeats else written)[piece.name].is_fermata[max(start_step, 0) :]
+        n_steps = min(len(source), piece.n_steps)
+        assert np.array_equal(piece.is_fermata[:n_steps], source[:n_steps]), piece.name
+    piece = next(piece for piece in rebuilt["train"] if piece.name == "bwv84.5")
+    last_step = [voices.fermata_spans(grid)[-1, 0] for grid in (piece, written["bwv84.5"], played["bwv84.5"])]
+    assert last_step == [140, 140, 220]
+
+
 def test_only_the_chorales_given_are_in_the_rebuilt_split(chorales):
     split = corpora.rebuilt_split([grid for grid in chorales if grid.name in ("bwv360", "bwv19.7")])
     assert {part: [grid.name for grid in grids] for part, grids in split.items()} == {

@@ -35,6 +35,7 @@ print(double(21))
 ```
 """
 LAST_CELL = "print(double(21))"
+WIDGET_CELL = "```{code-cell} ipython3\nimport ipywidgets\n\nipywidgets.IntSlider()\n```\n\n"
 #: What JupyterLab writes when it saves a notebook.
 KERNELSPEC = {"name": "python3", **{key: get_kernel_dict()[key] for key in ("display_name", "language")}}
 LAB_METADATA = {"kernelspec": KERNELSPEC, "language_info": IPythonKernel.language_info}
@@ -104,6 +105,8 @@ def test_a_twin_without_a_title_is_refused():
 
 
 def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(folder: Path):
+    head, last = TWIN.rsplit("```{code-cell}", 1)
+    write_twin(folder, f"{head}{WIDGET_CELL}```{{code-cell}}{last}")
     assert "executed in" in build_notebooks.build("00_x", folder, ADDRESS)
     target = folder / "00_x.ipynb"
     first = target.read_bytes()
@@ -111,6 +114,7 @@ def test_building_twice_writes_the_same_bytes_and_skips_what_has_not_changed(fol
     assert build_notebooks.is_executed(notebook)
     assert last_outputs(folder) == ["42\n"]
     assert notebook.cells[2].outputs == [], "the Colab cell must do nothing here"
+    assert notebook.cells[-2].outputs == [], "a widget has another number in every run"
     assert notebook.metadata == LAB_METADATA
     assert build_notebooks.build("00_x", folder, ADDRESS) == "00_x: unchanged"
     assert "executed in" in build_notebooks.build("00_x", folder, ADDRESS, always=True)

@@ -26,7 +26,7 @@ def test_every_title_begins_with_its_number():
 
 def test_every_page_plays_what_its_code_makes():
     pages = make_page_music.pages()
-    assert [page.stem for page in pages] == ["chapter_00", "chapter_01", "chapter_03", "chapter_08", "index"]
+    assert pages and {page.stem for page in pages} == {path.stem for path in (ROOT / "book/music").glob("*.html")}
     made_by = {page.stem: make_page_music.music_of(page).read_text("utf-8").splitlines()[0] for page in pages}
     assert made_by == {page.stem: make_page_music.sign(make_page_music.code_of(page)) for page in pages}
 
@@ -41,6 +41,16 @@ def test_the_first_page_names_the_roads_that_the_map_draws():
 def test_links_and_times_are_as_the_tools_write_them():
     wrong = [path.name for path, text in write_tables.framed_texts().items() if path.read_text("utf-8") != text]
     assert not wrong, f"run `make tables`, then `make notebooks`: {', '.join(wrong)}"
+
+
+def test_choices_hold_no_markdown_on_the_line_of_their_html():
+    wrong = [
+        f"{path.name}: put empty lines around the feedback of {line.strip()[:80]!r}"
+        for path in mentions.pages_and_twins()
+        for line in path.read_text("utf-8").splitlines()
+        if re.match(r" *\* <details>", line) and re.search(r"\]\(|\*\*|`|\$|\{cite|(?<!\w)\*\w", line)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_page_and_notebook_of_a_chapter_says_how_long_it_takes():
@@ -124,6 +134,7 @@ EXERCISE = "**Exercise 9a.1: Name** (20 minutes). " + "word " * 2000
         (cell("\n".join(["x = 1"] * 200), ":tags: [hide-input]\n"), (5, 0)),
         (f"{EXERCISE}\n\n{cell('raise NotImplementedError' + 200 * chr(10) + 'x')}", (5, 20)),
         (f"{EXERCISE}\n\n**Exercise 9a.2: Name** (7 minutes). x", (5, 30)),
+        (f"{EXERCISE}\n\n**With a pencil: name** (7 minutes, no code). x", (5, 30)),
     ],
 )
 def test_the_minutes_of_a_text(text: str, wanted: tuple[int, int]):

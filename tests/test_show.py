@@ -171,7 +171,8 @@ def test_words_with_quotes_and_brackets_stay_words():
         (phrase(title="BWV 1.6", name="bwv1.6"), "BWV 1.6: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
         (phrase(title="", name="mine"), "mine: four voices, 1 bar of 4/4 in G major, 3 seconds, G2 to G4."),
         (phrase(title="", fifths=None), "Four voices, 1 bar of 4/4, 3 seconds, G2 to G4."),
-        (phrase(title="", mode="minor"), "Four voices, 1 bar of 4/4 in E minor, 3 seconds, G2 to G4."),
+        # G major with the signature of E minor: the key that it would name is not heard.
+        (phrase(title="", mode="minor"), "Four voices, 1 bar of 4/4, 3 seconds, G2 to G4."),
         (
             phrase(8, title="", bar_position_step=(np.arange(32) + 12) % 16),
             "Four voices, 2 bars of 4/4 and an upbeat in G major, 6 seconds, G2 to G4.",

@@ -81,6 +81,14 @@ def test_takes_stand_below_one_another_in_one_figure():
     )
 
 
+def test_the_caption_says_what_a_take_is_called_beside_one_without_a_name():
+    bach, unnamed = replace(hymn(1), name="bwv355"), replace(hymn(1), title="")
+    caption = re.search(
+        r"<figcaption[^>]*>(.*)</figcaption>", show({"Bach": bach, "network": unnamed}, says="Two").html
+    )
+    assert caption[1] == "Two. Bach: “Four lines”, BWV 355."
+
+
 def test_each_take_may_have_its_own_marks_and_hidden_cells():
     hidden = np.ones((32, 4), bool)
     music_ = {"one": hymn(1), "two": hymn(1)}

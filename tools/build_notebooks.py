@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_SEC = 300
 #: As JupyterLab writes it. With the kernel's ``language_info``, saving a notebook that was only read changes no byte.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 #: A tag, not a branch: a notebook that somebody kept must not meet a library of another year. pip's own words are not
 #: shown, a dozen lines that end in advice for authors of packages.
 INSTALL_CELL = """\
@@ -139,9 +140,13 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         coalesce_streams=True,
         # The kernel's own warning about TCP on this machine says nothing about the notebook.
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
+    for cell in notebook.cells:  # without its kernel a widget shows nothing, and its number is another in every run
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     return notebook
 
 

@@ -19,7 +19,9 @@ OTHER = re.compile(
     r"|<!-- (?P<block>[\w ]+) -->.*?<!-- end of (?P=block) -->"
     r"|<!--.*?-->"
     r"|^<.*?(?:\n\s*\n|\Z)"  # a block of HTML ends with an empty line
+    r"|^ *\* <[^\n]*"  # and so does one in a list, such as a choice with its feedback
     r"|^#+ .*?$"
+    r"|^:+\{dropdown\}.*?$"  # a title that opens and closes cannot hold a link
     r"|``.+?``|`[^`\n]+`|\$\$.+?\$\$|\$[^$\n]+\$"
     r"|!?\[[^\]]*\](?:\([^)]*\)|\{[^}]*\})?"
     r"|</?[a-z]+(?:\s[^<>]*)?>|https?://\S+",

@@ -17,12 +17,14 @@ CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", flags=re.DOTALL | re.M
 TAGS = re.compile(r"\A:tags: \[(.*)\]\n")
 #: What a reader of the page does not read: front matter, code, HTML, comments; and exercises, whose time is stated.
 NOT_READ = re.compile(
-    r"\A---\n.*?\n---\n|^(`{3,}).*?^\1|<!--.*?-->|^\*\*Exercise [^\n]*|</?[a-z]+(?:\s[^<>]*)?>|\]\([^)]*\)|^:::.*?$",
+    r"\A---\n.*?\n---\n|^(`{3,}).*?^\1|<!--.*?-->|^\*\*[^\n*]+\*\* \(\d+ minutes[^\n]*"
+    r"|</?[a-z]+(?:\s[^<>]*)?>|\]\([^)]*\)|^:::.*?$",
     flags=re.DOTALL | re.MULTILINE,
 )
 IS_HIDDEN = re.compile(r"\b(?:hide|remove)-(?:input|cell)\b")
 IS_EXERCISE = re.compile(r'raise NotImplementedError|^check\("', flags=re.MULTILINE)
-EXERCISE = re.compile(r"^\*\*Exercise [^\n]*?\((\d+) minutes", flags=re.MULTILINE)
+#: An exercise, with code or without: a title in bold that opens a paragraph, and its minutes.
+EXERCISE = re.compile(r"^\*\*[^\n*]+\*\* \((\d+) minutes", flags=re.MULTILINE)
 NOTEBOOK_LINE = re.compile(r"^(\*\*Time\*\*) .*? minutes of computing[^.;]*(?=[.;])", flags=re.MULTILINE)
 PAGE_LINE = re.compile(
     r"^(\*\*Time:\*\*) this page \d+ minutes\.(?: To read and for the exercises: [^\n]*? minutes\.)?",

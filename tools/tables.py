@@ -196,10 +196,10 @@ def benchmark_details() -> str:
 
 def together() -> str:
     """Return what several networks, or one in several keys, say together, beside what one of them can learn of it."""
-    kinds = {"frames": "one", "together": "several answers"}
+    kinds = {"frames": "one network", "together": "mean of several"}
     lines = [[name, *_parts(rows), kinds[rows[0]["group"]]] for name, rows in _runs(*kinds).items()]
     lines.sort(key=lambda line: -float(line[1].split()[0]))
-    return markdown(["answers of", "valid", "test", "model"], lines)
+    return markdown(["probabilities of", "valid", "test", "scored"], lines)
 
 
 def ideas() -> str:

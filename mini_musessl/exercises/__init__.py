@@ -31,6 +31,7 @@ from mini_musessl.exercises import (  # noqa: F401
     mathematics,
     repair,
     benchmark,
+    sampling,
 )
 
 # isort: on

@@ -48,6 +48,9 @@ def _weight_by_total(counts, shorter):
     total = counts.sum()
     return (counts + total * shorter) / (2 * total) if total else shorter
 
+def _with_fixed_share(share):
+    return lambda counts, shorter: (1 - share) * counts / counts.sum() + share * shorter if counts.any() else shorter
+
 @np.errstate(invalid="ignore")
 def _unseen_is_empty(counts, shorter):
     n_kinds = np.count_nonzero(counts)
@@ -70,6 +73,9 @@ checker("2a.3", witten_bell,
      "and the first of them to come has an infinite loss."),
     (lambda counts, shorter: (counts + np.count_nonzero(counts) * shorter) / max(counts.sum(), 1),
      "Your probabilities sum to more than 1: the weight of the shorter context is missing below."),
+    *((_with_fixed_share(share),
+       f"You give the shorter context a fixed share, {share:.0%}. A context seen a thousand times deserves more trust "
+       "than one seen once: the share is s / (n + s).") for share in (0.1, 0.2, 0.25, 0.3, 0.4)),
     (_unseen_is_empty, "A context that was never seen divides 0 by 0. Return `shorter` as it is."),
     (lambda counts, shorter: (counts + shorter) / (counts.sum() + 1),
      "You give the shorter context the weight 1, whatever was counted. Its weight is the number of different symbols."),

@@ -36,8 +36,8 @@ checker("0.2", inputs_and_targets,
      "Input and target are the same: the network would learn to copy what it reads, with a loss near 0, and could "
      "write nothing. Shift the inputs by one."),
     (lambda ids, begin: (ids, np.append(begin, ids[:-1])),
-     "Shifted the wrong way: your network reads a token and predicts the one before it. It would learn to remember, "
-     "not to continue."),
+     "Input and target are exchanged: your network reads a token and predicts the one before it. It would learn to "
+     "remember, not to continue."),
     (lambda ids, begin: (ids[:-1], ids[1:]),
      "Your arrays are one too short: the first token is never predicted. Put begin_id before it."),
     (lambda ids, begin: (np.append(ids[:-1], begin), ids),

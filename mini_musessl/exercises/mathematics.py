@@ -36,28 +36,40 @@ checker("7a.1", code_bits,
      "logarithms, or their sum.")])
 
 
-def padded_mean(nats, is_padding):
-    return float(nats[~is_padding].mean())
+def mixture_nats(first, second, share):
+    return float(-np.logaddexp(np.log(share) - first.sum(), np.log1p(-share) - second.sum()))
 
-checker("7a.2", padded_mean,
-    draw=lambda rng: (rng.exponential(size=(2, 4)), np.arange(4) >= rng.integers(1, 5, (2, 1))),
+@np.errstate(divide="ignore")
+def _mixed_after_powers(first, second, share):
+    return -np.log(share * np.exp(-first.sum()) + (1 - share) * np.exp(-second.sum()))
+
+def _mixed_tokens(first, second, share):
+    return float(-np.logaddexp(np.log(share) - first, np.log1p(-share) - second).sum())
+
+checker("7a.2", mixture_nats,
+    draw=lambda rng: (*rng.exponential(0.7, (2, rng.integers(1, 6))), float(rng.uniform(0.05, 0.95))),
     tolerance=1e-9,
-    cases=[(np.array([[1.0, 2.0, 3.0, 4.0], [0.5, 9.0, 9.0, 9.0]]), np.array([[0, 0, 0, 0], [0, 1, 1, 1]], bool)),
-           (np.array([[0.2, 0.4, 5.0], [0.9, 0.1, 7.0]]), np.array([[0, 0, 1], [0, 0, 1]], bool))],
-    case_names=("a long and a short window", "two windows of two tokens"),
-    fact="every token of music counts once, whichever window it stands in.", mistakes=[
-    (lambda nats, is_padding: nats.mean(),
-     "You count padding like music: leave out the places where `is_padding` is True."),
-    (lambda nats, is_padding: np.where(is_padding, 0, nats).mean(),
-     "You set padding to 0 and still divide by its number: a batch with more padding would look better. "
-     "Leave padding out of both."),
-    (lambda nats, is_padding: np.mean([padded_mean(*row) for row in zip(nats, is_padding, strict=True)]),
-     "You average the windows' means: a token of a short window counts more than one of a long window. Average over "
-     "tokens."),
-    (lambda nats, is_padding: padded_mean(nats, ~is_padding),
-     "You average the padding: `is_padding` is True where the token does NOT count."),
-    (lambda nats, is_padding: nats[~is_padding].sum(),
-     "You add up and do not divide: a longer batch would have a larger loss.")])
+    # The probability of the third piece is smaller than any float.
+    cases=[(np.array([0.1, 0.3, 2.0]), np.array([1.5, 0.2, 0.4]), 0.5), (np.full(4, 0.5), np.full(4, 3.8), 0.01),
+           (np.full(2000, 0.5), np.full(2000, 3.8), 0.01)],
+    case_names=("three tokens", "four tokens of a good model and of noise", "2,000 tokens"),
+    fact="a mixture with 99 parts of noise loses ln 100 nats against the good model, however long the piece.",
+    mistakes=[
+    (lambda first, second, share: share * first.sum() + (1 - share) * second.sum(),
+     "You average the losses; a mixture averages the probabilities of the piece."),
+    (_mixed_tokens,
+     "You mix anew at each token. Here one model is drawn and writes the whole piece: add up each model's loss first."),
+    (_mixed_after_powers,
+     "For {input} you give {found}: the probability of so long a piece is too small for a float. Keep to logarithms: "
+     "`np.logaddexp`."),
+    (lambda first, second, share: mixture_nats(first, second, 1 - share),
+     "The shares are exchanged: `share` belongs to the first model."),
+    (lambda first, second, share: mixture_nats(first.mean(keepdims=True), second.mean(keepdims=True), share),
+     "You mix the models' means per token; the probability of the piece needs their sums."),
+    (lambda first, second, share: -mixture_nats(first, second, share),
+     "The sign is turned: a loss is minus a logarithm of a probability."),
+    (lambda first, second, share: float(-np.logaddexp(-first.sum(), -second.sum())),
+     "You add the two probabilities: weigh each by its share.")])
 
 
 def perplexity(pieces):
@@ -156,29 +168,36 @@ checker("7a.5", kl_nats,
      "You let every symbol count alike: weigh each logarithm by how often its symbol comes.")])
 
 
-def _rows_to_1(powers):
-    return powers / powers.sum(axis=1, keepdims=True)
+def first_of_whole(first, second, temperature):
+    whole = (first[:, None] * second) ** (1 / temperature)
+    return whole.sum(axis=1) / whole.sum()
 
-def at_temperature(probabilities, temperature):
-    return _rows_to_1(probabilities ** (1 / temperature))
+def _to_1(powers):
+    return powers / powers.sum()
 
-checker("7a.6", at_temperature,
-    draw=lambda rng: (rng.dirichlet(np.ones(4), size=3), float(rng.uniform(0.3, 3))),
+checker("7a.6", first_of_whole,
+    draw=lambda rng: (rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), size=3), float(rng.uniform(0.3, 3))),
     tolerance=1e-9,
-    cases=[(np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2]]), 0.5), (np.array([[0.6, 0.3, 0.1]]), 2.0)],
-    case_names=("two rows at temperature 0.5", "one row at temperature 2"),
-    fact="a power of the probabilities is a division of the logits.", mistakes=[
-    (lambda p, temperature: at_temperature(p, 1 / temperature),
-     "At temperature 0.5 your rows get flatter. The power is one over the temperature."),
-    (lambda p, temperature: p ** (1 / temperature), "Your rows do not sum to 1: divide each by its sum."),
-    (lambda p, temperature: _rows_to_1((p ** (1 / temperature)).T).T,
-     "Your columns sum to 1; the rows must (`axis=1, keepdims=True`)."),
-    (lambda p, temperature: _rows_to_1(p / temperature),
-     "You divide the probabilities, and normalising undoes it: nothing has changed. Take a power."),
-    (lambda p, temperature: _rows_to_1(np.exp(p / temperature)),
-     "You take the softmax of probabilities. Their logarithms are logits; the probabilities are not."),
-    (lambda p, temperature: p ** (1 / temperature) / (p ** (1 / temperature)).sum(),
-     "Your whole table sums to 1; each row must.")])
+    cases=[(np.array([0.6, 0.4]), np.array([[0.5, 0.5], [0.9, 0.1]]), 0.5),
+           (np.array([0.5, 0.3, 0.2]), np.array([[1.0, 0.0, 0.0], [0.4, 0.3, 0.3], [0.1, 0.1, 0.8]]), 2.0)],
+    case_names=("two symbols at temperature 0.5", "three symbols at temperature 2"),
+    fact="the power of the whole looks ahead: it prefers first symbols by what may follow, which no sampler knows.",
+    mistakes=[
+    (lambda first, second, temperature: _to_1(first ** (1 / temperature)),
+     "You take the power of the first step alone, as a sampler does. Here all openings of two get the power, and what "
+     "may follow counts."),
+    (lambda first, second, temperature: first_of_whole(first, second, 1 / temperature),
+     "At temperature 0.5 your probabilities get flatter. The power is one over the temperature."),
+    (lambda first, second, temperature: _to_1(((first[:, None] * second) ** (1 / temperature)).sum(axis=0)),
+     "You sum over the first symbol; what is left must be the probability of the first."),
+    (lambda first, second, temperature: ((first[:, None] * second) ** (1 / temperature)).sum(axis=1),
+     "Your numbers do not sum to 1: divide by the sum over all openings."),
+    (lambda first, second, temperature: _to_1(first * (second ** (1 / temperature)).sum(axis=1)),
+     "You take the power of the second step alone; it belongs to the product."),
+    (lambda first, second, temperature: _to_1((first * second) ** (1 / temperature)).sum(axis=1),
+     "You multiply the columns by `first`. Each *row* of `second` follows one first symbol: `first[:, None]`."),
+    (lambda first, second, temperature: _to_1(((first[:, None] * second) ** (1 / temperature)).max(axis=1)),
+     "You count the best continuation alone; all of them belong to the sum.")])
 
 
 def keep_top_p(probabilities, p):

@@ -131,20 +131,20 @@ checker("4a.4", mean_gradient,
      "You keep the last batch: the gradients before it were thrown away, as by zero_grad() between batches.")])
 
 
-def _draw(probabilities, draw):
+def pick(probabilities, draw):
     return int(np.searchsorted(np.cumsum(probabilities), draw, side="right"))
 
-def _draw_from_the_top(probabilities, draw):
-    return len(probabilities) - 1 - _draw(probabilities[::-1], draw)
+def pick_from_the_top(probabilities, draw):
+    return len(probabilities) - 1 - pick(probabilities[::-1], draw)
 
-def write_on(beliefs, music, n_given, draws, choose=_draw):
+def write_on(beliefs, music, n_given, draws, choose=pick):
     heard = list(music[:n_given])
     for draw in draws:
         heard.append(choose(beliefs(list(heard)), draw))
     return heard
 
 def _write_forced(beliefs, music, n_given, draws):
-    return music[:n_given] + [_draw(beliefs(music[: n_given + i]), draw) for i, draw in enumerate(draws)]
+    return music[:n_given] + [pick(beliefs(music[: n_given + i]), draw) for i, draw in enumerate(draws)]
 
 def _beliefs_by_sum(heard):
     weights = (1.0 + (np.arange(4) + sum(heard)) % 4) ** 2
@@ -167,7 +167,7 @@ checker("4a.5", write_on,
     (_write_forced,
      "Your model reads the rest of the tune, not what it has written: that is teacher forcing. A model is scored so; a "
      "tune that is not written yet has no rest to read."),
-    (lambda beliefs, music, n, draws: music[:n] + [_draw(beliefs(music[:n]), draw) for draw in draws],
+    (lambda beliefs, music, n, draws: music[:n] + [pick(beliefs(music[:n]), draw) for draw in draws],
      "Your model is asked at the end of the opening each time: it does not read what it writes."),
     (lambda beliefs, music, n, draws: write_on(lambda heard: beliefs(heard[-1:]), music, n, draws),
      "Your model reads its last symbol alone: hand it all symbols so far."),
@@ -177,5 +177,5 @@ checker("4a.5", write_on,
      "You return what is new; the opening belongs before it."),
     (lambda beliefs, music, n, draws: write_on(beliefs, music, len(music), draws),
      "Your model goes on after the whole tune: it is given the first n_given symbols only."),
-    (lambda *arguments: write_on(*arguments, choose=_draw_from_the_top),
+    (lambda *arguments: write_on(*arguments, choose=pick_from_the_top),
      "You add the probabilities up from the last symbol: the same chances, other symbols for these draws.")])

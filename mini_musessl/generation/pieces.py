@@ -5,6 +5,7 @@ Title and name are left out of what is returned: they are not those of the new m
 Chapter: 00 (used), 4b (filling), 9b (continuing and harmonising).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Generator
 
 from mini_musessl import voices
 from mini_musessl.checks import as_array, check_truth, whole_number
+from mini_musessl.generation.constraints import Constraint
 from mini_musessl.generation.gibbs import N_SWEEPS, infill
 from mini_musessl.generation.sampling import FREE, Sampling, Writer, check_writes, sample_frames
 from mini_musessl.network.encoder import MaskedTransformer
@@ -27,11 +29,13 @@ def continue_piece(
     generator: Generator,
     sampling: Sampling = Sampling(),
     tokenizer: VoiceGridTokens = TOKENS,
+    constraints: Sequence[Constraint] = (),
 ) -> VoiceGrid:
     """Let a model go on where an opening ends, for so many steps, in its meter and speed; the key is left out.
 
     Args:
         tokenizer: between grids and ids; by default that of the chorale benchmark, with 47 symbols.
+        constraints: what the new steps must obey; see ``generation.constraints``.
 
     Returns:
         The opening and its continuation.
@@ -41,7 +45,7 @@ def continue_piece(
     if opening.n_steps == 0:
         raise ValueError("An opening must hold at least 1 step; found none. To begin from nothing, use sample_frames.")
     prompt = _encode(model, tokenizer, opening)
-    added = sample_frames(model, prompt[None], n_steps, generator, sampling)
+    added = sample_frames(model, prompt[None], n_steps, generator, sampling, constraints=constraints)
     grid = tokenizer.decode(np.concatenate((prompt, added[0].numpy())))
     is_onset = np.concatenate((opening.is_onset, grid.is_onset[opening.n_steps :]))
     bar_steps = opening.meter[0] * 4 * opening.steps_per_quarter // opening.meter[1]
@@ -66,6 +70,7 @@ def harmonise(
     sampling: Sampling = Sampling(),
     n_particles: int = 1,
     tokenizer: VoiceGridTokens = TOKENS,
+    constraints: Sequence[Constraint] = (),
 ) -> VoiceGrid:
     """Write alto, tenor and bass under a given soprano, step after step.
 
@@ -90,7 +95,9 @@ def harmonise(
     clamp = _encode(model, tokenizer, melody).copy()
     clamp[:, 1:] = FREE
     empty = np.zeros((1, 0, tokenizer.n_voices), int)
-    drawn = sample_frames(model, empty, melody.n_steps, generator, sampling, clamp=clamp, n_particles=n_particles)
+    drawn = sample_frames(
+        model, empty, melody.n_steps, generator, sampling, 0, clamp, n_particles=n_particles, constraints=constraints
+    )
     grid = tokenizer.decode(drawn[0].numpy())
     is_onset = np.concatenate((melody.is_onset[:, :1], grid.is_onset[:, 1:]), axis=1)
     return replace(melody, pitch=grid.pitch, is_onset=is_onset)

@@ -15,15 +15,17 @@ Chapter: 00 (used), 9a (sampling), 9b (given voices).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
 from mini_musessl.batches import window_starts
 from mini_musessl.checks import as_array, check_ids, check_scores, check_torch_generator, real_number, whole_number
+from mini_musessl.generation.constraints import Constraint
 from mini_musessl.network.frames import FrameHistory, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, Network
 
@@ -196,38 +198,67 @@ def resample(log_weights: Float[Tensor, "batch n"], generator: Generator) -> Int
 
 def draw_cells(
     decoder: TokenDecoder | FrameDecoder,
+    prompt: Int[Tensor, "n_rows n_prompt n_voices"],
     given: Int[Tensor, "batch n_cells"],
     sampling: Sampling,
     generator: Generator,
-    n_particles: int = 1,
+    constraints: Sequence[Constraint] = (),
 ) -> Int[Tensor, "batch n_cells"]:
-    """Draw cell after cell, or take what is given; the decoder has ``n_particles`` rows for each piece."""
-    places = torch.arange(n_particles, device=given.device)
-    first_rows = n_particles * torch.arange(len(given), device=given.device)
-    log_weights = given.new_zeros(len(given), n_particles, dtype=torch.float64)
-    cells = given.repeat_interleave(n_particles, dim=0)
+    """Draw cell after cell, or take what is given; the prompt and the decoder have a row for each particle."""
+    first_rows = torch.arange(0, len(prompt), len(prompt) // len(given), device=given.device)
+    log_weights = given.new_zeros(len(given), len(prompt) // len(given), dtype=torch.float64)
+    cells = given.repeat_interleave(log_weights.shape[1], dim=0)
     for cell in range(cells.shape[1]):
-        wanted, logits = cells[:, cell], decoder.next_logits()
+        wanted, logits = cells[:, cell].clone(), decoder.next_logits()
+        allowed = allowed_ids(constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
+        drawable = logits
+        if constraints:  # a row from which nothing may be drawn draws anything, and weighs nothing
+            drawable = logits.masked_fill(~allowed & allowed.any(dim=1, keepdim=True), -math.inf)
         is_given = wanted != FREE
-        ids = wanted if is_given.all() else torch.where(is_given, wanted, sampling.draw(logits, generator))
+        ids = wanted if is_given.all() else torch.where(is_given, wanted, sampling.draw(drawable, generator))
         cells[:, cell] = ids
-        if is_given.any():
-            log_probs = (logits / sampling.temperature).double().log_softmax(dim=-1)
-            gained = log_probs.gather(-1, ids[:, None])[:, 0]
-            log_weights += torch.where(is_given, gained, 0.0).view_as(log_weights)
-            is_poor = effective_number(log_weights) < n_particles / 2
-            # Rows are copied after `ids` are drawn and before they are appended, yet `ids` stays: the particles of a
-            # poor piece share one given symbol here. A piece that was free here kept its weights and is not poor.
+        if is_given.any() or constraints:
+            log_weights += log_share(logits / sampling.temperature, allowed).view_as(log_weights)
+            _check_some_live(log_weights, constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
+            is_poor = effective_number(log_weights) < log_weights.shape[1] / 2
             if is_poor.any():
+                places = torch.arange(log_weights.shape[1], device=given.device)
                 chosen = torch.where(is_poor[:, None], resample(log_weights, generator), places)
                 rows = (chosen + first_rows[:, None]).flatten()
                 log_weights[is_poor] = 0.0
-                cells = cells[rows]
+                cells, ids = cells[rows], ids[rows]
                 decoder.keep_rows(rows)
         decoder.append(ids)
-    if n_particles == 1:
+    if log_weights.shape[1] == 1:
         return cells
     return cells[first_rows + torch.multinomial(log_weights.softmax(dim=1), 1, generator=generator)[:, 0]]
+
+
+def allowed_ids(
+    constraints: Sequence[Constraint],
+    prompt: Int[Tensor, "n_rows n_prompt n_voices"],
+    written: Int[Tensor, "n_rows n_cells"],
+    wanted: Int[Tensor, " n_rows"],
+    n_ids: int,
+) -> Bool[Tensor, "n_rows n_ids"]:
+    """Return which ids the cell after those that are written may take: the given one, or all, less those forbidden."""
+    allowed = (wanted == FREE)[:, None] | (torch.arange(n_ids, device=wanted.device) == wanted[:, None])
+    n_voices = prompt.shape[2]
+    n_whole = written.shape[1] // n_voices * n_voices
+    for constraint in constraints:
+        frames = torch.cat((prompt, written[:, :n_whole].unflatten(1, (-1, n_voices))), dim=1)
+        allowed &= constraint.allows(frames, written[:, n_whole:], n_ids)
+    return allowed
+
+
+def log_share(logits: Float[Tensor, "n_rows n_ids"], allowed: Bool[Tensor, "n_rows n_ids"]) -> Float[Tensor, " n_rows"]:
+    """Return the logarithm of the probability of what is allowed, 0 where that is all.
+
+    >>> log_share(torch.zeros(1, 4), torch.tensor([[True, True, False, False]])).exp()
+    tensor([0.5000], dtype=torch.float64)
+    """
+    log_probs = logits.double().log_softmax(dim=-1).masked_fill(~allowed, -math.inf)
+    return torch.where(allowed.all(dim=1), 0.0, log_probs.logsumexp(dim=1))
 
 
 @torch.no_grad()
@@ -240,6 +271,7 @@ def sample_frames(
     first_step: int = 0,
     clamp: Ids | None = None,
     n_particles: int = 1,
+    constraints: Sequence[Constraint] = (),
 ) -> Int[Tensor, "batch n_steps n_voices"]:
     """Continue frames, some of whose cells may be given; returns the new ones alone, on the CPU.
 
@@ -255,6 +287,7 @@ def sample_frames(
         first_step: index in its piece of the first frame; other than 0 for a FrameTransformer alone.
         clamp: (n_steps, n_voices) or (batch, n_steps, n_voices) ids of what is given, -1 where the network is free.
         n_particles: drafts of each piece; the cost grows with them.
+        constraints: what every cell must obey, the given ones too; see ``generation.constraints``.
 
     >>> from mini_musessl.network.frames import FrameConfig
     >>> model = FrameTransformer(FrameConfig(d_model=20, d_feedforward=40, d_voice=30))
@@ -281,7 +314,7 @@ def sample_frames(
         decoder = FrameDecoder(model.eval(), prompts, first_step)
     else:
         decoder = TokenDecoder(model.eval(), prompts.flatten(1))
-    return draw_cells(decoder, given.flatten(1), sampling, generator, n_particles).view(shape)
+    return draw_cells(decoder, prompts, given.flatten(1), sampling, generator, constraints).view(shape)
 
 
 def sample(
@@ -325,6 +358,24 @@ def as_ids(
     has_no_batch = is_batch_optional and ids.ndim == len(shape) - 1
     check_ids(name, ids, n_ids, shape[1:] if has_no_batch else shape, lowest=lowest)
     return torch.from_numpy(ids.astype(np.int64))
+
+
+def _check_some_live(log_weights: Tensor, constraints: Sequence[Constraint], *place: Any) -> None:
+    """Refuse music of which no particle obeys, and name what leaves nothing; ``place`` is that of ``allowed_ids``."""
+    is_dead = log_weights.isinf().all(dim=1)
+    if not is_dead.any():
+        return
+    row = int(is_dead.nonzero()[0]) * log_weights.shape[1]
+    prompt, written, wanted, n_ids = (each[row : row + 1] if isinstance(each, Tensor) else each for each in place)
+    before = allowed_ids((), prompt, written, wanted, n_ids)
+    left = {str(each): allowed_ids([each], prompt, written, wanted, n_ids) for each in constraints}
+    names = [name for name, allowed in left.items() if not torch.equal(allowed, before)]
+    step, voice = divmod(written.shape[1], prompt.shape[2])
+    given = "" if wanted == FREE else f" to the given symbol {int(wanted)}"
+    raise ValueError(
+        f"Constraints must leave a symbol for each cell; none is left{given} at step {step}, voice {voice}, by "
+        f"{' and '.join(names)}. Change one of them, or take more particles."
+    )
 
 
 def _check_length(model: Writer, n_positions: int, first_step: int) -> None:

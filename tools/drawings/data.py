@@ -172,7 +172,7 @@ def viewpoints() -> Drawing:
     found = {k: int(v[step, voice]) for k, v in counting.musical_viewpoints(pitch[: step + 1] - 35).items()}
     relation = {k: found[k] - counting.WIDEST for k in found if "distance" in k or k == "last_leap"}
     pen = Drawing(
-        "One moment in thirteen facts",
+        "One moment in fourteen facts",
         f"""A piano roll of BWV 355 up to step {step}. The tenor is to be predicted; soprano and alto of this step are
         known, the bass only a step before. Around it stand the facts that the model counts with: hold
         {found["hold"]}, all_hold {found["all_hold"]}, beat {found["beat"]}, last_leap {relation["last_leap"]},

@@ -33,7 +33,7 @@ ROADS = {
         BLUE,
         ("00", "2a", "3a", "3b", "3c", "5a", "5b", "5c", "5d", "7a", "4a", "4b", "4c", "4d", "8a", "8b"),
     ),
-    "musicians": (SOPRANO, ("00", "0b", "1a", "3a", "3c", "4a", "4b")),
+    "musicians": (SOPRANO, ("00", "0b", "3a", "1a", "3c", "4a", "4b")),
     "the short road": (TENOR, ("00", "5a", "5c", "4b")),
 }
 WIDE, TALL, ACROSS, DOWN = 74, 44, 94.5, 58
@@ -133,11 +133,11 @@ def six_steps() -> Drawing:
     pen.box(244 + 16 * 5.4, y + 34, (n - 16) * 5.4, 96, colour=ORANGE, strength=0.12, corner=3)
     pen.note(244, y + 152, "opening     |  written on")
     for place, words in enumerate(("Bach", "sample")):
-        pen.text(558 + 52 * place, y + 50, words, 13, kind="strong")
+        pen.text(567 + 47 * place, y + 50, words, 13, kind="strong")
     for row, words in enumerate(("parallels", "long chords", "crossings")):
         pen.note(462, y + 74 + 26 * row, words)
         for place in range(2):
-            pen.label(536 + 52 * place, y + 58 + 26 * row, 44, 22, "?", 13, colour=ORANGE, strength=0.2 + 0.25 * place)
+            pen.label(547 + 47 * place, y + 58 + 26 * row, 40, 22, "?", 13, colour=ORANGE, strength=0.2 + 0.25 * place)
     pen.note(462, y + 152, "counted in both alike")
     return pen
 

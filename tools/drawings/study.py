@@ -11,7 +11,7 @@ LEFT, COLUMN, HEIGHT = 46, 86, 250
 #: What an encoder was trained on -> the beginnings of the names of its rows, and a colour. In this order in a column.
 FAMILIES = {
     "untrained": (("no training",), ""),
-    "masked cells": (("masked",), BASS),
+    "masked": (("masked",), BASS),
     "next pitch": (("next pitch",), SOPRANO),
     "heads": (("heads", "pitch, rhythm"), TENOR),
     "contrast": (("contrast", "views"), ALTO),
