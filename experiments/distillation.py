@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from mini_musessl.batches import FrameBatch
 from mini_musessl.checks import check_batch, check_some
+from mini_musessl.network.repeats import Copies, transpose_copied
 from mini_musessl.network.transformer import to_device_of
+from mini_musessl.objectives.next_token import read_frames
 
 
 def distillation_loss(
@@ -40,9 +42,9 @@ def distillation_loss(
     check_some(len(teachers), "Distillation needs at least one trained network to learn from", "")
     n_targets = int((~batch.is_padding).sum()) * batch.frames.shape[-1]
     check_some(n_targets)
-    frames, first_step, is_padding = to_device_of(model, batch.frames, batch.start_step, batch.is_padding)
-    log_probs = model(frames, first_step).float().log_softmax(dim=-1)
-    teacher_probs = ask_teacher(teachers, frames, first_step, log_probs.shape[-1], widest_shift)
+    given, [is_padding] = read_frames(model, batch), to_device_of(model, batch.is_padding)
+    log_probs = model(*given).float().log_softmax(dim=-1)
+    teacher_probs = ask_teacher(teachers, given, log_probs.shape[-1], widest_shift)
     if teacher_probs.shape != log_probs.shape:
         raise ValueError(
             f"Teachers must score the same symbols of the same cells as the student, {tuple(log_probs.shape)}; "
@@ -54,12 +56,15 @@ def distillation_loss(
 
 @torch.no_grad()
 def ask_teacher(
-    teachers: Sequence[nn.Module], frames: Tensor, first_step: Tensor, vocabulary_size: int, widest_shift: int
+    teachers: Sequence[nn.Module], given: Sequence[Tensor | Copies], vocabulary_size: int, widest_shift: int
 ) -> Tensor:
     """Return the probabilities of one teacher drawn by lot, having heard each window in a key drawn by lot."""
+    frames, first_step, *copies = given
     teacher = teachers[int(torch.randint(len(teachers), ()))].eval().to(frames.device)
     semitones = _draw_shifts(frames, vocabulary_size, widest_shift)
-    probs = teacher(shift_ids(frames, semitones), first_step).float().softmax(dim=-1)
+    by_window = semitones[:, None, None, None]
+    moved = [Copies(transpose_copied(said.copied, by_window, vocabulary_size), said.kind) for said in copies]
+    probs = teacher(shift_ids(frames, semitones), first_step, *moved).float().softmax(dim=-1)
     return shift_probabilities(probs, -semitones)
 
 

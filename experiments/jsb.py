@@ -32,7 +32,7 @@ from mini_musessl import corpora, training
 from mini_musessl.batches import random_batches, random_frame_batches
 from mini_musessl.evaluation import counting, likelihood
 from mini_musessl.network.frames import FrameTransformer
-from mini_musessl.objectives.next_token import next_frame_loss, next_token_loss
+from mini_musessl.objectives.next_token import copy_batches, next_frame_loss, next_token_loss
 from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
 from mini_musessl.training import checkpoints
 
@@ -65,7 +65,8 @@ def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator
     """Draw batches for a setting without end, from the ids of pieces, each (n_steps, 4)."""
     generator, semitones = np.random.default_rng(seed), range(-5, 7) if setting.transposes else range(1)
     if setting.reads_frames:
-        return random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones)
+        batches = random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones)
+        return copy_batches(batches, ids) if setting.model.uses_copies else batches
     return random_batches(
         [piece.ravel() for piece in ids],
         setting.n_windows,

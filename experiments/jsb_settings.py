@@ -77,6 +77,9 @@ def _train_for(n_updates: int, averaging: float = 0.998) -> TrainingConfig:
 SHORT = _train_for(1500)
 BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=192)
 
+#: BASE with the two things that a network cannot hear by itself: repeats, and how two voices move together.
+COPYING = replace(BASE, uses_copies=True, uses_counterpoint=True)
+
 
 def _tokens(kind: str) -> Setting:
     """A token Transformer of the size of BASE's stack, told positions of one kind."""
@@ -103,6 +106,16 @@ SETTINGS = (
         is_kept=True,
         teachers="frames",
     ),
+    Setting("frames that copy", "frames", COPYING, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
+    Setting(
+        "frames that copy, taught",
+        "frames",
+        replace(COPYING, dropout=0.05, hidden_share=0.1),
+        _train_for(9000, 0.999),
+        seeds=(0, 1, 2),
+        is_kept=True,
+        teachers="frames that copy",
+    ),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", uses_holds=False),
@@ -112,6 +125,9 @@ SETTINGS = (
     _idea("no hidden cells", hidden_share=0.0),
     _idea("no averaging", training=replace(SHORT, averaging=0.0)),
     _idea("half the width", d_model=80, d_feedforward=240, d_voice=160),
+    _idea("with copies", uses_copies=True),
+    _idea("with counterpoint", uses_counterpoint=True),
+    _idea("with both", uses_copies=True, uses_counterpoint=True),
     _idea("windows of 64 steps", n_steps=64, n_windows=21, context_length=64),
     *(_tokens(kind) for kind in attention.POSITIONS),
     Setting("token GRU", "recurrent", GruConfig(), SHORT, n_windows=4, n_steps=96),

@@ -9,6 +9,7 @@ from frame_reader import FrameReader
 
 from mini_musessl.evaluation.causality import check_causality
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.repeats import Copies
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 
 N_SYMBOLS = 47
@@ -62,11 +63,13 @@ def lively(network, config):
 SIZES = {"d_model": 12, "n_layers": 1, "n_heads": 2}
 TOKENS = TransformerConfig(N_SYMBOLS, context_length=64, cycle_lengths=(4, 16), **SIZES)
 FRAMES = FrameConfig(context_length=64, d_feedforward=8, d_voice=8, **SIZES)
+COPYING = replace(FRAMES, uses_copies=True, uses_counterpoint=True)
 HONEST = {
     "rule": Repeats,
     "tokens": lambda: lively(MusicTransformer, TOKENS),
     "frames in windows": lambda: lively(FrameTransformer, replace(FRAMES, context_length=12)),
     "frames": lambda: lively(FrameTransformer, FRAMES),
+    "frames that copy": lambda: lively(FrameTransformer, replace(COPYING, context_length=12)),
     "another network over frames": lambda: FrameReader(12),
 }
 
@@ -92,7 +95,20 @@ def bolder_beside_padding(honest, frames, first_step):
     return honest(frames, first_step) * (2 - frames[:, -1].any(-1).float().mean())  # padding ends with rests alone
 
 
+def copier_that_looks_one_step_ahead():
+    """Return a network whose guides have read the present step."""
+    model = lively(FrameTransformer, COPYING)
+    honest = model.forward
+
+    def forward(frames, first_step, copies):
+        return honest(frames, first_step, Copies(*(said.roll(-1, dims=1) for said in copies)))
+
+    model.forward = forward
+    return model
+
+
 CHEATS = [
+    (copier_that_looks_one_step_ahead, "must not see what comes later|must sum to 1"),
     (FedTheChord, r"changing the bass of step \d+ changes what this one says of the tenor"),
     (lambda: frame_reader_with(shifted), "must not see what comes later"),
     (SeesItsTarget, r"must sum to 1; for the bass of step \d+ they sum to"),

@@ -1,5 +1,6 @@
 """experiments/distillation.py: a student learns what its teachers say."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,8 @@ from torch import nn
 
 from mini_musessl.batches import FrameBatch, cut_windows
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
-from mini_musessl.objectives.next_token import next_frame_loss
+from mini_musessl.network.repeats import Copies
+from mini_musessl.objectives.next_token import CopyBatch, next_frame_loss
 
 SMALL = FrameConfig(
     vocabulary_size=5, d_model=12, n_layers=1, n_heads=2, d_feedforward=20, d_voice=14, context_length=9
@@ -101,6 +103,21 @@ def test_windows_are_heard_in_other_keys_and_answered_in_their_own() -> None:
     keys = {int((frames - torch.from_numpy(batch.frames)).flatten()[0]) for frames in heard}
     assert keys == {-1, 0, 1}
     assert all(int(frames.min()) >= 1 and int(frames.max()) <= 4 for frames in heard)
+
+
+def test_what_guides_would_sing_is_moved_to_the_key_that_a_teacher_hears() -> None:
+    class Compares(Knows):
+        def forward(self, frames: torch.Tensor, first_step: torch.Tensor, copies: Copies) -> torch.Tensor:
+            assert torch.equal(copies.copied[:, :, 1], frames)
+            return super().forward(frames, first_step)
+
+    batch = make_batch()
+    copied = batch.frames[:, :, None].repeat(3, axis=2)
+    batch = CopyBatch(**vars(batch), copied=copied, kind=np.zeros_like(copied))
+    student = FrameTransformer(replace(SMALL, uses_copies=True)).eval()
+    expected, _ = next_frame_loss(student, batch)
+    for _ in range(5):
+        torch.testing.assert_close(distillation_loss(student, batch, [Compares()])[0], expected)
 
 
 def test_a_student_that_agrees_with_its_teacher_has_nothing_to_learn_and_teachers_never_learn() -> None:

@@ -17,6 +17,9 @@ from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
 CONFIG = TransformerConfig(
     vocabulary_size=11, context_length=16, d_model=12, n_layers=2, n_heads=3, d_feedforward=20, cycle_lengths=(4,)
 )
+COPYING = FrameConfig(
+    context_length=16, d_model=12, n_layers=1, n_heads=2, d_feedforward=8, d_voice=8, uses_copies=True
+)
 CHORALE_CONFIG = replace(CONFIG, vocabulary_size=47, context_length=64, cycle_lengths=(4, 16))
 
 
@@ -25,8 +28,8 @@ def model():
     return make_lively(CONFIG)
 
 
-def make_lively(config):
-    model, generator = MusicTransformer(config), torch.Generator().manual_seed(1)
+def make_lively(config, network=MusicTransformer):
+    model, generator = network(config), torch.Generator().manual_seed(1)
     for weight in model.parameters():
         weight.data.normal_(std=0.3, generator=generator)
     return model
@@ -174,7 +177,15 @@ def test_accuracy_of_a_network_is_that_of_its_likeliest_symbols():
     assert found.change_accuracy == pytest.approx(torch.cat(right).float().mean().item())
 
 
-@pytest.mark.parametrize("make", [lambda: make_lively(CHORALE_CONFIG), lambda: FrameReader(16), Repeats])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: make_lively(CHORALE_CONFIG),
+        lambda: make_lively(COPYING, FrameTransformer),
+        lambda: FrameReader(16),
+        Repeats,
+    ],
+)
 def test_company_and_order_of_chorales_change_nothing(make):
     model, pieces = make(), chorales_of(40, 3, 17, 16, 25)
     together = likelihood.evaluate_likelihood(model, pieces)

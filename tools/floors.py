@@ -52,6 +52,8 @@ FLOORS: dict[str, dict[str, str]] = {
     "5 network": {
         "network.attention": "positions, masks, attention and its heads, the KV cache",
         "network.transformer": "the block, first weights, MusicTransformer",
+        "network.counterpoint": "scores of how two voices move together, in every key",
+        "network.repeats": "where a piece has said before what it says now, and a bonus for saying it again",
         "network.frames": "FrameTransformer: one position per step, the voices of a step in turn",
         "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
         "network": "the networks by name",

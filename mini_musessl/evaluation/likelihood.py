@@ -35,7 +35,8 @@ from torch import Tensor, nn
 
 from mini_musessl.batches import side_by_side, windows_with_history
 from mini_musessl.checks import check_pieces, check_scores
-from mini_musessl.network.transformer import MusicTransformer, evaluation_mode
+from mini_musessl.network.repeats import Copies, copies_of_pieces, join_copies
+from mini_musessl.network.transformer import MusicTransformer, evaluation_mode, to_device_of
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS, encode_chorales
 from mini_musessl.voices import VoiceGrid
 
@@ -76,6 +77,7 @@ def _score_pieces(
     cuts = [(p, *cut) for p, ids in enumerate(pieces) for cut in windows_with_history(len(ids), length, stride)]
     cuts.sort(key=lambda cut: cut[1] - cut[3])  # the longest first; the windows of a piece keep their order
     scored = [[] for _ in pieces]
+    said = copies_of_pieces(pieces) if getattr(model.config, "uses_copies", False) else None
     for some in (cuts[at : at + n_windows] for at in range(0, len(cuts), n_windows)):
         targets, _ = side_by_side([pieces[p][start:stop] for p, start, _, stop in some])
         if targets.ndim == 2:  # a network of tokens reads what stands before each target
@@ -83,8 +85,12 @@ def _score_pieces(
             inputs = side_by_side(rows, fill=model.config.begin_id)[:1]
         else:
             inputs = (targets, np.array([start for _, start, _, _ in some]))
+        given = to_device_of(model, *inputs)
+        if said is not None:  # guides know the piece from its beginning, whatever the window
+            windows = [Copies(*(each[start:stop] for each in said[p])) for p, start, _, stop in some]
+            given.append(Copies(*to_device_of(model, *join_copies(windows))))
         with evaluation_mode(model):
-            logits = model(*(torch.from_numpy(each).to(device) for each in inputs))
+            logits = model(*given)
         found = nats_of(logits, torch.from_numpy(targets).to(device))
         check_scores(found.nats)
         for row, (p, start, first, stop) in enumerate(some):

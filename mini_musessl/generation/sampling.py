@@ -136,7 +136,8 @@ class FrameDecoder:
             if self._cache is None or self._cache.n_read >= longest:
                 start = window_start(self._frames.shape[1] + 1, longest, 1)  # the begin symbol takes a position
                 first_steps = torch.full((len(new),), self._first_step + start, device=new.device)
-                self._cache, new = self._model.start_cache(len(new), first_steps), self._frames[:, start:]
+                self._cache = self._model.start_cache(len(new), first_steps, self._frames[:, :start])
+                new = self._frames[:, start:]
             self._read = self._model.read_next(self._cache, new)
         return self._model.head.score_next(*self._read, self._voices)[:, 0].float().cpu()
 

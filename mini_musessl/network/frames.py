@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from mini_musessl.checks import check_ids, check_positive, check_share
 from mini_musessl.network.attention import KVCache, join_masks, position_angles
+from mini_musessl.network.counterpoint import Counterpoint
+from mini_musessl.network.repeats import Copies, CopyBonus, RepeatFinder
 from mini_musessl.network.transformer import Network, TransformerBlock, check_network, init_weights
 
 #: Held notes are told apart up to this many steps, two bars of sixteenths; longer ones count as this.
@@ -40,13 +42,20 @@ class FrameHistory(NamedTuple):
     latest: Frames  # the frame before; the begin symbol before the first
     held_step: Frames  # for how many steps its symbols have been held; 0 if new
     step: Int[Tensor, "batch n_steps"]  # index of the step in its piece
+    copied: Int[Tensor, "batch n_steps n_guides n_voices"]  # what each guide would sing; no guide in most networks
+    kind: Int[Tensor, "batch n_steps n_guides n_voices"]  # of the guide's match
 
     def then(self, other: "FrameHistory") -> "FrameHistory":
         """Return the history of these steps and of the other ones, which follow them."""
         return FrameHistory(*(torch.cat(both, dim=1) for both in zip(self, other, strict=True)))
 
 
-def advance(history: FrameHistory, frames: Frames) -> FrameHistory:
+def no_copies(frames: Frames) -> Copies:
+    """Return what no guide says."""
+    return Copies(*2 * (frames[:, :, None][:, :, :0],))
+
+
+def advance(history: FrameHistory, frames: Frames, copies: Copies | None = None) -> FrameHistory:
     """Return what is known before each of the steps after ``frames``, which begin at the last step of a history.
 
     >>> start = history_of(torch.tensor([[[20]]]), None, begin_id=47)
@@ -59,11 +68,13 @@ def advance(history: FrameHistory, frames: Frames) -> FrameHistory:
     # When did what sounds now begin? At the latest step with another symbol before it, or before all of these frames.
     began = torch.where(frames != earlier, index[:, None], -history.held_step[:, -1:]).cummax(dim=1).values
     held_step = (index[:, None] - began).clamp(max=LONGEST_HOLD_STEP)
-    return FrameHistory(frames, held_step, history.step[:, -1:] + index)
+    return FrameHistory(frames, held_step, history.step[:, -1:] + index, *(copies or no_copies(frames)))
 
 
-def history_of(frames: Frames, first_step: FirstStep | None, begin_id: int) -> FrameHistory:
-    """Return what is known before each step of a window, of which the first step knows nothing but its index.
+def history_of(
+    frames: Frames, first_step: FirstStep | None, begin_id: int, copies: Copies | None = None
+) -> FrameHistory:
+    """Return what is known before each step of a window, of which the first step knows its index and its guides alone.
 
     >>> history = history_of(torch.tensor([[[20], [20], [22]]]), None, begin_id=47)
     >>> history.latest.flatten().tolist(), history.held_step.flatten().tolist()
@@ -71,8 +82,10 @@ def history_of(frames: Frames, first_step: FirstStep | None, begin_id: int) -> F
     """
     begin = torch.full_like(frames[:, :1], begin_id)
     step = torch.zeros_like(begin[:, :, 0]) if first_step is None else first_step[:, None]
-    start = FrameHistory(begin, torch.zeros_like(begin), step)
-    return start.then(advance(start, frames[:, :-1]))
+    said = copies or no_copies(frames)
+    first, later = (Copies(*(each[:, part] for each in said)) for part in (slice(1), slice(1, None)))
+    start = FrameHistory(begin, torch.zeros_like(begin), step, *first)
+    return start.then(advance(start, frames[:, :-1], later))
 
 
 @dataclass
@@ -81,6 +94,7 @@ class FrameCache:
 
     layers: list[KVCache]  # one for each block
     history: FrameHistory  # of the step that comes next alone
+    finder: RepeatFinder | None = None  # of what guides say
 
     @property
     def n_read(self) -> int:
@@ -92,6 +106,8 @@ class FrameCache:
         self.history = FrameHistory(*(known[rows] for known in self.history))
         for layer in self.layers:
             layer.keep_rows(rows)
+        if self.finder is not None:
+            self.finder.keep_rows(rows.cpu().numpy())
 
 
 # --- the head
@@ -167,6 +183,8 @@ class FrameConfig:
     uses_holds: bool = True  # the network is told for how many steps each voice has held its note
     cycle_length: int = 16  # the index of the step modulo this is told; 1 tells nothing
     uses_intervals: bool = True  # the head is told intervals beside pitches; what it learns of one holds in every key
+    uses_counterpoint: bool = False  # the head scores how each voice would move with each voice above it, in every key
+    uses_copies: bool = False  # the head is told what came next where the piece said the same before
     temperature: float = 1.0  # outside training, logits are divided by this: above 1 where a network is too sure
 
     def __post_init__(self) -> None:
@@ -202,6 +220,8 @@ class VoiceHead(nn.Module):
         self.dropout = dropout
         self.to_logits = nn.ModuleList(nn.Linear(c.d_voice, c.vocabulary_size) for _ in range(c.n_voices))
         self.shortcut_table = nn.Embedding(c.n_voices * n_symbols, c.vocabulary_size)
+        self.counterpoint = Counterpoint(c.n_voices, c.vocabulary_size) if c.uses_counterpoint else None
+        self.copying = CopyBonus(c.n_voices, c.d_voice) if c.uses_copies else None
 
     def forward(self, features: Steps, history: FrameHistory, frames: Frames) -> Logits:
         """Score all voices of each step, each from those of ``frames`` that stand above it."""
@@ -232,6 +252,10 @@ class VoiceHead(nn.Module):
         hidden = self.dropout(nn.functional.gelu(hidden + torch.stack(above, dim=2)))
         scores = [self.to_logits[voice](hidden[:, :, place]) for place, voice in enumerate(voices)]
         scores = torch.stack(scores, dim=2) + self.shortcut_table(latest)
+        if self.counterpoint is not None:
+            scores = scores + self.counterpoint(history.latest, frames, voices)
+        if self.copying is not None:
+            scores = self.copying(scores, hidden, Copies(history.copied, history.kind), frames, voices)
         return scores if self.training or self.temperature == 1 else scores / self.temperature
 
     def _from_voices_above(self, history: FrameHistory, above: Tensor) -> Tensor:
@@ -268,6 +292,17 @@ def check_next(config: FrameConfig, n_read: int, history: FrameHistory) -> None:
         )
 
 
+def _start_finder(frames: Frames, first_step: FirstStep | None, n_past: int = 0) -> RepeatFinder:
+    """Return a finder of repeats that has read nothing of these rows, nor of ``n_past`` frames before them."""
+    return RepeatFinder(len(frames), frames.shape[2], 0 if first_step is None else first_step.cpu().numpy() - n_past)
+
+
+def _look(finder: RepeatFinder, frames: Frames, steps: slice) -> Copies:
+    """Let a finder read frames; return what guides say at some of the steps, those before the first and after each."""
+    said = finder.read(frames.cpu().numpy())
+    return Copies(*(torch.from_numpy(each[:, steps]).to(frames.device) for each in said))
+
+
 class FrameTransformer(Network):
     """A causal Transformer over frames: position t sees the frames before t and predicts the voices of frame t in turn.
 
@@ -301,14 +336,18 @@ class FrameTransformer(Network):
         self.config = replace(self.config, temperature=temperature)
         self.head.temperature = temperature
 
-    def forward(self, frames: Frames, first_step: FirstStep | None = None) -> Logits:
+    def forward(self, frames: Frames, first_step: FirstStep | None = None, copies: Copies | None = None) -> Logits:
         """Score every symbol for every voice of every step, from the frames before and the voices above.
 
         Args:
             first_step: index in its piece of the first frame of each row; None for 0.
+            copies: what the guides say before each step, if they know the piece from before these frames; None to look
+                for repeats among the frames alone.
         """
         check_frames(self.config, frames, first_step)
-        history = history_of(frames, first_step, self.config.begin_id)
+        if self.config.uses_copies and copies is None:
+            copies = _look(_start_finder(frames, first_step), frames, slice(0, -1))
+        history = history_of(frames, first_step, self.config.begin_id, copies)
         return self.head(self.read(history), history, frames)
 
     def describe(self, frames: Frames, first_step: FirstStep | None = None) -> Steps:
@@ -320,19 +359,29 @@ class FrameTransformer(Network):
         check_frames(self.config, longer, first_step)
         return self.read(history_of(longer, first_step, self.config.begin_id))[:, 1:]
 
-    def start_cache(self, n_rows: int, first_step: FirstStep | None = None) -> FrameCache:
-        """Return the cache of a network that has read nothing."""
+    def start_cache(self, n_rows: int, first_step: FirstStep | None = None, past: Frames | None = None) -> FrameCache:
+        """Return the cache of a network that has read nothing.
+
+        Args:
+            past: frames that stand before the first, which the stack does not read and guides may point to.
+        """
         frames = torch.zeros(n_rows, 1, self.config.n_voices, dtype=torch.long, device=self.norm.weight.device)
         check_frames(self.config, frames, first_step)
-        history = history_of(frames, first_step, self.config.begin_id)
-        return FrameCache([KVCache(self.config.context_length) for _ in self.blocks], history)
+        finder = copies = None
+        if self.config.uses_copies:
+            past = frames[:, :0] if past is None else past
+            finder = _start_finder(frames, first_step, past.shape[1])
+            copies = _look(finder, past, slice(-1, None))
+        history = history_of(frames, first_step, self.config.begin_id, copies)
+        return FrameCache([KVCache(self.config.context_length) for _ in self.blocks], history, finder)
 
     def read_next(self, cache: FrameCache, frames: Frames) -> tuple[Float[Tensor, "batch 1 d_model"], FrameHistory]:
         """Read frames that follow those in the cache and extend it; return what ``head`` needs for the next step.
 
         While the cache is empty there may be no frame: then that step is the first of a piece.
         """
-        history = advance(cache.history, frames)
+        copies = None if cache.finder is None else _look(cache.finder, frames, slice(1, None))
+        history = advance(cache.history, frames, copies)
         if cache.n_read == 0:
             history = cache.history.then(history)
         check_next(self.config, cache.n_read, history)

@@ -76,6 +76,11 @@ class TransformerBlock(nn.Module):
         return features + self.dropout(self.narrow(widened))
 
 
+#: Weights that begin at 0, by their full names: the output layers of other heads do not.
+SILENT = ("to_logits.weight", "head.shortcut_table.weight")
+SILENT_PARTS = ("head.copying.", "head.counterpoint.")
+
+
 def init_weights(network: nn.Module, n_layers: int, seed: int, std: float | None = None) -> None:
     """Draw first weights in the order of a network's parameters, from ``seed`` alone; norms begin at 1, biases at 0.
 
@@ -87,8 +92,7 @@ def init_weights(network: nn.Module, n_layers: int, seed: int, std: float | None
     for name, weight in network.named_parameters():
         if name.endswith("norm.weight"):
             nn.init.ones_(weight)
-        # By full names: the output layers of other heads do not begin at 0.
-        elif weight.dim() < 2 or name in ("to_logits.weight", "head.shortcut_table.weight"):
+        elif weight.dim() < 2 or name in SILENT or name.startswith(SILENT_PARTS):
             nn.init.zeros_(weight)
         else:
             size = std or (TABLE_STD if name.endswith("table.weight") else 0.5 / math.sqrt(weight.shape[1]))
