@@ -166,9 +166,9 @@ def _place_in_piece(step: int) -> int:
 def find_copies(frames: Int[np.ndarray, "n_rows n_steps n_voices"], first_step: np.ndarray | int = 0) -> Copies:
     """Return what the guides say before each step of pieces side by side.
 
-    >>> copied, _ = find_copies(np.array([[[30], [32], [30]]]))
+    >>> copied, _ = find_copies(np.array([[[30], [32], [33], [30], [32]]]))
     >>> copied[0, :, GUIDES.index("line"), 0].tolist()
-    [-1, 30, 30]
+    [-1, 30, 32, 33, 32]
     """
     said = RepeatFinder(len(frames), frames.shape[2], first_step).read(frames)
     return Copies(*(each[:, :-1] for each in said))
