@@ -77,7 +77,7 @@ def _train_for(n_updates: int, averaging: float = 0.998) -> TrainingConfig:
 SHORT = _train_for(1500)
 BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=192)
 
-#: BASE with the two things that a network cannot hear by itself: repeats, and how two voices move together.
+#: BASE with two things that it does not see by itself: repeats, and how two voices move together.
 COPYING = replace(BASE, uses_copies=True, uses_counterpoint=True)
 
 
@@ -127,7 +127,6 @@ SETTINGS = (
     _idea("half the width", d_model=80, d_feedforward=240, d_voice=160),
     _idea("with copies", uses_copies=True),
     _idea("with counterpoint", uses_counterpoint=True),
-    _idea("with both", uses_copies=True, uses_counterpoint=True),
     _idea("windows of 64 steps", n_steps=64, n_windows=21, context_length=64),
     *(_tokens(kind) for kind in attention.POSITIONS),
     Setting("token GRU", "recurrent", GruConfig(), SHORT, n_windows=4, n_steps=96),
