@@ -87,6 +87,13 @@ def _tokens(kind: str) -> Setting:
     return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96)
 
 
+def _taught(teachers: str, model: FrameConfig) -> Setting:
+    """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed."""
+    name, model = f"{teachers}, taught", replace(model, dropout=0.05, hidden_share=0.1)
+    training = _train_for(9000, 0.999)
+    return Setting(name, "frames", model, training, seeds=(0, 1, 2), is_kept=True, teachers=teachers)
+
+
 def _idea(name: str, **changes: Any) -> Setting:
     """BASE without, or with more of, one idea."""
     model = {key: value for key, value in changes.items() if key in FrameConfig.__dataclass_fields__}
@@ -96,26 +103,9 @@ def _idea(name: str, **changes: Any) -> Setting:
 
 SETTINGS = (
     Setting("frames", "frames", BASE, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
-    # The probabilities of teachers cannot be memorised like symbols: less noise is needed.
-    Setting(
-        "frames, taught",
-        "frames",
-        replace(BASE, dropout=0.05, hidden_share=0.1),
-        _train_for(9000, 0.999),
-        seeds=(0, 1, 2),
-        is_kept=True,
-        teachers="frames",
-    ),
+    _taught("frames", BASE),
     Setting("frames that copy", "frames", COPYING, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
-    Setting(
-        "frames that copy, taught",
-        "frames",
-        replace(COPYING, dropout=0.05, hidden_share=0.1),
-        _train_for(9000, 0.999),
-        seeds=(0, 1, 2),
-        is_kept=True,
-        teachers="frames that copy",
-    ),
+    _taught("frames that copy", COPYING),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", uses_holds=False),

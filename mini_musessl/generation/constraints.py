@@ -73,10 +73,8 @@ class NoParallels:
 
     def allows(self, frames: Frames, above: Above, n_ids: int) -> Mask:
         """Forbid what would make a parallel with a voice above; see ``voice_leading.parallels``."""
-        ids, allowed = (
-            torch.arange(n_ids, device=above.device),
-            torch.ones(len(above), n_ids, dtype=torch.bool, device=above.device),
-        )
+        ids = torch.arange(n_ids, device=above.device)
+        allowed = torch.ones(len(above), n_ids, dtype=torch.bool, device=above.device)
         if frames.shape[1] == 0:
             return allowed
         own = frames[:, -1, above.shape[1], None]
