@@ -210,14 +210,15 @@ def draw_cells(
     cells = given.repeat_interleave(log_weights.shape[1], dim=0)
     for cell in range(cells.shape[1]):
         wanted, logits = cells[:, cell].clone(), decoder.next_logits()
-        allowed = allowed_ids(constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
-        drawable = logits
+        is_given, drawable = wanted != FREE, logits
+        is_weighed = bool(constraints) or bool(is_given.any())
+        if is_weighed:
+            allowed = allowed_ids(constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
         if constraints:  # a row from which nothing may be drawn draws anything, and weighs nothing
             drawable = logits.masked_fill(~allowed & allowed.any(dim=1, keepdim=True), -math.inf)
-        is_given = wanted != FREE
         ids = wanted if is_given.all() else torch.where(is_given, wanted, sampling.draw(drawable, generator))
         cells[:, cell] = ids
-        if is_given.any() or constraints:
+        if is_weighed:
             log_weights += log_share(logits / sampling.temperature, allowed).view_as(log_weights)
             _check_some_live(log_weights, constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
             is_poor = effective_number(log_weights) < log_weights.shape[1] / 2
