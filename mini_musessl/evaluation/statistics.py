@@ -33,20 +33,30 @@ _SCALES = np.stack([np.roll(_MAJOR, root) for root in range(12)])
 # --- one piece
 
 
+def check_has_notes(grid: VoiceGrid) -> None:
+    """Refuse what is no grid, and a piece in which nothing sounds."""
+    check_is_grid(grid)
+    if (grid.pitch == REST).all():
+        raise ValueError(f"Statistics need at least one note; found none in {grid.n_steps} steps. Is the piece empty?")
+
+
 def pitch_class_entropy(grid: VoiceGrid) -> float:
     """Return the entropy of the pitch classes of a piece's notes, in bits: 0 for one, 3.58 for twelve alike."""
+    check_has_notes(grid)
     share = np.bincount(grid.pitch[grid.is_onset] % 12, minlength=12) / grid.is_onset.sum()
     return float(-(share[share > 0] * np.log2(share[share > 0])).sum())
 
 
 def in_scale_share(grid: VoiceGrid) -> float:
     """Return the share of a piece's notes in the major or natural minor scale that holds most of them."""
+    check_has_notes(grid)
     counts = np.bincount(grid.pitch[grid.is_onset] % 12, minlength=12)
     return float((_SCALES @ counts).max() / counts.sum())
 
 
 def polyphony(grid: VoiceGrid) -> float:
     """Return how many different pitches sound at a step, on average over the steps at which one does."""
+    check_has_notes(grid)
     counts = np.array([len(set(frame) - {REST}) for frame in grid.pitch.tolist()])
     return float(counts[counts > 0].mean())
 
@@ -89,6 +99,7 @@ def repeat_lengths(grid: VoiceGrid) -> Int[np.ndarray, " n_steps"]:
 
 def repeat_share(grid: VoiceGrid, n_steps: int) -> float:
     """Return the share of a piece's steps that end a passage of so many steps which was heard before, note for note."""
+    check_has_notes(grid)
     return float((repeat_lengths(grid) >= whole_number("n_steps", n_steps, lowest=1)).mean())
 
 
@@ -124,11 +135,10 @@ STATISTICS: dict[str, Callable[[VoiceGrid], float]] = {
 
 def describe(grid: VoiceGrid) -> dict[str, float]:
     """Return all ``STATISTICS`` of a piece in four voices, which must have at least two notes that differ."""
-    check_is_grid(grid)
+    check_has_notes(grid)
     if len(melodic_intervals(grid)) == 0:
         raise ValueError(
-            f"Statistics need a voice that moves; found {grid.n_steps} steps in which none does. Is the piece empty, "
-            "or one held chord?"
+            f"Statistics need a voice that moves; found {grid.n_steps} steps in which none does. Is it one held chord?"
         )
     return {name: float(count(grid)) for name, count in STATISTICS.items()}
 
