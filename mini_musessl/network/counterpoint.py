@@ -3,6 +3,8 @@
 Chapter: 8b (the chorale benchmark).
 """
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -39,25 +41,38 @@ class Counterpoint(nn.Module):
     def _score(self, latest: Frames, frames: Above, voice: int) -> Float[Tensor, "batch n_steps vocabulary"]:
         """Score the symbols of one voice, summed over the voices above it."""
         own, had, new = latest[:, :, voice : voice + 1], latest[:, :, :voice], frames[:, :, :voice]
-        symbols = torch.arange(self.vocabulary_size, device=latest.device)
-        pair = torch.arange(voice, device=latest.device) + voice * (voice - 1) // 2
-        row, moved = pair * self.N_CLASSES + self._class(had, own), self._move(had, new)
-        meets, moves = self._class(new[..., None], symbols), self._move(own[..., None], symbols)
-        scores = self.table(row * self.N_MOVES + moved).gather(-1, meets * self.N_MOVES + moves)
-        goes, comes = (new - had).sign()[..., None], (symbols - own[..., None]).sign()
-        is_parallel = (meets == self._class(had, own)[..., None]) & (goes == comes) & (goes != 0)
-        return (scores + self.SCALE * self.parallel_table(row) * is_parallel).sum(dim=2)
+        class_of, move_of, way_of = _relations(self.vocabulary_size, latest.device)
+        had_class, meets = class_of[had, own], class_of[new]
+        row = rows_of_pairs(voice, self.N_CLASSES, latest.device) + had_class
+        scores = self.table(row * self.N_MOVES + move_of[had, new]).gather(-1, meets * self.N_MOVES + move_of[own])
+        is_parallel = (meets == had_class[..., None]) & ((new - had).sign()[..., None] == way_of[own])
+        return (scores + self.SCALE * self.parallel_table(row) * is_parallel).sum(dim=2)[..., : self.vocabulary_size]
 
-    def _is_note(self, symbols: Tensor) -> Tensor:
-        """Return where a symbol is a note, neither a rest nor the begin symbol."""
-        return (symbols > 0) & (symbols < self.vocabulary_size)
 
-    def _class(self, upper: Tensor, lower: Tensor) -> Tensor:
-        """Number the interval class of two symbols."""
-        return torch.where(self._is_note(upper) & self._is_note(lower), (upper - lower) % 12, self.N_CLASSES - 1)
+# What follows depends on no music: writing a piece, to find it anew for each voice would take longer than to use it.
 
-    def _move(self, before: Tensor, after: Tensor) -> Tensor:
-        """Number moves: a leap or a step down, none, a step or a leap up; a step is at most a whole tone."""
-        semitones = after - before
-        move = semitones.sign() * (1 + (semitones.abs() > 2).long()) + 2
-        return torch.where(self._is_note(before) & self._is_note(after), move, self.N_MOVES - 1)
+
+@lru_cache
+def rows_of_pairs(voice: int, n_rows: int, device: torch.device) -> Int[Tensor, " voice"]:
+    """Return where the rows of each pair of a voice and one above begin, in a table of so many rows for each pair.
+
+    >>> [rows_of_pairs(voice, 10, torch.device("cpu")).tolist() for voice in range(3)]
+    [[], [0], [10, 20]]
+    """
+    return n_rows * (torch.arange(voice, device=device) + voice * (voice - 1) // 2)
+
+
+@lru_cache
+def _relations(vocabulary_size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return tables over two symbols: the interval class of upper and lower, the move of one to the other, its way.
+
+    Moves are numbered: a leap or a step down, none, a step or a leap up; a step is at most a whole tone. The way is -1
+    or 1; where nothing moves it is 2, so that no way is the same.
+    """
+    to = torch.arange(vocabulary_size + 1, device=device)
+    since = to[:, None]
+    semitones, is_note = to - since, (to > 0) & (to < vocabulary_size)  # neither a rest nor the begin symbol
+    are_notes, way = is_note & is_note[:, None], semitones.sign()
+    interval_class = torch.where(are_notes, -semitones % 12, Counterpoint.N_CLASSES - 1)
+    move = torch.where(are_notes, way * (1 + (semitones.abs() > 2).long()) + 2, Counterpoint.N_MOVES - 1)
+    return interval_class, move, way.where(way != 0, 2)
