@@ -25,7 +25,7 @@ import torch
 from distillation import distillation_loss
 from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
-from kept_runs import keep, read_options, read_rows, shorten
+from kept_runs import file_name, keep, read_options, read_rows, shorten
 from provenance import COMMIT_AT_START, ROOT, add_rows, describe_command, find_processor, write_result
 
 from mini_musessl import corpora, training
@@ -85,7 +85,7 @@ def sample_from(teachers: list[torch.nn.Module], n_pieces: int, n_steps: int = 2
     pieces: list[np.ndarray] = []
     for seed, teacher in enumerate(teachers):
         nothing = torch.zeros(n_pieces // len(teachers), 0, 4, dtype=torch.long)
-        pieces += sample_frames(teacher, nothing, n_steps, torch.Generator().manual_seed(seed)).numpy()
+        pieces.extend(sample_frames(teacher, nothing, n_steps, torch.Generator().manual_seed(seed)).numpy())
     return pieces
 
 
@@ -164,7 +164,7 @@ def score_together(name: str, folder: Path) -> list[dict[str, Any]]:
         ]
 
     is_ready = all(path.exists() for path in paths.values())
-    return keep(folder / "together.json", score) if is_ready else []
+    return keep(folder / f"{file_name(name)}-together.json", score) if is_ready else []
 
 
 #: What the result is made of: a row without it is made again.
@@ -250,7 +250,9 @@ def main() -> None:
         for seed in setting.seeds if setting.name in asked.only else ():
             if asked.seeds is None or seed in asked.seeds:
                 run(setting, seed, asked.runs, asked.updates)
-    rows = [*count("JSB"), *count("rebuilt"), *score_together("frames", asked.runs)]
+    rows = [*count("JSB"), *count("rebuilt")]
+    for name in ("frames", "frames that copy"):
+        rows += score_together(name, asked.runs)
     for setting in SETTINGS:
         rows += read_rows(setting, setting.seeds, asked.runs, NEEDED)
     trained = sum(row["seconds"] for row in rows)
