@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from jsb_settings import SETTINGS
-from token_gru import GruConfig, TokenGru
+from token_gru import GruConfig, GruDecoder, TokenGru
 
 from mini_musessl import corpora
 from mini_musessl.evaluation import likelihood
@@ -57,6 +57,24 @@ def test_the_recurrent_network_scores_a_window_as_it_scores_a_piece(recurrent):
     inputs = torch.from_numpy(np.concatenate(([47], ids.ravel()[:-1])))
     log_probs = recurrent(inputs[None]).log_softmax(-1)[0].numpy().reshape(9, 4, 47)
     np.testing.assert_allclose(recurrent.symbol_log_probs(ids), log_probs, atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_recurrent_network_writes_by_what_it_scores(recurrent):
+    ids = torch.from_numpy(np.random.default_rng(0).integers(0, 47, (2, 36)))
+    decoder, scores = GruDecoder(recurrent, 2), []
+    for token in ids.T:
+        scores.append(decoder.next_logits())
+        decoder.append(token)
+    log_probs = torch.stack(scores, dim=1).log_softmax(-1).view(2, 9, 4, 47)
+    for row, each in zip(log_probs, ids, strict=True):
+        np.testing.assert_allclose(recurrent.symbol_log_probs(each.view(9, 4).numpy()), row, atol=1e-5)
+
+
+def test_the_recurrent_network_is_kept(recurrent, tmp_path):
+    checkpoints.save_checkpoint(recurrent, tmp_path / "gru.safetensors")
+    again, ids = checkpoints.load_checkpoint(tmp_path / "gru.safetensors").model, np.ones((3, 4), int)
+    np.testing.assert_array_equal(again.symbol_log_probs(ids), recurrent.symbol_log_probs(ids))
 
 
 @pytest.fixture(name="few_pieces")
