@@ -34,7 +34,7 @@ _SCALES = np.stack([np.roll(_MAJOR, root) for root in range(12)])
 
 
 def check_has_notes(grid: VoiceGrid) -> None:
-    """Refuse what is no grid, and a piece in which nothing sounds."""
+    """Refuse anything but a grid, and a piece in which nothing sounds."""
     check_is_grid(grid)
     if (grid.pitch == REST).all():
         raise ValueError(f"Statistics need at least one note; found none in {grid.n_steps} steps. Is the piece empty?")
