@@ -21,6 +21,7 @@ import jsb
 import numpy as np
 import objectives
 import torch
+from jsb_settings import SETTINGS
 from kept_runs import file_name, keep, read_kept, read_options
 from provenance import COMMIT_AT_START, find_processor, write_result
 from token_gru import GruDecoder, TokenGru
@@ -44,9 +45,7 @@ N_FEATURES = 16  # principal components of the encoder's descriptions, far fewer
 REPEATS, SHARED = (16, 32, 64), (8, 16, 32)  # steps
 N_SOPRANOS, N_PARTICLES = 16, 16
 COUNTS, MASKED = "counts that know music", "masked, every kind, long"
-#: The names of the networks in jsb.py and objectives.py.
-NETWORKS = ("token GRU", "token Transformer, positions: rotary", "frames", "frames, taught", "frames that copy")
-NETWORKS += ("frames that copy, taught", MASKED)
+NETWORKS = (*(setting.name for setting in SETTINGS if setting.is_kept), MASKED)
 STATISTICS = statistics.STATISTICS | {
     f"steps in repeats of {n}": partial(statistics.repeat_share, n_steps=n) for n in REPEATS
 }

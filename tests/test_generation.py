@@ -1,6 +1,7 @@
 """experiments/generation.py: from end to end with tiny untrained models, and not twice."""
 
 import json
+from functools import partial
 
 import generation
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from token_gru import GruConfig, TokenGru
 
 from mini_musessl.evaluation.counting import CountingModel, Uniform
+from mini_musessl.generation import harmonise_by_infilling
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
@@ -36,6 +38,7 @@ def make_small(monkeypatch, tmp_path):
     monkeypatch.setattr(generation, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(generation.jsb, "RUNS", tmp_path)
     monkeypatch.setattr(generation.objectives, "RUNS", tmp_path)
+    monkeypatch.setattr(generation, "harmonise_by_infilling", partial(harmonise_by_infilling, n_sweeps=2))
     monkeypatch.setattr(generation, "MusicalCounts", lambda chorales: Uniform())
     monkeypatch.setattr("sys.argv", ["generation.py", "--folder", str(tmp_path)])
     for name, model in MODELS.items():
