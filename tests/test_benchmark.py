@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import jsb
 import numpy as np
@@ -107,6 +108,10 @@ def test_a_student_learns_from_the_kept_networks_of_another_setting_and_not_with
         jsb.run(BY_NAME["frames"], seed, tmp_path, n_updates=2)
     row = jsb.run(setting, 0, tmp_path, n_updates=2)
     assert row["taught_by"] == "frames"
+    some_written = replace(setting, name="frames, taught by what they wrote", n_sampled=3)
+    first = next(jsb.make_batches(setting, [pitch - 35 for pitch in few_pieces], 0))
+    n_targets = [(~first.is_padding).sum() * 4, 7 * 192 * 4]  # of the second batch, whose windows are written ones
+    assert jsb.run(some_written, 0, tmp_path, n_updates=2)["history"]["targets"][-1] == sum(n_targets)
     together, in_twelve_keys = jsb.score_together("frames", tmp_path)
     alone = [json.loads((tmp_path / f"frames-{seed}.json").read_text("utf-8")) for seed in range(3)]
     assert together["valid"]["nats"] <= np.mean([row["valid"]["nats"] for row in alone])
