@@ -23,6 +23,7 @@ from mini_musessl.checks import check_generator, whole_number
 from mini_musessl.evaluation import voice_leading
 from mini_musessl.evaluation.probing import choose_l2, fit_linear_probe
 from mini_musessl.harmony import grid_chroma
+from mini_musessl.network.repeats import one_longer
 from mini_musessl.voices import REST, VoiceGrid, check_is_grid
 
 Values = Float[np.ndarray, "_ d_features"]  # sets may have other numbers of pieces
@@ -86,14 +87,11 @@ def repeat_lengths(grid: VoiceGrid) -> Int[np.ndarray, " n_steps"]:
     >>> repeat_lengths(voices.from_pitches([[60], [62], [60], [62], [64]], voice_names=("melody",))).tolist()
     [0, 0, 1, 2, 0]
     """
-    _, frame = np.unique(grid.pitch, axis=0, return_inverse=True)
-    frame = frame.reshape(-1)
-    longest, run = np.zeros(grid.n_steps, int), np.zeros(grid.n_steps, int)
-    for step in range(1, grid.n_steps):
-        # run[j]: for how many steps the music up to j, an earlier step, is that up to this one
-        run[1:step] = np.where(frame[1:step] == frame[step], run[: step - 1] + 1, 0)
-        run[0] = frame[0] == frame[step]
-        longest[step] = run[:step].max()
+    frame = np.unique(grid.pitch, axis=0, return_inverse=True)[1].reshape(-1)
+    longest, run = np.zeros(grid.n_steps, int), np.zeros(0, int)
+    for step in range(grid.n_steps):
+        run = one_longer(run, frame[:step][::-1] == frame[step])
+        longest[step] = run.max()
     return longest
 
 
