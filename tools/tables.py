@@ -404,12 +404,12 @@ def data() -> str:
 #: Statistics of a piece, each with the title of its column, a factor and decimals.
 WRITTEN = {
     "parallels in 100 quarters": ("parallels in 100 quarters", 1, 1),
-    "cells out of range": ("notes out of range, %", 100, 2),
-    "crossed steps": ("steps with crossed voices, %", 100, 1),
+    "cells out of range": ("out of range, %", 100, 2),
+    "crossed steps": ("crossed, %", 100, 1),
     "leaps beyond a fifth": ("leaps beyond a fifth, %", 100, 1),
     "notes per quarter": ("notes per quarter", 1, 2),
-    "steps in repeats of 16": ("steps in repeats of a bar, %", 100, 1),
-    "steps in repeats of 64": ("of four bars, %", 100, 1),
+    "steps in repeats of 16": ("in repeats of a bar, %", 100, 1),
+    "steps in repeats of 64": ("in repeats of four bars, %", 100, 1),
 }
 
 
