@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, copying, data, moving, network, objectives, positions, roads, sampling, study
+from drawings import attention, constraints, copying, data, moving, network, objectives, positions, roads, sampling, study
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
@@ -42,6 +42,8 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "study_probes": study.probes,
     "sampling_cuts": sampling.cuts,
     "sampling_beam": sampling.beam,
+    "constraints_given": constraints.given,
+    "constraints_corner": constraints.corner,
     "copying_key": copying.key,
     "copying_exposure": copying.exposure,
 }
