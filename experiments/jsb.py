@@ -14,7 +14,7 @@ The data is downloaded on the first run, or read from the file that MUSESSL_JSB 
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ import torch
 from distillation import distillation_loss
 from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
-from kept_runs import keep, read_options, read_rows, shorten
+from kept_runs import file_name, keep, read_options, read_rows, shorten
 from provenance import COMMIT_AT_START, ROOT, add_rows, describe_command, find_processor, write_result
 
 from mini_musessl import corpora, training
 from mini_musessl.batches import random_batches, random_frame_batches
 from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.generation.sampling import sample_frames
 from mini_musessl.network.frames import FrameTransformer
 from mini_musessl.objectives.next_token import copy_batches, next_frame_loss, next_token_loss
 from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
@@ -61,7 +62,7 @@ def load_data(name: str) -> dict[str, list]:
     return loaders[name]()
 
 
-def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator[Any]:
+def make_batches(setting: Setting, ids: list[np.ndarray], seed: int | Sequence[int]) -> Iterator[Any]:
     """Draw batches for a setting without end, from the ids of pieces, each (n_steps, 4)."""
     generator, semitones = np.random.default_rng(seed), range(-5, 7) if setting.transposes else range(1)
     if setting.reads_frames:
@@ -77,6 +78,15 @@ def make_batches(setting: Setting, ids: list[np.ndarray], seed: int) -> Iterator
         pitch_ids=range(1, 47),
         semitones=semitones,
     )
+
+
+def sample_from(teachers: list[torch.nn.Module], n_pieces: int, n_steps: int = 256) -> list[np.ndarray]:
+    """Let each teacher write its part of so many pieces, the same at every call; return their ids, (n_steps, 4)."""
+    pieces: list[np.ndarray] = []
+    for seed, teacher in enumerate(teachers):
+        nothing = torch.zeros(n_pieces // len(teachers), 0, 4, dtype=torch.long)
+        pieces.extend(sample_frames(teacher, nothing, n_steps, torch.Generator().manual_seed(seed)).numpy())
+    return pieces
 
 
 def find_networks(name: str, folder: Path) -> dict[int, Path]:
@@ -154,7 +164,7 @@ def score_together(name: str, folder: Path) -> list[dict[str, Any]]:
         ]
 
     is_ready = all(path.exists() for path in paths.values())
-    return keep(folder / "together.json", score) if is_ready else []
+    return keep(folder / f"{file_name(name)}-together.json", score) if is_ready else []
 
 
 #: What the result is made of: a row without it is made again.
@@ -178,8 +188,13 @@ def train_and_score(setting: Setting, seed: int, folder: Path, n_updates: int | 
     split, tokenizer = load_data(setting.data), VoiceGridTokens()
     ids = [tokenizer.encode(piece).reshape(-1, 4) for piece in split["train"]]
     objective = next_frame_loss if setting.reads_frames else next_token_loss
+    batches = make_batches(setting, ids, seed)
     if setting.teachers:
-        objective = partial(distillation_loss, teachers=load_teachers(setting.teachers, folder))
+        teachers = load_teachers(setting.teachers, folder)
+        objective = partial(distillation_loss, teachers=teachers)
+        if setting.n_sampled:
+            written = make_batches(setting, sample_from(teachers, setting.n_sampled), (seed, 1))
+            batches = (batch for both in zip(batches, written, strict=True) for batch in both)
     model = setting.make_model(seed)
     config = shorten(dataclasses.replace(setting.training, seed=seed), n_updates)
 
@@ -190,7 +205,7 @@ def train_and_score(setting: Setting, seed: int, folder: Path, n_updates: int | 
     print(f"{setting.name}, seed {seed}", flush=True)
     history = training.train(
         model,
-        make_batches(setting, ids, seed),
+        batches,
         config,
         evaluate,
         objective,
@@ -235,7 +250,9 @@ def main() -> None:
         for seed in setting.seeds if setting.name in asked.only else ():
             if asked.seeds is None or seed in asked.seeds:
                 run(setting, seed, asked.runs, asked.updates)
-    rows = [*count("JSB"), *count("rebuilt"), *score_together("frames", asked.runs)]
+    rows = [*count("JSB"), *count("rebuilt")]
+    for name in ("frames", "frames that copy"):
+        rows += score_together(name, asked.runs)
     for setting in SETTINGS:
         rows += read_rows(setting, setting.seeds, asked.runs, NEEDED)
     trained = sum(row["seconds"] for row in rows)

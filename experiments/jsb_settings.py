@@ -34,6 +34,7 @@ class Setting:
     transposes: bool = True  # windows are moved to other keys
     is_kept: bool = False  # the weights, after the run
     teachers: str = ""  # the setting whose kept networks, one per seed, give the targets; none: the score does
+    n_sampled: int = 0  # pieces that the teachers write; then every other batch is drawn from them
 
     @property
     def reads_frames(self) -> bool:
@@ -84,14 +85,16 @@ COPYING = replace(BASE, uses_copies=True, uses_counterpoint=True)
 def _tokens(kind: str) -> Setting:
     """A token Transformer of the size of BASE's stack, told positions of one kind."""
     model = TransformerConfig(N_SYMBOLS, 384, 160, 3, 5, 480, dropout=0.1, positions=kind)
-    return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96)
+    kept = {"seeds": (0, 1, 2), "is_kept": True} if kind == "rotary" else {}  # their music is measured too
+    return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96, **kept)
 
 
-def _taught(teachers: str, model: FrameConfig) -> Setting:
+def _taught(teachers: str, model: FrameConfig, n_sampled: int = 0) -> Setting:
     """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed."""
-    name, model = f"{teachers}, taught", replace(model, dropout=0.05, hidden_share=0.1)
+    name = f"{teachers}, taught{' on samples' if n_sampled else ''}"
+    model = replace(model, dropout=0.05, hidden_share=0.1)
     training = _train_for(9000, 0.999)
-    return Setting(name, "frames", model, training, seeds=(0, 1, 2), is_kept=True, teachers=teachers)
+    return Setting(name, "frames", model, training, (0, 1, 2), is_kept=True, teachers=teachers, n_sampled=n_sampled)
 
 
 def _idea(name: str, **changes: Any) -> Setting:
@@ -106,6 +109,7 @@ SETTINGS = (
     _taught("frames", BASE),
     Setting("frames that copy", "frames", COPYING, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
     _taught("frames that copy", COPYING),
+    _taught("frames that copy", COPYING, n_sampled=1000),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", uses_holds=False),
@@ -119,7 +123,7 @@ SETTINGS = (
     _idea("with counterpoint", uses_counterpoint=True),
     _idea("windows of 64 steps", n_steps=64, n_windows=21, context_length=64),
     *(_tokens(kind) for kind in attention.POSITIONS),
-    Setting("token GRU", "recurrent", GruConfig(), SHORT, n_windows=4, n_steps=96),
+    Setting("token GRU", "recurrent", GruConfig(), SHORT, (0, 1, 2), n_windows=4, n_steps=96, is_kept=True),
     Setting("frames, short, rebuilt", "splits", BASE, SHORT, (0, 1, 2), data="rebuilt"),
     Setting("frames, short, melody-disjoint", "splits", BASE, SHORT, (0, 1, 2), data="melody-disjoint"),
 )

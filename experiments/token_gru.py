@@ -6,6 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mini_musessl.generation.sampling import TokenDecoder
+from mini_musessl.network.transformer import Network
+from mini_musessl.training import checkpoints
+
 
 @dataclass(frozen=True)
 class GruConfig:
@@ -19,7 +23,7 @@ class GruConfig:
     n_previous: int = 3  # tokens before the latest that are added to the input, each through its own table
 
 
-class TokenGru(nn.Module):
+class TokenGru(Network):
     """Gated recurrent layers (Cho et al., 2014, PyTorch's own) over the same inputs as those of MusicTransformer."""
 
     def __init__(self, config: GruConfig, seed: int = 0) -> None:
@@ -40,13 +44,17 @@ class TokenGru(nn.Module):
 
         The begin symbol is the first of each row.
         """
+        return self.to_logits(self.dropout(self.layers(self.dropout(self.embed(token_ids)))[0]))
+
+    def embed(self, token_ids: Tensor, first: int = 0) -> Tensor:
+        """Return the inputs of the layers, for tokens of which the first is number ``first`` of its row."""
         features = self.token_tables[0](token_ids)
         for distance, table in enumerate(self.token_tables[1:], start=1):
             features[:, distance:] += table(token_ids[:, :-distance])
-        position = torch.arange(token_ids.shape[1])
+        position = first + torch.arange(token_ids.shape[1])
         for length, table in zip(self.config.cycle_lengths, self.cycle_tables, strict=True):
             features = features + table(position % length)
-        return self.to_logits(self.dropout(self.layers(self.dropout(features))[0]))
+        return features
 
     @torch.no_grad()
     def symbol_log_probs(self, ids: np.ndarray) -> np.ndarray:
@@ -55,3 +63,22 @@ class TokenGru(nn.Module):
         tokens = torch.from_numpy(np.ascontiguousarray(ids)).long().flatten()
         inputs = torch.cat((torch.tensor([self.config.vocabulary_size]), tokens[:-1]))
         return self(inputs[None])[0].double().log_softmax(dim=-1).numpy().reshape(*ids.shape, -1)
+
+
+class GruDecoder(TokenDecoder):
+    """A TokenGru that scores one token after another, from its state and the latest tokens."""
+
+    def __init__(self, model: TokenGru, n_rows: int) -> None:
+        self._model, self._state = model.eval(), None
+        self._ids = torch.full((n_rows, 1), model.config.vocabulary_size)
+
+    def next_logits(self) -> Tensor:
+        """Return the scores of the next token of each row (n_rows, vocabulary)."""
+        latest = self._ids[:, -1 - self._model.config.n_previous :]
+        features = self._model.embed(latest, self._ids.shape[1] - latest.shape[1])[:, -1:]
+        features, self._state = self._model.layers(features, self._state)
+        return self._model.to_logits(features[:, -1])
+
+
+# So that a checkpoint can hold one.
+checkpoints.MODELS["TokenGru"] = (TokenGru, GruConfig)

@@ -2,13 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
 
 import jsb
 import numpy as np
 import pytest
 import torch
 from jsb_settings import SETTINGS
-from token_gru import GruConfig, TokenGru
+from token_gru import GruConfig, GruDecoder, TokenGru
 
 from mini_musessl import corpora
 from mini_musessl.evaluation import likelihood
@@ -58,6 +59,24 @@ def test_the_recurrent_network_scores_a_window_as_it_scores_a_piece(recurrent):
     np.testing.assert_allclose(recurrent.symbol_log_probs(ids), log_probs, atol=1e-6)
 
 
+@torch.no_grad()
+def test_the_recurrent_network_writes_by_what_it_scores(recurrent):
+    ids = torch.from_numpy(np.random.default_rng(0).integers(0, 47, (2, 36)))
+    decoder, scores = GruDecoder(recurrent, 2), []
+    for token in ids.T:
+        scores.append(decoder.next_logits())
+        decoder.append(token)
+    log_probs = torch.stack(scores, dim=1).log_softmax(-1).view(2, 9, 4, 47)
+    for row, each in zip(log_probs, ids, strict=True):
+        np.testing.assert_allclose(recurrent.symbol_log_probs(each.view(9, 4).numpy()), row, atol=1e-5)
+
+
+def test_the_recurrent_network_is_kept(recurrent, tmp_path):
+    checkpoints.save_checkpoint(recurrent, tmp_path / "gru.safetensors")
+    again, ids = checkpoints.load_checkpoint(tmp_path / "gru.safetensors").model, np.ones((3, 4), int)
+    np.testing.assert_array_equal(again.symbol_log_probs(ids), recurrent.symbol_log_probs(ids))
+
+
 @pytest.fixture(name="few_pieces")
 def make_few_pieces(monkeypatch):
     generator = np.random.default_rng(0)
@@ -89,6 +108,10 @@ def test_a_student_learns_from_the_kept_networks_of_another_setting_and_not_with
         jsb.run(BY_NAME["frames"], seed, tmp_path, n_updates=2)
     row = jsb.run(setting, 0, tmp_path, n_updates=2)
     assert row["taught_by"] == "frames"
+    some_written = replace(setting, name="frames, taught by what they wrote", n_sampled=3)
+    first = next(jsb.make_batches(setting, [pitch - 35 for pitch in few_pieces], 0))
+    n_targets = [(~first.is_padding).sum() * 4, 7 * 192 * 4]  # of the second batch, whose windows are written ones
+    assert jsb.run(some_written, 0, tmp_path, n_updates=2)["history"]["targets"][-1] == sum(n_targets)
     together, in_twelve_keys = jsb.score_together("frames", tmp_path)
     alone = [json.loads((tmp_path / f"frames-{seed}.json").read_text("utf-8")) for seed in range(3)]
     assert together["valid"]["nats"] <= np.mean([row["valid"]["nats"] for row in alone])

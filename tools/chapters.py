@@ -23,7 +23,7 @@ CHAPTERS: dict[int, tuple[str, str]] = {
     6: ("Training and optimisation", "abc"),
     7: ("The mathematical model", "a"),
     8: ("Project practice", "ab"),
-    9: ("Generation and evaluation", "abcd"),
+    9: ("Generation and judgement", "abcd"),
     10: ("Applications", "abcd"),
     11: ("Tools and resources", "abc"),
     12: ("Outlook", "abc"),

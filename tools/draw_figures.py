@@ -40,6 +40,7 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "road_six_steps": roads.six_steps,
     "road_training_loop": roads.training_loop,
     "study_probes": study.probes,
+    "sampling_loop": sampling.loop,
     "sampling_cuts": sampling.cuts,
     "sampling_beam": sampling.beam,
     "constraints_given": constraints.given,

@@ -4,10 +4,25 @@ Chapter: 8b (the chorale benchmark).
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 Frames, Above = Int[Tensor, "batch n_steps n_voices"], Int[Tensor, "batch n_steps n_known"]
+Seen, Motion = Bool[Tensor, "batch n_steps n_voices"], tuple[Tensor, Tensor]  # a symbol and the one that follows it
+Scores = Float[Tensor, "batch n_steps n_voices vocabulary"]
+
+
+def nearest_seen(is_seen: Seen, is_before: bool) -> Frames:
+    """Find the nearest step before each cell, or after it, at which its voice is seen; -1, or n_steps, where none is.
+
+    >>> is_seen = torch.tensor([True, False, True, False])[None, :, None]
+    >>> nearest_seen(is_seen, True).flatten().tolist(), nearest_seen(is_seen, False).flatten().tolist()
+    ([-1, 0, 0, 2], [2, 2, 4, 4])
+    """
+    if not is_before:
+        return is_seen.shape[1] - 1 - nearest_seen(is_seen.flip(1), True).flip(1)
+    seen = torch.where(is_seen, torch.arange(is_seen.shape[1], device=is_seen.device)[:, None], -1)
+    return nn.functional.pad(seen, (0, 0, 1, 0), value=-1)[:, :-1].cummax(dim=1).values
 
 
 class Counterpoint(nn.Module):
@@ -23,12 +38,14 @@ class Counterpoint(nn.Module):
     #: it would push down without end whatever motion the training pieces happen to lack.
     SCALE = 10.0
 
-    def __init__(self, n_voices: int, vocabulary_size: int) -> None:
+    def __init__(self, n_voices: int, vocabulary_size: int, n_kinds: int = 1) -> None:
         super().__init__()
-        n_pairs = n_voices * (n_voices - 1) // 2
-        self.vocabulary_size = vocabulary_size
-        self.table = nn.Embedding(n_pairs * self.N_CLASSES * self.N_MOVES, self.N_CLASSES * self.N_MOVES)
-        self.parallel_table = nn.Embedding(n_pairs * self.N_CLASSES, 1)
+        self.vocabulary_size, self.n_pairs = vocabulary_size, n_voices * (n_voices - 1) // 2
+        n_rows = n_kinds * self.n_pairs * self.N_CLASSES
+        self.table, self.parallel_table = (
+            nn.Embedding.from_pretrained(torch.zeros(shape), freeze=False)
+            for shape in ((n_rows * self.N_MOVES, self.N_CLASSES * self.N_MOVES), (n_rows, 1))
+        )
 
     def forward(
         self, latest: Frames, frames: Above, voices: range
@@ -38,15 +55,49 @@ class Counterpoint(nn.Module):
 
     def _score(self, latest: Frames, frames: Above, voice: int) -> Float[Tensor, "batch n_steps vocabulary"]:
         """Score the symbols of one voice, summed over the voices above it."""
-        own, had, new = latest[:, :, voice : voice + 1], latest[:, :, :voice], frames[:, :, :voice]
-        symbols = torch.arange(self.vocabulary_size, device=latest.device)
-        pair = torch.arange(voice, device=latest.device) + voice * (voice - 1) // 2
-        row, moved = pair * self.N_CLASSES + self._class(had, own), self._move(had, new)
-        meets, moves = self._class(new[..., None], symbols), self._move(own[..., None], symbols)
-        scores = self.table(row * self.N_MOVES + moved).gather(-1, meets * self.N_MOVES + moves)
-        goes, comes = (new - had).sign()[..., None], (symbols - own[..., None]).sign()
-        is_parallel = (meets == self._class(had, own)[..., None]) & (goes == comes) & (goes != 0)
-        return (scores + self.SCALE * self.parallel_table(row) * is_parallel).sum(dim=2)
+        above = (latest[:, :, :voice, None], frames[:, :, :voice, None])
+        own = (latest[:, :, voice, None, None], torch.arange(self.vocabulary_size, device=latest.device))
+        pair = torch.arange(voice, device=latest.device)[:, None] + voice * (voice - 1) // 2
+        return self._look_up(pair, above, own).sum(dim=2)
+
+    def score_hidden(self, frames: Frames, is_seen: Seen) -> Scores:
+        """Score every symbol for each hidden cell by the motions that would lead into it and out of it.
+
+        A motion comes from the nearest step before at which the voice is seen, or goes to the nearest one after; the
+        other voice must be seen at both ends. Those over hidden steps have rows of their own, the second kind.
+        """
+        return self._score_motions(frames, is_seen, True) + self._score_motions(frames, is_seen, False)
+
+    def _score_motions(self, frames: Frames, is_seen: Seen, is_into: bool) -> Scores:
+        """Score hidden cells by the motions into them, or out of them, summed over the other voices."""
+        window = torch.arange(len(frames), device=frames.device)[:, None, None]
+        found = nearest_seen(is_seen, is_into)
+        end = found.clamp(0, frames.shape[1] - 1)
+        is_known = is_seen[window, end] & is_seen[:, :, None] & (~is_seen & (found == end))[..., None]
+        window, step, voice, other = is_known.nonzero(as_tuple=True)
+        end = end[window, step, voice]
+        first, second = torch.minimum(voice, other), torch.maximum(voice, other)
+        pair = first + second * (second - 1) // 2 + self.n_pairs * ((end - step).abs() > 1)
+        symbols = torch.arange(self.vocabulary_size, device=frames.device)
+        own = (frames[window, end, voice, None], symbols)
+        others = (frames[window, end, other, None], frames[window, step, other, None])
+        own, others = (each if is_into else each[::-1] for each in (own, others))
+        is_upper = (voice < other)[:, None]
+        upper = tuple(torch.where(is_upper, mine, yours) for mine, yours in zip(own, others, strict=True))
+        lower = tuple(torch.where(is_upper, yours, mine) for mine, yours in zip(own, others, strict=True))
+        place = (window * frames.shape[1] + step) * frames.shape[2] + voice
+        scores = torch.zeros(frames.numel(), self.vocabulary_size, device=frames.device)
+        return scores.index_add(0, place, self._look_up(pair[:, None], upper, lower)).view(*frames.shape, -1)
+
+    def _look_up(self, pair: Tensor, upper: Motion, lower: Motion) -> Tensor:
+        """Look up motions of two voices, each from a symbol to a symbol; all shapes broadcast."""
+        had, meets = (self._class(*ends) for ends in zip(upper, lower, strict=True))
+        row, n_columns = pair * self.N_CLASSES + had, self.table.embedding_dim
+        place = (row * self.N_MOVES + self._move(*upper)) * n_columns + meets * self.N_MOVES + self._move(*lower)
+        scores = self.table.weight.take(place)  # its gradient takes a tenth of the time of an embedding's
+        goes, comes = (torch.sign(after - before) for before, after in (upper, lower))
+        is_parallel = (meets == had) & (goes == comes) & (goes != 0)
+        return scores + self.SCALE * self.parallel_table(row)[..., 0] * is_parallel
 
     def _is_note(self, symbols: Tensor) -> Tensor:
         """Return where a symbol is a note, neither a rest nor the begin symbol."""

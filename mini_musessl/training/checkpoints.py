@@ -279,9 +279,9 @@ def _prepare(file: TensorFile) -> tuple[nn.Module, dict[str, Any]]:
     config_kind = MODELS[file.about["class"]][1]
     sizes = {key: tuple(size) if isinstance(size, list) else size for key, size in file.about["config"].items()}
     config = config_kind(**sizes)
-    # Even without memory, a million layers take long to make. Each has six tensors, and each table is one.
+    # Even without memory, a million layers take long to make. Each has four tensors or more, and each table is one.
     tables = (len(size) if isinstance(size, tuple) else size for size in map(sizes.get, PARTS) if size is not None)
-    if 6 * config.n_layers + sum(tables) > len(file.table):
+    if 4 * config.n_layers + sum(tables) > len(file.table):
         raise ValueError(f"it asks for a larger network than its {len(file.table)} tensors fill")
     model = _without_weights(file.about["class"], config)
     check_table(file.table, _table_of(model))

@@ -19,22 +19,27 @@ NOTEBOOKS: dict[str, tuple[tuple[float, float], str, tuple[str, ...]]] = {
     "3c": ((1, 5), "data sets", ("3a",)),
     "3b": ((1, 6), "tokens", ("3a",)),
     "5b": ((2, 2), "positions", ("5a",)),
-    "4d": ((2, 5), "contrast", ("3c", "5a")),
+    "4d": ((2, 4), "contrast", ("3c", "5a")),
     "5c": ((3, 2), "network", ("5b",)),
-    "8b": ((4, 3), "benchmark", ("7a", "5d")),
+    "8b": ((4, 4), "benchmark", ("7a", "5d")),
     "5d": ((4, 2), "frames", ("5c",)),
     "4a": ((5, 1), "next token", ("2a", "5d")),
     "4b": ((5, 2), "masking", ("5d",)),
     "4c": ((6, 1), "heads", ("4a",)),
+    "9a": ((5, 3), "sampling", ("5d", "7a")),
+    "9d": ((5, 5), "copying", ("3c", "5d")),
 }
 #: BOOK: three routes through the notebooks that exist.
 ROADS = {
     "programmers": (
         BLUE,
-        ("00", "2a", "3a", "3b", "3c", "5a", "5b", "5c", "5d", "7a", "4a", "4b", "4c", "4d", "8a", "8b"),
+        (
+            *("00", "2a", "3a", "3b", "3c", "5a", "5b", "5c", "5d", "7a", "4a", "4b", "4c", "4d", "8a", "8b"),
+            *("9a", "9d"),
+        ),
     ),
-    "musicians": (SOPRANO, ("00", "0b", "3a", "1a", "3c", "4a", "4b")),
-    "the short road": (TENOR, ("00", "5a", "5c", "4b")),
+    "musicians": (SOPRANO, ("00", "0b", "3a", "1a", "3c", "4a", "4b", "9a", "9d")),
+    "the short road": (TENOR, ("00", "5a", "5c", "4b", "9a")),
 }
 WIDE, TALL, ACROSS, DOWN = 74, 44, 94.5, 58
 
@@ -53,7 +58,8 @@ def needs() -> Drawing:
     x, y = at["4c"]
     start = at["3a"]
     low = start[1] + DOWN + TALL + 16
-    pen.arrow((start[0] + 37, start[1] + TALL), (start[0] + 37, low), (x + 37, low), (x + 37, y + TALL + 2), width=1.3)
+    gap, side = x - 16, y + TALL - 8  # beside the arrows of the others
+    pen.arrow((start[0] + 37, start[1] + TALL), (start[0] + 37, low), (gap, low), (gap, side), (x - 2, side), width=1.3)
     for name, (_, about, _) in NOTEBOOKS.items():
         x, y = at[name]
         pen.box(x, y, WIDE, TALL, kind="panel")
@@ -66,11 +72,12 @@ def needs() -> Drawing:
         y = 476 + 34 * row
         pen.dot(18, y - 5, 6, colour=colour)
         pen.text(32, y, who, 14, "start", kind="strong")
-        gap = 30.5
-        pen.line((176, y - 5), (176 + gap * (len(names) - 1), y - 5), colour=colour, width=3)
+        first, gap, wide = 164, 25, 23
+        pen.line((first, y - 5), (first + gap * (len(names) - 1), y - 5), colour=colour, width=3)
         for place, name in enumerate(names):
-            pen.box(176 + gap * place - 14, y - 17, 28, 24, kind="paper", corner=12)
-            pen.label(176 + gap * place - 14, y - 17, 28, 24, name, 13, colour=colour, strength=0.25, corner=12)
+            at = (first + gap * place - wide / 2, y - 17, wide, 24)
+            pen.box(*at, kind="paper", corner=12)
+            pen.label(*at, name, 13, colour=colour, strength=0.25, corner=12)
     return pen
 
 

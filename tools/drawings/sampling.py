@@ -1,5 +1,6 @@
-"""Sampling: what top-k and top-p keep of a sure and of an open choice, and what a beam search sees (chapter 9)."""
+"""Sampling: the loop of chapter 9, what top-k and top-p keep of two choices, and what a beam search sees."""
 
+from drawings.music import chorale, system
 from drawings.pen import BLUE, ORANGE, TENOR, Drawing, number
 
 SURE = {"hold": 0.91, "F": 0.04, "A": 0.02, "D": 0.01, "B": 0.01, "E": 0.01}
@@ -74,3 +75,67 @@ def beam() -> Drawing:
     pen.label(162, 288, 96, 34, "down  0.2", kind="frame", dashed=True)
     pen.note(282, 309, "dropped: a third beam would be needed", "soft")
     return pen
+
+
+#: What chapter 9 asks of a piece, in the columns of its drawing.
+MEASURES = ("surprise", "parallels", "repeats", "ranges", "shared bars", "listeners")
+
+
+def loop() -> Drawing:
+    """Probabilities, a choice rule, constraints, a piece, and measures of it beside Bach's own."""
+    pen = Drawing(
+        "From probabilities to a judged piece, and back",
+        """Three boxes in a row. 1 network: six bars, the probabilities of the next note. 2 choice rule: the same bars,
+        the least likely one cut off. 3 constraints: one more bar is striped, since its note would make a parallel. From
+        what is left one note is drawn. It goes into box 4, a piece of four voices whose second half is written on, and
+        the network reads it before the next note. 5 measures: a table with a row for Bach's own pieces and a row for
+        samples, and columns for surprise, parallels, repeats, ranges, shared bars and listeners, all still question
+        marks. A dashed arrow leads back: change the network, the rule or the constraints.""",
+        498,
+    )
+    names = ("1  network", "2  choice rule", "3  constraints")
+    notes = ("what may come, how likely", "temperature, top-k, top-p", "here: no parallels")
+    for place, (name, note) in enumerate(zip(names, notes, strict=True)):
+        x = 14 + 218 * place
+        pen.box(x, 16, 196, 160, corner=8)
+        pen.text(x + 12, 40, name, 15, "start", kind="strong")
+        pen.text(x + 98, 166, note, 13, kind="soft")
+        _candidates(pen, x + 17, 134, n_kept=6 - (place > 0), forbidden=2 if place == 2 else None)
+        if place < 2:
+            pen.arrow((x + 197, 96), (x + 216, 96), width=2)
+    pen.box(232, 202, 414, 128, corner=8)
+    pen.text(244, 224, "4  piece", 15, "start", kind="strong")
+    system(pen, 324, 214, chorale(), 9.6, 22)
+    pen.box(324 + 16 * 9.6, 210, 16 * 9.6, 102, colour=ORANGE, strength=0.12, corner=3)
+    pen.lines(244, 250, ("given,", "then", "written"), 13, anchor="start", kind="soft")
+    pen.arrow((548, 177), (548, 208), width=2)
+    pen.text(540, 196, "draw one", 13, "end")
+    pen.arrow((232, 266), (150, 266), (150, 178), width=2)
+    pen.lines(132, 288, ("read again,", "note after note"), 13, anchor="start")
+    pen.arrow((50, 357), (50, 178), width=2, dashed=True)
+    pen.lines(58, 216, ("change", "what is", "at fault"), 13, anchor="start")
+    pen.arrow((440, 331), (440, 355), width=2)
+    pen.box(14, 358, 632, 126, corner=8)
+    pen.text(26, 382, "5  measures", 15, "start", kind="strong")
+    for row, who in enumerate(("Bach", "samples")):
+        pen.text(100, 430 + 30 * row, who, 14, "end")
+        for column, measure in enumerate(MEASURES):
+            x = 114 + 88 * column
+            if row == 0:
+                pen.text(x + 41, 404, measure, 13, kind="soft")
+            pen.label(x, 413 + 30 * row, 82, 25, "?", 13, colour=ORANGE, strength=0.15 + 0.25 * row)
+    return pen
+
+
+def _candidates(pen: Drawing, x: float, floor: float, n_kept: int, forbidden: int | None) -> None:
+    """Draw the open choice as bars, without what a rule has cut off, and striped where a note is forbidden."""
+    for place, (name, p) in enumerate(OPEN.items()):
+        left, tall = x + 27 * place, 330 * p
+        if place == forbidden:
+            pen.hatch(left, floor - tall, 23, tall, corner=1)
+        else:
+            look = {"colour": BLUE, "strength": 0.55} if place < n_kept else {"kind": "frame", "dashed": True}
+            pen.box(left, floor - tall, 23, tall, corner=1, **look)
+        is_left = place < n_kept and place != forbidden
+        pen.text(left + 11.5, floor + 15, name, 13, kind="strong" if is_left else "soft")
+    pen.line((x - 4, floor), (x + 162, floor))
