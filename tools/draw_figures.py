@@ -7,7 +7,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, constraints, copying, data, moving, network, objectives, positions, roads, sampling, study
+from drawings import (
+    attention,
+    constraints,
+    copying,
+    data,
+    moving,
+    network,
+    objectives,
+    positions,
+    roads,
+    sampling,
+    study,
+)
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
