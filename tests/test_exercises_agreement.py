@@ -14,7 +14,7 @@ from torch import nn
 
 from mini_musessl import harmony, masking, music, voices
 from mini_musessl.batches import cut_windows, windows_with_history
-from mini_musessl.evaluation import copying, counting, likelihood, probing, voice_leading
+from mini_musessl.evaluation import copying, counting, likelihood, probing, statistics, voice_leading
 from mini_musessl.exercises import EXERCISES, first_road
 from mini_musessl.exercises import attention as chapter_5a
 from mini_musessl.exercises import attributes as chapter_4c
@@ -24,6 +24,7 @@ from mini_musessl.exercises import contrast as chapter_4d
 from mini_musessl.exercises import copying as chapter_9d
 from mini_musessl.exercises import counting as chapter_2a
 from mini_musessl.exercises import frames as chapter_5d
+from mini_musessl.exercises import judging as chapter_9c
 from mini_musessl.exercises import learning_without_labels as chapter_1a
 from mini_musessl.exercises import masking as chapter_4b
 from mini_musessl.exercises import mathematics as chapter_7
@@ -830,6 +831,28 @@ def test_drafts_are_replaced_as_the_library_replaces_them():
         expected = resample(weights, chance.manual_seed(seed))[0] if is_poor else np.arange(6)
         np.testing.assert_array_equal(rows, expected)
     assert 5 < n_poor < 25
+
+
+# 9c
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grooves_distances_and_chances_are_the_librarys(seed):
+    has_onset = np.random.default_rng(seed).random(40) < 0.4
+    grid = voices.from_pitches(60 + has_onset.cumsum()[:, None], voice_names=("melody",))
+    has_onset = grid.is_onset[:, 0]
+    assert chapter_9c.groove(has_onset, 16) == pytest.approx(statistics.groove_consistency(grid))
+    first, second = draw(30, 4, seed=seed), 1 + 2 * draw(40, 4, seed=9 + seed)
+    assert chapter_9c.frechet(first, second) == pytest.approx(statistics.frechet_distance(first, second))
+    found = statistics.two_sample_test(first, second, np.random.default_rng(seed))
+    assert chapter_9c.p_value(round(found.accuracy * found.n), found.n) == pytest.approx(found.p_value)
+
+
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson():
+    skills = np.linspace(0, 1, 2001)
+    low, high = chapter_9c.interval(8, 10, skills)
+    assert (low, high) == pytest.approx((0.4439, 0.9748), abs=6e-4)  # scipy.stats.binomtest(8, 10).proportion_ci()
+    assert chapter_9c.interval(5, 5, skills) == pytest.approx((0.025 ** (1 / 5), 1), abs=6e-4)
 
 
 # 9d

@@ -12,6 +12,7 @@ from drawings import (
     constraints,
     copying,
     data,
+    judging,
     moving,
     network,
     objectives,
@@ -57,6 +58,8 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "sampling_beam": sampling.beam,
     "constraints_given": constraints.given,
     "constraints_corner": constraints.corner,
+    "judging_overlap": judging.overlap,
+    "judging_coins": judging.coins,
     "copying_key": copying.key,
     "copying_exposure": copying.exposure,
 }

@@ -93,18 +93,21 @@ def longest_shared(grid: VoiceGrid, corpus: Grids, shortest: int = 2) -> Passage
     Passage(n_steps=2, step=1, piece=0, piece_step=1, semitones=2)
     """
     check_comparable([grid], corpus, whole_number("shortest", shortest, lowest=2))
-    # A passage that is shared has a shared passage one step shorter inside: so the longest length is found by halving.
-    low, high = shortest - 1, grid.n_steps
+    # A passage that is shared has a shared passage one step shorter inside: so the longest length is found by halving,
+    # in ever fewer pieces, and from short lengths on, which many pieces share but few steps.
+    low, high, pieces = shortest - 1, grid.n_steps, range(len(corpus))
     while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if any(shared_windows(grid, corpus, middle).values()) else (low, middle - 1)
+        middle = min((low + high + 1) // 2, 2 * low)
+        known = set(moving_windows(grid, middle).values())
+        sharing = [piece for piece in pieces if not known.isdisjoint(moving_windows(corpus[piece], middle).values())]
+        low, high, pieces = (middle, high, sharing) if sharing else (low, middle - 1, pieces)
     if low < shortest:
         return None
     first_step = {key: step for step, key in reversed(moving_windows(grid, low).items())}
     step, piece, piece_step = min(
-        (first_step[key], index, at)
-        for index, each in enumerate(corpus)
-        for at, key in moving_windows(each, low).items()
+        (first_step[key], piece, at)
+        for piece in pieces
+        for at, key in moving_windows(corpus[piece], low).items()
         if key in first_step
     )
     here, there = grid.pitch[step : step + low], corpus[piece].pitch[piece_step : piece_step + low]

@@ -33,6 +33,7 @@ from mini_musessl.exercises import (  # noqa: F401
     benchmark,
     sampling,
     continue_fill_harmonise,
+    judging,
     copying,
 )
 

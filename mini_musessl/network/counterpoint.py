@@ -3,6 +3,8 @@
 Chapter: 8b (the chorale benchmark).
 """
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -57,8 +59,7 @@ class Counterpoint(nn.Module):
         """Score the symbols of one voice, summed over the voices above it."""
         above = (latest[:, :, :voice, None], frames[:, :, :voice, None])
         own = (latest[:, :, voice, None, None], torch.arange(self.vocabulary_size, device=latest.device))
-        pair = torch.arange(voice, device=latest.device)[:, None] + voice * (voice - 1) // 2
-        return self._look_up(pair, above, own).sum(dim=2)
+        return self._look_up(rows_of_pairs(voice, 1, latest.device)[:, None], above, own).sum(dim=2)
 
     def score_hidden(self, frames: Frames, is_seen: Seen) -> Scores:
         """Score every symbol for each hidden cell by the motions that would lead into it and out of it.
@@ -91,24 +92,46 @@ class Counterpoint(nn.Module):
 
     def _look_up(self, pair: Tensor, upper: Motion, lower: Motion) -> Tensor:
         """Look up motions of two voices, each from a symbol to a symbol; all shapes broadcast."""
-        had, meets = (self._class(*ends) for ends in zip(upper, lower, strict=True))
+        ends = (*zip(upper, lower, strict=True), upper, lower)
+        had, meets, rises, falls = (first * (self.vocabulary_size + 1) + second for first, second in ends)
+        interval_class, move, way = _relations(self.vocabulary_size, pair.device)
+        had, meets = interval_class.take(had), interval_class.take(meets)
         row, n_columns = pair * self.N_CLASSES + had, self.table.embedding_dim
-        place = (row * self.N_MOVES + self._move(*upper)) * n_columns + meets * self.N_MOVES + self._move(*lower)
+        place = (row * self.N_MOVES + move.take(rises)) * n_columns + meets * self.N_MOVES + move.take(falls)
         scores = self.table.weight.take(place)  # its gradient takes a tenth of the time of an embedding's
-        goes, comes = (torch.sign(after - before) for before, after in (upper, lower))
-        is_parallel = (meets == had) & (goes == comes) & (goes != 0)
-        return scores + self.SCALE * self.parallel_table(row)[..., 0] * is_parallel
+        is_parallel = (meets == had) & ((upper[1] - upper[0]).sign() == way.take(falls))
+        return scores + self.SCALE * self.parallel_table.weight.take(row) * is_parallel
 
-    def _is_note(self, symbols: Tensor) -> Tensor:
-        """Return where a symbol is a note, neither a rest nor the begin symbol."""
-        return (symbols > 0) & (symbols < self.vocabulary_size)
 
-    def _class(self, upper: Tensor, lower: Tensor) -> Tensor:
-        """Number the interval class of two symbols."""
-        return torch.where(self._is_note(upper) & self._is_note(lower), (upper - lower) % 12, self.N_CLASSES - 1)
+# What follows depends on no music: writing a piece, to find it anew for each voice would take longer than to use it.
 
-    def _move(self, before: Tensor, after: Tensor) -> Tensor:
-        """Number moves: a leap or a step down, none, a step or a leap up; a step is at most a whole tone."""
-        semitones = after - before
-        move = semitones.sign() * (1 + (semitones.abs() > 2).long()) + 2
-        return torch.where(self._is_note(before) & self._is_note(after), move, self.N_MOVES - 1)
+
+@lru_cache
+def first_rows(n: int, n_rows: int, device: torch.device) -> Int[Tensor, " n"]:
+    """Return where the parts of a table begin that hold so many rows each."""
+    return n_rows * torch.arange(n, device=device)
+
+
+def rows_of_pairs(voice: int, n_rows: int, device: torch.device) -> Int[Tensor, " voice"]:
+    """Return where the rows of each pair of a voice and one above begin, in a table of so many rows for each pair.
+
+    >>> [rows_of_pairs(voice, 10, torch.device("cpu")).tolist() for voice in range(3)]
+    [[], [0], [10, 20]]
+    """
+    first = voice * (voice - 1) // 2
+    return first_rows(first + voice, n_rows, device)[first:]
+
+
+@lru_cache
+def _relations(vocabulary_size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the interval class of two symbols, the move from one to the other and its way, in flat tables.
+
+    Moves are numbered: a leap or a step down, none, a step or a leap up; a step is at most a whole tone. The way is -1
+    or 1; where nothing moves it is 2, so that no way is the same.
+    """
+    second = torch.arange(vocabulary_size + 1, device=device)
+    semitones, is_note = second - second[:, None], (second > 0) & (second < vocabulary_size)  # no rest, no begin symbol
+    are_notes, way = is_note & is_note[:, None], semitones.sign()
+    interval_class = torch.where(are_notes, -semitones % 12, Counterpoint.N_CLASSES - 1)
+    move = torch.where(are_notes, way * (1 + (semitones.abs() > 2).long()) + 2, Counterpoint.N_MOVES - 1)
+    return interval_class.flatten(), move.flatten(), way.where(way != 0, 2).flatten()
