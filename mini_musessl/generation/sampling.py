@@ -212,16 +212,15 @@ def draw_cells(
     cells = given.repeat_interleave(log_weights.shape[1], dim=0)
     n_given = (given != FREE).sum(dim=0).tolist()
     for cell in range(cells.shape[1]):
-        wanted, logits = cells[:, cell].clone(), decoder.next_logits()
+        wanted, logits = cells[:, cell], decoder.next_logits()
         drawable, is_weighed = logits, bool(constraints) or n_given[cell] > 0
         if is_weighed:
             allowed = allowed_ids(constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
         if constraints:  # a row from which nothing may be drawn draws anything, and weighs nothing
             drawable = logits.masked_fill(~allowed & allowed.any(dim=1, keepdim=True), -math.inf)
-        ids = wanted
-        if n_given[cell] < len(given):
-            ids = torch.where(wanted == FREE, sampling.draw(drawable, generator), wanted)
-        cells[:, cell] = ids
+        ids = wanted if n_given[cell] == len(given) else sampling.draw(drawable, generator)
+        if n_given[cell]:
+            ids = torch.where(wanted == FREE, ids, wanted)
         if is_weighed:
             log_weights += log_share(logits / sampling.temperature, allowed).view_as(log_weights)
             _check_some_live(log_weights, constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
@@ -233,6 +232,7 @@ def draw_cells(
                 log_weights[is_poor] = 0.0
                 cells, ids = cells[rows], ids[rows]
                 decoder.keep_rows(rows)
+        cells[:, cell] = ids
         decoder.append(ids)
     if log_weights.shape[1] == 1:
         return cells
@@ -250,8 +250,8 @@ def allowed_ids(
     allowed = (wanted == FREE)[:, None] | (torch.arange(n_ids, device=wanted.device) == wanted[:, None])
     n_voices = prompt.shape[2]
     n_whole = written.shape[1] // n_voices * n_voices
+    frames = torch.cat((prompt, written[:, :n_whole].unflatten(1, (-1, n_voices))), dim=1)
     for constraint in constraints:
-        frames = torch.cat((prompt, written[:, :n_whole].unflatten(1, (-1, n_voices))), dim=1)
         allowed &= constraint.allows(frames, written[:, n_whole:], n_ids)
     return allowed
 
@@ -377,6 +377,7 @@ def _check_some_live(log_weights: Tensor, constraints: Sequence[Constraint], *pl
     left = {str(each): allowed_ids([each], prompt, written, wanted, n_ids) for each in constraints}
     names = [name for name, allowed in left.items() if not torch.equal(allowed, before)]
     step, voice = divmod(written.shape[1], prompt.shape[2])
+    step += prompt.shape[1]  # from the first step of the prompt, as constraints count
     given = "" if wanted == FREE else f" to the given symbol {int(wanted)}"
     raise ValueError(
         f"Constraints must leave a symbol for each cell; none is left{given} at step {step}, voice {voice}, by "

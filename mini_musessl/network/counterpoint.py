@@ -107,13 +107,19 @@ class Counterpoint(nn.Module):
 
 
 @lru_cache
+def first_rows(n: int, n_rows: int, device: torch.device) -> Int[Tensor, " n"]:
+    """Return where the parts of a table begin that hold so many rows each."""
+    return n_rows * torch.arange(n, device=device)
+
+
 def rows_of_pairs(voice: int, n_rows: int, device: torch.device) -> Int[Tensor, " voice"]:
     """Return where the rows of each pair of a voice and one above begin, in a table of so many rows for each pair.
 
     >>> [rows_of_pairs(voice, 10, torch.device("cpu")).tolist() for voice in range(3)]
     [[], [0], [10, 20]]
     """
-    return n_rows * (torch.arange(voice, device=device) + voice * (voice - 1) // 2)
+    first = voice * (voice - 1) // 2
+    return first_rows(first + voice, n_rows, device)[first:]
 
 
 @lru_cache

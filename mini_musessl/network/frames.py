@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mini_musessl.checks import check_ids, check_positive, check_share
 from mini_musessl.network.attention import KVCache, join_masks, position_angles
-from mini_musessl.network.counterpoint import Counterpoint, rows_of_pairs
+from mini_musessl.network.counterpoint import Counterpoint, first_rows, rows_of_pairs
 from mini_musessl.network.repeats import Copies, CopyBonus, RepeatFinder
 from mini_musessl.network.transformer import Network, TransformerBlock, check_network, init_weights
 
@@ -120,7 +120,7 @@ def by_voice(ids: Int[Tensor, "*axes n_voices"], n_rows: int) -> Int[Tensor, "*a
     >>> by_voice(torch.tensor([3, 3]), n_rows=10).tolist()
     [3, 13]
     """
-    return ids + n_rows * torch.arange(ids.shape[-1], device=ids.device)
+    return ids + first_rows(ids.shape[-1], n_rows, ids.device)
 
 
 def interval_ids(upper: Tensor, lower: Tensor, vocabulary_size: int) -> Tensor:
@@ -255,16 +255,16 @@ class VoiceHead(nn.Module):
 
     def score(self, before: tuple[Tensor, ...], frames: Int[Tensor, "batch n_steps n_known"], voices: range) -> Logits:
         """Score some voices; ``frames`` hold at least those above them."""
-        hidden, scores = (each[:, :, voices.start : voices.stop] for each in before[:2])
-        latest, *copies = before[2:]
+        now, (latest, *copies) = slice(voices.start, voices.stop), before[2:]
+        hidden, scores = (each[:, :, now] for each in before[:2])
         # The first voice has none above it. To look up nothing in a table would cost time all the same.
         above = [
             self._from_voices_above(latest, frames[:, :, :voice]) if voice else torch.zeros_like(hidden[:, :, 0])
             for voice in voices
         ]
         hidden = self.dropout(nn.functional.gelu(hidden + torch.stack(above, dim=2)))
-        own = [self.to_logits[voice](hidden[:, :, place]) for place, voice in enumerate(voices)]
-        scores = torch.stack(own, dim=2) + scores
+        own = zip(list(self.to_logits)[now], hidden.unbind(2), strict=True)
+        scores = torch.stack([to_logits(each) for to_logits, each in own], dim=2) + scores
         if self.counterpoint is not None and voices.stop > 1:
             scores = scores + self.counterpoint(latest, frames, voices)
         if self.copying is not None:
