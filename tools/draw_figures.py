@@ -7,7 +7,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, copying, data, judging, moving, network, objectives, positions, roads, sampling, study
+from drawings import (
+    attention,
+    constraints,
+    copying,
+    data,
+    judging,
+    moving,
+    network,
+    objectives,
+    positions,
+    roads,
+    sampling,
+    study,
+)
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
@@ -43,6 +56,8 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "sampling_loop": sampling.loop,
     "sampling_cuts": sampling.cuts,
     "sampling_beam": sampling.beam,
+    "constraints_given": constraints.given,
+    "constraints_corner": constraints.corner,
     "judging_overlap": judging.overlap,
     "judging_coins": judging.coins,
     "copying_key": copying.key,

@@ -32,6 +32,7 @@ from mini_musessl.exercises import (  # noqa: F401
     repair,
     benchmark,
     sampling,
+    continue_fill_harmonise,
     judging,
     copying,
 )

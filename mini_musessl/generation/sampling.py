@@ -250,8 +250,8 @@ def allowed_ids(
     allowed = (wanted == FREE)[:, None] | (torch.arange(n_ids, device=wanted.device) == wanted[:, None])
     n_voices = prompt.shape[2]
     n_whole = written.shape[1] // n_voices * n_voices
+    frames = torch.cat((prompt, written[:, :n_whole].unflatten(1, (-1, n_voices))), dim=1)
     for constraint in constraints:
-        frames = torch.cat((prompt, written[:, :n_whole].unflatten(1, (-1, n_voices))), dim=1)
         allowed &= constraint.allows(frames, written[:, n_whole:], n_ids)
     return allowed
 
@@ -377,6 +377,7 @@ def _check_some_live(log_weights: Tensor, constraints: Sequence[Constraint], *pl
     left = {str(each): allowed_ids([each], prompt, written, wanted, n_ids) for each in constraints}
     names = [name for name, allowed in left.items() if not torch.equal(allowed, before)]
     step, voice = divmod(written.shape[1], prompt.shape[2])
+    step += prompt.shape[1]  # from the first step of the prompt, as constraints count
     given = "" if wanted == FREE else f" to the given symbol {int(wanted)}"
     raise ValueError(
         f"Constraints must leave a symbol for each cell; none is left{given} at step {step}, voice {voice}, by "
