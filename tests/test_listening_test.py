@@ -47,16 +47,23 @@ def test_there_are_ten_pairs_of_different_clips_of_equal_length(data):
     assert len(set(clips)) == 20
 
 
-@pytest.fixture
-def page():
+@pytest.fixture(scope="module")
+def browser():
     if headless.PATH is None:
         pytest.skip("no Chromium is found")
     browser = headless.Page()
     browser.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=True)
     browser.call("Page.addScriptToEvaluateOnNewDocument", source=CATCH)
-    browser.open(PAGE.as_uri())
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    browser.open(PAGE.as_uri())
+    browser.run("localStorage.clear()")
+    browser.open(PAGE.as_uri())
+    return browser
 
 
 def seen(page, selector):
