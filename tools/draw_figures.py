@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from drawings import attention, copying, data, moving, network, objectives, positions, roads, sampling, study
+from drawings import attention, copying, data, moving, network, objectives, positions, repeats, roads, sampling, study
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
@@ -40,6 +40,7 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "road_six_steps": roads.six_steps,
     "road_training_loop": roads.training_loop,
     "study_probes": study.probes,
+    "repeats_guides": repeats.guides,
     "sampling_loop": sampling.loop,
     "sampling_cuts": sampling.cuts,
     "sampling_beam": sampling.beam,
