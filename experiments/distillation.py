@@ -73,9 +73,8 @@ def shift_ids(
 ) -> Int[Tensor, "batch n_steps n_voices"]:
     """Move each window up by an interval of its own; rests, id 0, stay.
 
-    Example:
-        >>> shift_ids(torch.tensor([[[0, 20]]]), torch.tensor([3])).tolist()
-        [[[0, 23]]]
+    >>> shift_ids(torch.tensor([[[0, 20]]]), torch.tensor([3])).tolist()
+    [[[0, 23]]]
     """
     return torch.where(frames > 0, frames + semitones[:, None, None], frames)
 
@@ -87,9 +86,8 @@ def shift_probabilities(
 
     What would leave the vocabulary is shared out among what stays in it, in proportion.
 
-    Example:
-        >>> shift_probabilities(torch.tensor([[[[0.2, 0.5, 0.3, 0.0]]]]), torch.tensor([1]))
-        tensor([[[[0.2000, 0.0000, 0.5000, 0.3000]]]])
+    >>> shift_probabilities(torch.tensor([[[[0.2, 0.5, 0.3, 0.0]]]]), torch.tensor([1]))
+    tensor([[[[0.2000, 0.0000, 0.5000, 0.3000]]]])
     """
     size = probabilities.shape[-1]
     source = torch.arange(size, device=probabilities.device) - semitones[:, None]

@@ -92,6 +92,12 @@ def ask_probes(features: dict[str, probing.Features], seed: int) -> list[dict[st
     return [{key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()} for row in rows]
 
 
+def find_networks(name: str) -> dict[int, Path]:
+    """Return by seed where the networks of a setting that fills are kept, once their runs have ended."""
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    return {seed: RUNS / f"{setting.file_name}-{seed}.safetensors" for seed in SEEDS}
+
+
 def choose_tasks(model: nn.Module) -> list[str]:
     """Return the tasks to ask of an encoder: not the beat of one that is told the step in the bar."""
     is_told = getattr(model, "encoder", model).config.cycle_length > 1

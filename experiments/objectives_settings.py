@@ -51,6 +51,7 @@ TRAINING = TrainingConfig(
     device="cpu",
     precision="auto",
 )
+LONG = replace(TRAINING, n_updates=8000, averaging=0.998, report_every=400)
 HEADS = ("pitch", "rhythm", "harmony")
 SEEDS = (0, 1, 2)
 
@@ -96,7 +97,7 @@ def _mask(hide: Callable) -> Way:
     return Way(partial(MaskedTransformer, ENCODER), make_batches, masked_loss, measure)
 
 
-def _mask_every_kind(n_first: int) -> Way:
+def _mask_every_kind(n_first: int, **changes: bool) -> Way:
     """Name single cells at first, from which a network learns soonest, then what every kind of hiding hides.
 
     The network is told the step in the bar: it is made for filling, and no probe asks it for the beat.
@@ -109,7 +110,7 @@ def _mask_every_kind(n_first: int) -> Way:
         yield from masked_batches(itertools.islice(windows, n_first), masking.mask_cells, generator)
         yield from masked_batches(windows, every_kind, generator)
 
-    model = partial(MaskedTransformer, replace(ENCODER, cycle_length=16))
+    model = partial(MaskedTransformer, replace(ENCODER, cycle_length=16, **changes))
     return Way(model, make_batches, masked_loss, _mask(masking.mask_cells).measure)
 
 
@@ -192,11 +193,12 @@ SETTINGS = (
     Setting("order", "objectives", _order()),
     *_heads(),
     *_views(),
+    Setting("masked, every kind, long", "long", _mask_every_kind(1000), training=LONG),
     Setting(
-        "masked, every kind, long",
+        "masked, every kind, long, counterpoint",
         "long",
-        _mask_every_kind(1000),
-        training=replace(TRAINING, n_updates=8000, averaging=0.998, report_every=400),
+        _mask_every_kind(1000, uses_counterpoint=True),
+        training=LONG,
     ),
     *(Setting(f"masked, orderless, {n} pieces", "data", ORDERLESS, n_pieces=n) for n in (10, 30, 100)),
 )

@@ -45,7 +45,7 @@ def score_frames(model: torch.nn.Module) -> dict[str, float]:
     """Return the likelihood of the benchmark."""
     split = jsb.load_data("JSB")
     return {
-        f"{part}, nats a token": round(likelihood.evaluate_likelihood(model, split[part]).nats_per_token, 4)
+        f"{part}, nats per token": round(likelihood.evaluate_likelihood(model, split[part]).nats_per_token, 4)
         for part in ("valid", "test")
     }
 
@@ -54,7 +54,9 @@ def score_masked(model: torch.nn.Module) -> dict[str, float]:
     """Return nats per hidden cell by kind of hiding."""
     found = objectives.measure_infilling(model)
     return {
-        f"{part}, nats a cell, {kind} hidden": nats for part in ("valid", "test") for kind, nats in found[part].items()
+        f"{part}, nats per cell, {kind} hidden": nats
+        for part in ("valid", "test")
+        for kind, nats in found[part].items()
     }
 
 

@@ -159,10 +159,9 @@ def cut_windows(
         begin_id: input id that stands before the first token of a piece.
         stride_token: distance from one window to the next; ``context_length`` (no overlap) by default.
 
-    Example:
-        >>> batch = cut_windows([[5, 6, 7, 8, 9]], context_length=3, begin_id=99)
-        >>> batch.token_ids.tolist(), batch.targets.tolist()
-        ([[99, 5, 6], [7, 8, 99]], [[5, 6, 7], [8, 9, 0]])
+    >>> batch = cut_windows([[5, 6, 7, 8, 9]], context_length=3, begin_id=99)
+    >>> batch.token_ids.tolist(), batch.targets.tolist()
+    ([[99, 5, 6], [7, 8, 99]], [[5, 6, 7], [8, 9, 0]])
     """
     wholes, cuts = _cut_tokens(pieces, context_length, begin_id, stride_token or context_length)
     return _token_batch(_stretches(wholes, cuts, context_length + 1), cuts, context_length, begin_id)
@@ -257,10 +256,9 @@ def cut_frame_windows(pieces: Sequence[ArrayLike], n_steps: int, n_windows: int 
         n_steps: most steps in a window.
         n_windows: most windows in a batch; the shortest come first, so that little is padding.
 
-    Example:
-        >>> [batch] = cut_frame_windows([np.full((200, 4), 20)], 96)
-        >>> batch.frames.shape, batch.start_step.tolist()
-        ((3, 67, 4), [134, 0, 67])
+    >>> [batch] = cut_frame_windows([np.full((200, 4), 20)], 96)
+    >>> batch.frames.shape, batch.start_step.tolist()
+    ((3, 67, 4), [134, 0, 67])
     """
     whole_number("n_steps", n_steps, lowest=1)
     arrays = check_pieces(pieces, n_voices=N_VOICES)

@@ -62,10 +62,9 @@ def load_chorales(
         Grids in the order of BWV numbers, named like "bwv269". ``title`` is the hymn where music21's list of
         chorales has it, else the BWV number.
 
-    Example:
-        >>> chorale = next(grid for grid in load_chorales() if grid.name == "bwv269")
-        >>> chorale.title, chorale.meter, chorale.fifths, chorale.mode, int(chorale.bar_position_step[0])
-        ('Aus meines Herzens Grunde', (3, 4), 1, 'major', 8)
+    >>> chorale = next(grid for grid in load_chorales() if grid.name == "bwv269")
+    >>> chorale.title, chorale.meter, chorale.fifths, chorale.mode, int(chorale.bar_position_step[0])
+    ('Aus meines Herzens Grunde', (3, 4), 1, 'major', 8)
     """
     chosen = [chorale for chorale in _load_written(cache) if chorale.is_clean or not only_clean]
     return [chorale_files.expand(chorale) if expand_repeats else chorale.grid for chorale in chosen]
@@ -295,11 +294,10 @@ def melody_groups(chorales: Sequence[voices.VoiceGrid]) -> Int[np.ndarray, " n_c
     as a third is the same. The rule joins nearly all settings of a hymn, misses those that Bach ornamented heavily or
     changed in meter, and joins some hymns that share long phrases.
 
-    Example:
-        >>> quarters = [[pitch] for pitch in (60, 62, 64, 65, 67, 69, 71) for _ in range(4)]
-        >>> melody = voices.from_pitches(quarters, voice_names=("melody",))
-        >>> melody_groups([melody, voices.transpose(melody, 3)]).tolist()
-        [0, 0]
+    >>> quarters = [[pitch] for pitch in (60, 62, 64, 65, 67, 69, 71) for _ in range(4)]
+    >>> melody = voices.from_pitches(quarters, voice_names=("melody",))
+    >>> melody_groups([melody, voices.transpose(melody, 3)]).tolist()
+    [0, 0]
     """
     check_some(len(chorales), "Grouping by melody needs at least one chorale", "Use corpora.load_chorales().")
     for chorale in chorales:

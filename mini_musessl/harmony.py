@@ -28,9 +28,8 @@ def pitch_class_name(pitch_class: int, fifths: int = 0) -> str:
     """Spell a pitch class as is usual under a key signature: by the scale of its major key, the lowered seventh degree,
     and the sharpened ones that its relative minor and its secondary dominants use.
 
-    Example:
-        >>> pitch_class_name(8), pitch_class_name(8, fifths=-3)
-        ('G#', 'Ab')
+    >>> pitch_class_name(8), pitch_class_name(8, fifths=-3)
+    ('G#', 'Ab')
     """
     pitch_class = whole_number("A pitch class", pitch_class, 0, 11, "Take the pitch modulo 12.")
     # The line of fifths ... Bb F C G D A E B F# ..., counted from C = 0: place p has the pitch class 7 * p modulo 12,
@@ -51,10 +50,9 @@ def chroma(notes: np.ndarray | music.Piece | voices.VoiceGrid) -> Float[np.ndarr
 
     Two voices on one pitch class count twice; loudness does not count, and a piece's drum parts are left out.
 
-    Example:
-        >>> notes = music.make_notes(onset_step=[0, 24], duration_step=[72, 24], pitch=[60, 67])
-        >>> chroma(notes)[[0, 7]].tolist()
-        [0.75, 0.25]
+    >>> notes = music.make_notes(onset_step=[0, 24], duration_step=[72, 24], pitch=[60, 67])
+    >>> chroma(notes)[[0, 7]].tolist()
+    [0.75, 0.25]
     """
     if isinstance(notes, voices.VoiceGrid):
         return shares(step_counts(notes).sum(axis=0))
@@ -67,10 +65,9 @@ def chroma(notes: np.ndarray | music.Piece | voices.VoiceGrid) -> Float[np.ndarr
 def grid_chroma(grid: voices.VoiceGrid, n_block_steps: int) -> Float[np.ndarray, "n_blocks 12"]:
     """Return the chroma of each block of so many steps; the last may be shorter.
 
-    Example:
-        >>> grid = voices.from_pitches([[60], [62], [62]], voice_names=("melody",))
-        >>> grid_chroma(grid, n_block_steps=2)[:, [0, 2]].tolist()
-        [[0.5, 0.5], [0.0, 1.0]]
+    >>> grid = voices.from_pitches([[60], [62], [62]], voice_names=("melody",))
+    >>> grid_chroma(grid, n_block_steps=2)[:, [0, 2]].tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
     """
     whole_number("n_block_steps", n_block_steps, 1, advice="A quarter is grid.steps_per_quarter.")
     edges = np.append(np.arange(0, grid.n_steps, n_block_steps), grid.n_steps)
@@ -170,10 +167,9 @@ def chord_labels(grid: voices.VoiceGrid) -> np.ndarray:
     Returns:
         one row of ``CHORD_DTYPE`` per beat. The bass is the lowest note as the beat begins, chord tone or not.
 
-    Example:
-        >>> grid = voices.from_pitches([[79, 74, 71, 59]] * 4 + [[78, 74, 69, 60]] * 4)
-        >>> chord_names(chord_labels(grid))
-        ['G/B', 'D7/C']
+    >>> grid = voices.from_pitches([[79, 74, 71, 59]] * 4 + [[78, 74, 69, 60]] * 4)
+    >>> chord_names(chord_labels(grid))
+    ['G/B', 'D7/C']
     """
     is_start = grid.bar_position_step % grid.steps_per_quarter == 0
     is_start[:1] = True
@@ -222,9 +218,8 @@ def chord_name(root: int, quality: int, bass: int, fifths: int) -> str:
 def chord_names(chords: np.ndarray, fifths: int = 0) -> list[str]:
     """Write chords of ``CHORD_DTYPE`` as musicians do, spelled after a key signature; "-" is none.
 
-    Example:
-        >>> chord_names(np.array([(0, 8, 1, 8), (4, 10, 0, 2), (8, -1, -1, 0)], CHORD_DTYPE))
-        ['G#m', 'Bb/D', '-']
+    >>> chord_names(np.array([(0, 8, 1, 8), (4, 10, 0, 2), (8, -1, -1, 0)], CHORD_DTYPE))
+    ['G#m', 'Bb/D', '-']
     """
     return [chord_name(root, quality, bass, fifths) for _, root, quality, bass in chords.tolist()]
 
@@ -232,9 +227,8 @@ def chord_names(chords: np.ndarray, fifths: int = 0) -> list[str]:
 def chord_classes(chords: np.ndarray) -> Int[np.ndarray, " n_chords"]:
     """Number chords for a classifier, in a fixed order: 0 is none, then ``1 + 12 * quality + root``.
 
-    Example:
-        >>> chord_classes(np.array([(0, 0, 0, 0), (4, 9, 1, 9), (8, -1, -1, 0)], CHORD_DTYPE)).tolist()
-        [1, 22, 0]
+    >>> chord_classes(np.array([(0, 0, 0, 0), (4, 9, 1, 9), (8, -1, -1, 0)], CHORD_DTYPE)).tolist()
+    [1, 22, 0]
     """
     quality, root = chords["quality"].astype(np.int64), chords["root"].astype(np.int64)
     return np.where(quality == NO_CHORD, 0, 1 + 12 * quality + root)
@@ -260,9 +254,8 @@ KEY_PROFILES = np.array([np.roll(each, tonic) for each in (MAJOR_PROFILE, MINOR_
 class Key:
     """A key, and how well the notes fit it.
 
-    Example:
-        >>> str(Key(tonic=6, mode="minor")), Key(tonic=6, mode="minor").fifths
-        ('F# minor', 3)
+    >>> str(Key(tonic=6, mode="minor")), Key(tonic=6, mode="minor").fifths
+    ('F# minor', 3)
     """
 
     tonic: int  # pitch class of its first degree, 0..11
@@ -288,9 +281,8 @@ class Key:
 def key_from_signature(fifths: int, mode: str) -> Key:
     """Return the key with this signature and mode.
 
-    Example:
-        >>> str(key_from_signature(-3, "minor"))
-        'C minor'
+    >>> str(key_from_signature(-3, "minor"))
+    'C minor'
     """
     whole_number("The fifths of a key signature", fifths, -7, 7, "Use harmony.find_key where it is unknown.")
     return Key(tonic=(7 * fifths + (9 if mode == "minor" else 0)) % 12, mode=mode)
@@ -322,11 +314,10 @@ def find_key(chroma: ArrayLike) -> Key:
     Returns:
         the best key, with its correlation and the second best as ``runner_up``.
 
-    Example:
-        >>> scale = music.make_notes(range(8), 1, [60, 62, 64, 65, 67, 69, 71, 72])
-        >>> key = find_key(chroma(scale))
-        >>> str(key), str(key.runner_up)
-        ('C major', 'A minor')
+    >>> scale = music.make_notes(range(8), 1, [60, 62, 64, 65, 67, 69, 71, 72])
+    >>> key = find_key(chroma(scale))
+    >>> str(key), str(key.runner_up)
+    ('C major', 'A minor')
 
     References:
         Krumhansl and Kessler (1982), Tracing the dynamic changes in perceived tonal organization in a spatial
@@ -362,10 +353,9 @@ def _checked_chroma(chroma: ArrayLike) -> Float[np.ndarray, " 12"]:
 def signature_of(music_or_grid: music.Piece | voices.VoiceGrid) -> int:
     """Return the fifths of a grid's key signature or, where it is unknown, of the key that ``find_key`` finds.
 
-    Example:
-        >>> scale = voices.from_pitches([[69], [71], [73], [74], [76], [78], [80], [81]], voice_names=("melody",))
-        >>> signature_of(scale), pitch_class_name(3, signature_of(scale))
-        (3, 'D#')
+    >>> scale = voices.from_pitches([[69], [71], [73], [74], [76], [78], [80], [81]], voice_names=("melody",))
+    >>> signature_of(scale), pitch_class_name(3, signature_of(scale))
+    (3, 'D#')
     """
     if isinstance(music_or_grid, voices.VoiceGrid) and music_or_grid.fifths is not None:
         return music_or_grid.fifths
@@ -432,11 +422,10 @@ def cadences(grid: voices.VoiceGrid, key: Key | None = None) -> list[Cadence]:
         Kostka and Payne, Tonal Harmony: perfect and imperfect authentic (with an inversion, another note on top, or
         the leading-note chord), half, plagal and deceptive cadences.
 
-    Example:
-        >>> chords = np.repeat([[76, 67, 60, 48], [77, 69, 60, 53], [74, 67, 59, 43], [72, 64, 60, 48]], 4, axis=0)
-        >>> grid = voices.from_pitches(chords, is_fermata=np.arange(16) >= 12)
-        >>> [(c.step, c.chord_before, c.chord, c.kind, str(c.key)) for c in cadences(grid)]
-        [(12, 'G', 'C', 'perfect authentic', 'C major')]
+    >>> chords = np.repeat([[76, 67, 60, 48], [77, 69, 60, 53], [74, 67, 59, 43], [72, 64, 60, 48]], 4, axis=0)
+    >>> grid = voices.from_pitches(chords, is_fermata=np.arange(16) >= 12)
+    >>> [(c.step, c.chord_before, c.chord, c.kind, str(c.key)) for c in cadences(grid)]
+    [(12, 'G', 'C', 'perfect authentic', 'C major')]
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], grid.is_fermata, [False]]).astype(np.int8)))
     start_step, stop_step = edges[0::2], edges[1::2]

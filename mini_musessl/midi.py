@@ -489,11 +489,10 @@ def read_midi(
     Returns:
         The piece; its title is empty, since MIDI files have no reliable place for one.
 
-    Example:
-        >>> from mini_musessl import music
-        >>> triplet = music.Piece(music.make_notes(onset_step=[0, 8, 16], duration_step=8, pitch=[60, 62, 64]))
-        >>> read_midi(to_bytes(triplet)) == triplet
-        True
+    >>> from mini_musessl import music
+    >>> triplet = music.Piece(music.make_notes(onset_step=[0, 8, 16], duration_step=8, pitch=[60, 62, 64]))
+    >>> read_midi(to_bytes(triplet)) == triplet
+    True
     """
     check_grid(steps_per_quarter)
     check_choice("reader", reader, READERS)

@@ -105,9 +105,8 @@ def make_notes(
 ) -> np.ndarray:
     """Make a note array from columns, in order of onset; a single number stands for a whole column.
 
-    Example:
-        >>> make_notes([0, 4], [4, 4], [60, 67])["pitch"].tolist()
-        [60, 67]
+    >>> make_notes([0, 4], [4, 4], [60, 67])["pitch"].tolist()
+    [60, 67]
     """
     given = zip(NOTE_DTYPE.names, (onset_step, duration_step, pitch, velocity, part), strict=True)
     columns = {name: np.atleast_1d(whole_numbers(name, column)) for name, column in given}
@@ -200,10 +199,9 @@ class Part:
 class Piece:
     """One work; notes with one onset are put in the order of ``sort_notes``, so that equal music has equal arrays.
 
-    Example:
-        >>> piece = Piece(make_notes(onset_step=[0, 24], duration_step=[24, 24], pitch=[60, 64]))
-        >>> piece.n_steps, piece.notes["pitch"].tolist()
-        (48, [60, 64])
+    >>> piece = Piece(make_notes(onset_step=[0, 24], duration_step=[24, 24], pitch=[60, 64]))
+    >>> piece.n_steps, piece.notes["pitch"].tolist()
+    (48, [60, 64])
     """
 
     notes: np.ndarray  # structured, of NOTE_DTYPE, ordered by onset
@@ -298,10 +296,9 @@ def part_indices(piece: Piece, names: str | Iterable[str]) -> list[int]:
 def steps_to_sec(piece: Piece, step: ArrayLike) -> np.ndarray:
     """Return the time in seconds at which each step begins; a fraction lies between two.
 
-    Example:
-        >>> piece = Piece(make_notes([0], [24], [60]), tempos=(Tempo(0, 60.0),))
-        >>> steps_to_sec(piece, [0, 24, 36]).tolist()
-        [0.0, 1.0, 1.5]
+    >>> piece = Piece(make_notes([0], [24], [60]), tempos=(Tempo(0, 60.0),))
+    >>> steps_to_sec(piece, [0, 24, 36]).tolist()
+    [0.0, 1.0, 1.5]
     """
     tempo_step, tempo_sec, sec_per_step = _tempo_table(piece)
     step = np.asarray(step, np.float64)
@@ -328,9 +325,8 @@ def _tempo_table(piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def bar_lines_step(piece: Piece) -> np.ndarray:
     """Return the steps inside the piece at which a bar begins.
 
-    Example:
-        >>> bar_lines_step(Piece(make_notes([0], [24 * 8], [60]))).tolist()
-        [0, 96]
+    >>> bar_lines_step(Piece(make_notes([0], [24 * 8], [60]))).tolist()
+    [0, 96]
     """
     stops = [min(meter.step, piece.n_steps) for meter in piece.meters[1:]] + [piece.n_steps]
     bars = []  # ranges: they take no memory, however long they are
@@ -349,10 +345,9 @@ def bar_lines_step(piece: Piece) -> np.ndarray:
 def bar_position_step(piece: Piece, step: ArrayLike) -> np.ndarray:
     """Return how many steps after the latest bar line each step lies.
 
-    Example:
-        >>> upbeat = Piece(make_notes([0], [96], [60]), meters=(Meter(-72, 4, 4),))
-        >>> bar_position_step(upbeat, [0, 23, 24]).tolist()
-        [72, 95, 0]
+    >>> upbeat = Piece(make_notes([0], [96], [60]), meters=(Meter(-72, 4, 4),))
+    >>> bar_position_step(upbeat, [0, 23, 24]).tolist()
+    [72, 95, 0]
     """
     step = whole_numbers("Steps", step)
     starts = np.array([meter.step for meter in piece.meters])
@@ -367,9 +362,8 @@ def bar_position_step(piece: Piece, step: ArrayLike) -> np.ndarray:
 def transpose(piece: Piece, semitones: int) -> Piece:
     """Move every pitch up by a number of semitones; drums stay, since their numbers name instruments.
 
-    Example:
-        >>> transpose(Piece(make_notes([0], [24], [60])), -2).notes["pitch"].tolist()
-        [58]
+    >>> transpose(Piece(make_notes([0], [24], [60])), -2).notes["pitch"].tolist()
+    [58]
     """
     moved = piece.notes.copy()
     moved["pitch"] = moved_pitches(moved["pitch"], semitones, is_fixed=is_drum_note(piece))
@@ -395,10 +389,9 @@ def cut(piece: Piece, start_step: int, stop_step: int) -> Piece:
     A note that crosses an edge keeps the part that sounds inside. Bars keep their phase, and the meter and the tempo
     in force at ``start_step`` go along.
 
-    Example:
-        >>> piece = Piece(make_notes([0, 24], [24, 48], [60, 62]))
-        >>> cut(piece, 24, 48).notes[["onset_step", "duration_step", "pitch"]].tolist()
-        [(0, 24, 62)]
+    >>> piece = Piece(make_notes([0, 24], [24, 48], [60, 62]))
+    >>> cut(piece, 24, 48).notes[["onset_step", "duration_step", "pitch"]].tolist()
+    [(0, 24, 62)]
     """
     check_cut(start_step, stop_step, piece.n_steps)
     onset_step = piece.notes["onset_step"].clip(min=start_step)
@@ -435,10 +428,9 @@ def _in_force(entries: tuple, start_step: int, stop_step: int) -> list:
 def join(pieces: Iterable[Piece]) -> Piece:
     """Concatenate pieces that share grid and parts, under the title of the first.
 
-    Example:
-        >>> piece = Piece(make_notes([0], [24], [60]))
-        >>> join([piece, piece]).notes["onset_step"].tolist()
-        [0, 24]
+    >>> piece = Piece(make_notes([0], [24], [60]))
+    >>> join([piece, piece]).notes["onset_step"].tolist()
+    [0, 24]
     """
     pieces = list(pieces)
     check_some(len(pieces), "Joining needs at least one piece", "")
@@ -503,12 +495,11 @@ def change_grid(piece: Piece, steps_per_quarter: int, may_round: bool = False) -
         may_round: True moves onsets, ends and changes of meter to the nearest step (a half goes up), and no note gets
             shorter than one step; False refuses. Tempos and the end of the piece move in either case; bars must fit.
 
-    Example:
-        >>> triplet = Piece(make_notes([0, 8, 16], 8, [60, 62, 64]))
-        >>> change_grid(triplet, 12).notes["onset_step"].tolist()
-        [0, 4, 8]
-        >>> change_grid(triplet, 4, may_round=True).notes["onset_step"].tolist()
-        [0, 1, 3]
+    >>> triplet = Piece(make_notes([0, 8, 16], 8, [60, 62, 64]))
+    >>> change_grid(triplet, 12).notes["onset_step"].tolist()
+    [0, 4, 8]
+    >>> change_grid(triplet, 4, may_round=True).notes["onset_step"].tolist()
+    [0, 1, 3]
     """
     old, new = piece.steps_per_quarter, check_grid(steps_per_quarter)
     if not may_round:

@@ -748,14 +748,13 @@ def write_musicxml(music: Piece | VoiceGrid, path: str | os.PathLike[str]) -> No
     note, a meter that repeats the one before on its bar line, and in names spaces around them and control characters.
     Where two notes of one pitch and part are tied over the same bar line, they may exchange their ends.
 
-    Example:
-        >>> import tempfile
-        >>> from mini_musessl import music
-        >>> piece = music.Piece(music.make_notes(onset_step=[0, 24], duration_step=[24, 168], pitch=[60, 62]))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_musicxml(piece, f"{folder}/c.musicxml")
-        ...     read_musicxml(f"{folder}/c.musicxml") == piece
-        True
+    >>> import tempfile
+    >>> from mini_musessl import music
+    >>> piece = music.Piece(music.make_notes(onset_step=[0, 24], duration_step=[24, 168], pitch=[60, 62]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_musicxml(piece, f"{folder}/c.musicxml")
+    ...     read_musicxml(f"{folder}/c.musicxml") == piece
+    True
     """
     piece = as_piece(music)
     if len(piece.notes) == 0:

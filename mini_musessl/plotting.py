@@ -600,16 +600,6 @@ def _text_lines(row: list[str], widths: list[int], is_right: list[bool]) -> list
     return [line.replace("\u00a0", " ").rstrip() for line in lines]
 
 
-def pitch_axis(axes: "Axes", lowest: int = PITCH_RANGE[0], highest: int = PITCH_RANGE[1], axis: str = "y") -> None:
-    """Give the "x" or "y" axis of a figure the book's pitch scale: a tick at each C."""
-    check_choice("axis", axis, ("x", "y"))
-    check_pitch_range(lowest, highest)
-    ticks = [pitch for pitch in range(lowest, highest + 1) if pitch % 12 == 0]
-    set_ticks, set_limits = (axes.set_yticks, axes.set_ylim) if axis == "y" else (axes.set_xticks, axes.set_xlim)
-    set_ticks(ticks, [pitch_name(pitch) for pitch in ticks])
-    set_limits(lowest - 0.5, highest + 0.5)
-
-
 def _said(says: str) -> str:
     """Return the alternative text without spaces around it, or refuse its absence."""
     if not isinstance(says, str) or not says.strip():

@@ -265,9 +265,8 @@ def read_abc(text: str) -> music.Piece:
     are left out. Refused is a tune with chords or several voices, an unknown key, no notes, or a note off the grid. A
     tempo without a beat (Q:120, or a word alone) is passed over.
 
-    Example:
-        >>> read_abc("X:1\nT:Scale\nL:1/8\nK:G\nG>A B2|").notes[["onset_step", "duration_step", "pitch"]].tolist()
-        [(0, 18, 67), (18, 6, 69), (24, 24, 71)]
+    >>> read_abc("X:1\nT:Scale\nL:1/8\nK:G\nG>A B2|").notes[["onset_step", "duration_step", "pitch"]].tolist()
+    [(0, 18, 67), (18, 6, 69), (24, 24, 71)]
     """
     check_text("A tune", text, 'Decode bytes with data.decode("utf-8", errors="replace").')
     if len(text) > LONGEST_TEXT:
@@ -303,9 +302,8 @@ def _lines(text: str) -> list[str]:
 def split_tunes(text: str) -> list[str]:
     r"""Split a file of tunes at its ``X:`` lines.
 
-    Example:
-        >>> split_tunes("% a book\nX:1\nK:G\nG|\nX:2\nK:D\nD|")
-        ['X:1\nK:G\nG|', 'X:2\nK:D\nD|']
+    >>> split_tunes("% a book\nX:1\nK:G\nG|\nX:2\nK:D\nD|")
+    ['X:1\nK:G\nG|', 'X:2\nK:D\nD|']
     """
     check_text("A file of tunes", text, 'Decode bytes with data.decode("utf-8", errors="replace").')
     if len(text) > LONGEST_BOOK:
@@ -338,9 +336,8 @@ def load_tunes(collection: str = "airdsAirs", cache: bool = True) -> list[music.
     10.5.1). music21 also holds the Essen folk songs; they may be used for non-commercial ends only, so this book does
     not read them.
 
-    Example:
-        >>> load_tunes("airdsAirs")[0].title
-        'The Ranting Highlandman.'
+    >>> load_tunes("airdsAirs")[0].title
+    'The Ranting Highlandman.'
     """
     check_choice("A collection of tunes", collection, TUNE_COLLECTIONS, "tunes.TUNE_COLLECTIONS says what each is.")
     paths = music21_files(collection, ".abc")

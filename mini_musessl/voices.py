@@ -37,10 +37,9 @@ _PITCH_ADVICE = f"{REST} is a rest; write it in place of NaN."
 class VoiceGrid:
     """Music in a fixed number of voices, sampled at every step; the arrays are copied.
 
-    Example:
-        >>> grid = from_pitches([[72, 67, 64, 48], [72, 67, 65, 48]])
-        >>> grid.is_onset[1].tolist()
-        [False, False, True, False]
+    >>> grid = from_pitches([[72, 67, 64, 48], [72, 67, 65, 48]])
+    >>> grid.is_onset[1].tolist()
+    [False, False, True, False]
     """
 
     pitch: np.ndarray  # int16 (n_steps, n_voices), MIDI pitch or REST
@@ -88,9 +87,8 @@ def from_pitches(pitch: ArrayLike, **others: Any) -> VoiceGrid:
     Repeated notes of one pitch therefore melt into one long note: that is what the JSB data set keeps of a chorale.
     ``others`` are fields of VoiceGrid; without ``bar_position_step`` the bars are counted from step 0.
 
-    Example:
-        >>> from_pitches([[60], [60], [-1], [60]], voice_names=("melody",)).is_onset[:, 0].tolist()
-        [True, False, False, True]
+    >>> from_pitches([[60], [60], [-1], [60]], voice_names=("melody",)).is_onset[:, 0].tolist()
+    [True, False, False, True]
     """
     pitch = checks.whole_numbers("Pitches", pitch, _PITCH_ADVICE)
     others.setdefault("is_onset", (pitch != _one_step_before(pitch)) & (pitch != REST))
@@ -199,9 +197,8 @@ def to_piece(grid: VoiceGrid) -> music.Piece:
     Fermatas and the key are left behind. A grid knows its first meter only: where its bars get shorter or longer, that
     meter begins anew.
 
-    Example:
-        >>> to_piece(from_pitches([[60], [60], [62]], voice_names=("melody",))).notes["duration_step"].tolist()
-        [2, 1]
+    >>> to_piece(from_pitches([[60], [60], [62]], voice_names=("melody",))).notes["duration_step"].tolist()
+    [2, 1]
     """
     columns = [notes_of_voice(grid.pitch[:, voice], grid.is_onset[:, voice], voice) for voice in range(grid.n_voices)]
     return music.Piece(
@@ -252,10 +249,9 @@ def as_performed(music_or_grid: music.Piece | VoiceGrid) -> music.Piece:
     last third of the added quarter is the breath: what ends with the fermata is silent then, and lasts a step less.
     Steps stay where they are; the tempo changes. A Piece has no fermatas and plays as it is.
 
-    Example:
-        >>> grid = from_pitches([[60]] * 4 + [[62]] * 4, is_fermata=[True] * 4 + [False] * 4, voice_names=("melody",))
-        >>> music.steps_to_sec(as_performed(grid), [3, 4, 8]).round(2).tolist()  # a quarter is 0.75 s
-        [1.25, 1.5, 2.25]
+    >>> grid = from_pitches([[60]] * 4 + [[62]] * 4, is_fermata=[True] * 4 + [False] * 4, voice_names=("melody",))
+    >>> music.steps_to_sec(as_performed(grid), [3, 4, 8]).round(2).tolist()  # a quarter is 0.75 s
+    [1.25, 1.5, 2.25]
     """
     piece = as_piece(music_or_grid)
     if not isinstance(music_or_grid, VoiceGrid) or not music_or_grid.is_fermata.any():
@@ -317,9 +313,8 @@ def transpose(grid: VoiceGrid, semitones: int) -> VoiceGrid:
 
     The key signature moves along, to the spelling with the fewest accidentals.
 
-    Example:
-        >>> transpose(from_pitches([[60], [-1]], voice_names=("melody",), fifths=0), 2).fifths
-        2
+    >>> transpose(from_pitches([[60], [-1]], voice_names=("melody",), fifths=0), 2).fifths
+    2
     """
     moved = music.moved_pitches(grid.pitch, semitones, is_fixed=grid.pitch == REST)
     # A semitone up is seven fifths up; signatures that name the same keys lie twelve fifths apart.
@@ -333,9 +328,8 @@ def cut(grid: VoiceGrid, start_step: int, stop_step: int) -> VoiceGrid:
 
     A note that was already sounding at ``start_step`` begins there.
 
-    Example:
-        >>> cut(from_pitches([[60], [60], [62]], voice_names=("melody",)), 1, 3).is_onset[:, 0].tolist()
-        [True, True]
+    >>> cut(from_pitches([[60], [60], [62]], voice_names=("melody",)), 1, 3).is_onset[:, 0].tolist()
+    [True, True]
     """
     music.check_cut(start_step, stop_step, grid.n_steps)
     inside = slice(start_step, stop_step)

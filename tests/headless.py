@@ -76,15 +76,17 @@ class Page:
 
     def run(self, program: str):
         """Return the value of a JavaScript expression."""
-        found = self.call("Runtime.evaluate", expression=program, returnByValue=True)
+        found = self.call("Runtime.evaluate", expression=program, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
     def press(self, key: str) -> None:
-        """Press and release a key, such as ArrowRight, where the focus is."""
-        code = {"ArrowLeft": 37, "ArrowRight": 39, "Tab": 9, "Escape": 27}[key]
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+        """Press and release a key, such as ArrowRight, a letter or a space, where the focus is."""
+        codes = {"ArrowLeft": 37, "ArrowRight": 39, "Tab": 9, "Escape": 27, "Enter": 13}
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        at = {"key": key, "code": key, "windowsVirtualKeyCode": codes.get(key) or ord(key.upper())}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **at, **({"text": text} if text else {}))
+        self.call("Input.dispatchKeyEvent", type="keyUp", **at)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Press the mouse at one place of the window, move it to another, and let it go."""

@@ -125,6 +125,20 @@ def at_top(clamp, constraints, n_particles=1):
             r"none is left to the given symbol 30 at step 0, voice 0, by Chord\(start_step=0.*more particles",
         ),
         (lambda: at_top([[10, 3, 0, 0], [12, 5, 0, 0]], [NoParallels()]), "given symbol 5 at step 1, voice 1, by NoP"),
+        (  # steps are counted from the beginning of the opening, as those of a chord are
+            lambda: generation.continue_piece(
+                make_frame_model(),
+                voices.from_pitches([[72, 67, 64, 48]] * 3),
+                4,
+                from_seed(),
+                constraints=[Ranges({"bass": (40, 47)}), Chord(4, 5, (0, 4, 7))],
+            ),
+            r"none is left at step 4, voice 3, by Ranges\(.*\) and Chord\(start_step=4",
+        ),
+        (
+            lambda: generation.harmonise(make_frame_model(), [72, 50], from_seed(), constraints=[Ranges(RANGES)]),
+            r"none is left to the given symbol 15 at step 1, voice 0, by Ranges\(",
+        ),
         (lambda: Ranges({"oboe": (60, 70)}), "A voice with a range .* found 'oboe'"),
         (lambda: Ranges({"alto": (70, 60)}), "highest pitch of the alto must be at least 70; found 60"),
         (lambda: Chord(4, 4, (0,)), "last step of a chord must be at least 4; found 3"),

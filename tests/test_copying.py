@@ -31,15 +31,19 @@ def naive_windows(grid, length):
     return {step: window for step, window in windows.items() if (window != window[0]).any()}
 
 
+def shared_windows(piece, corpus, length):
+    """Return by its first step, for each window that moves, whether some interval turns one of the corpus into it."""
+    known = [window for each in corpus for window in naive_windows(each, length).values()]
+    return {step: any(is_transposed(w, k) for k in known) for step, w in naive_windows(piece, length).items()}
+
+
 @pytest.mark.parametrize("length", [2, 3, 5])
 @pytest.mark.parametrize("seed", range(8))
 def test_shared_windows_are_those_that_some_interval_makes_equal(seed, length):
     piece, *corpus = random_duets(seed)
-    known = [window for each in corpus for window in naive_windows(each, length).values()]
-    wanted = {step: any(is_transposed(w, k) for k in known) for step, w in naive_windows(piece, length).items()}
-    assert copying.shared_windows(piece, corpus, length) == wanted
-    inside = [any(wanted.get(at, False) for at in range(step - length + 1, step + 1)) for step in range(piece.n_steps)]
-    assert copying.shared_steps(piece, corpus, length).tolist() == inside
+    wanted = shared_windows(piece, corpus, length)
+    known = {key for each in corpus for key in copying.moving_windows(each, length).values()}
+    assert {step: key in known for step, key in copying.moving_windows(piece, length).items()} == wanted
     if wanted:
         assert copying.shared_share([piece], corpus, length) == np.mean(list(wanted.values()))
 
@@ -48,17 +52,15 @@ def test_shared_windows_are_those_that_some_interval_makes_equal(seed, length):
 def test_the_longest_passage_is_the_longest_of_all_pairs_of_windows(seed):
     piece, *corpus = random_duets(seed)
     found = copying.longest_shared(piece, corpus)
-    lengths = [n for n in range(2, piece.n_steps + 1) if any(copying.shared_windows(piece, corpus, n).values())]
+    is_shared = [shared_windows(piece, corpus, length) for length in range(2, piece.n_steps + 1)]
+    lengths = [length for length, windows in enumerate(is_shared, 2) if any(windows.values())]
     assert (found.n_steps if found else None) == max(lengths, default=None)
     if found:
         here = piece.pitch[found.step : found.step + found.n_steps]
         there = corpus[found.piece].pitch[found.piece_step : found.piece_step + found.n_steps]
         assert (here == np.where(there == REST, REST, there + found.semitones)).all()
-        assert not any(
-            list(copying.shared_windows(piece, corpus, found.n_steps).values())[
-                : list(naive_windows(piece, found.n_steps)).index(found.step)
-            ]
-        )
+        windows = is_shared[found.n_steps - 2]
+        assert found.step == min(step for step, is_found in windows.items() if is_found)
 
 
 def test_a_transposed_copy_is_found_and_a_piece_is_its_own():
@@ -70,9 +72,9 @@ def test_a_transposed_copy_is_found_and_a_piece_is_its_own():
 
 def test_held_chords_are_no_copies():
     held, moving = duet([[67, 60]] * 9), duet([[67, 60]] * 8 + [[69, 62]])
-    assert copying.shared_windows(held, [held], 4) == {}
+    assert copying.moving_windows(held, 4) == {}
     assert copying.longest_shared(held, [held]) is None
-    assert copying.shared_windows(moving, [moving], 4) == {5: True}
+    assert list(copying.moving_windows(moving, 4)) == [5]
 
 
 @pytest.mark.parametrize(
@@ -118,8 +120,8 @@ melody = voices.from_pitches([[60], [62]], voice_names=("melody",))
         (lambda: copying.shared_share(melody, [melody], 2), TypeError, "come in a list; found one VoiceGrid"),
         (lambda: copying.shared_share([melody], [melody], 3), ValueError, "must move and have 3 steps; found none"),
         (lambda: copying.shared_share([melody], [duet([[60, 55]])], 2), ValueError, r"\[\(1, 4\), \(2, 4\)\]"),
-        (lambda: copying.shared_windows([[60]], [melody], 2), TypeError, "VoiceGrid; found list"),
-        (lambda: copying.shared_windows(melody, [melody], 0), ValueError, "n_steps must be at least 1; found 0"),
+        (lambda: copying.shared_share([[[60]]], [melody], 2), TypeError, "VoiceGrid; found list"),
+        (lambda: copying.shared_share([melody], [melody], 0), ValueError, "n_steps must be at least 1; found 0"),
         (lambda: copying.longest_shared(melody, [melody], 1), ValueError, "shortest must be at least 2; found 1"),
         (lambda: copying.steps_until_departure(melody, melody, 3), ValueError, r"must lie in 0\.\.2; found 3"),
         (lambda: copying.membership_auc([], [1.0]), ValueError, "trained_nats must be finite losses"),

@@ -48,10 +48,10 @@ def test_each_step_is_described_from_both_sides_or_if_causal_from_nothing_that_c
     assert moved_steps(make_encoder(is_causal=True), frames, step=11) == list(range(11, 19))
 
 
-@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"is_causal": True}, {"uses_counterpoint": True}], ids=str)
 @torch.no_grad()
-def test_the_ids_of_hidden_cells_change_nothing(frames, is_hidden, is_causal):
-    model = make_masked(is_causal=is_causal)
+def test_the_ids_of_hidden_cells_change_nothing(frames, is_hidden, changes):
+    model = make_masked(**changes)
     others = torch.where(is_hidden, (frames + 7) % 47, frames)
     assert torch.equal(model(frames, is_hidden), model(others, is_hidden))
 
@@ -64,10 +64,10 @@ def test_that_a_cell_is_hidden_is_noticed(frames, is_hidden):
     torch.testing.assert_close(encoder(frames, torch.zeros_like(is_hidden)), seen)
 
 
-@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"is_causal": True}, {"uses_counterpoint": True}], ids=str)
 @torch.no_grad()
-def test_padding_changes_nothing(frames, is_hidden, is_causal):
-    model = make_masked(is_causal=is_causal)
+def test_padding_changes_nothing(frames, is_hidden, changes):
+    model = make_masked(**changes)
     is_padding = (torch.arange(19) >= torch.tensor([19, 12, 5])[:, None]).contiguous()
     padded = model(frames, is_hidden, is_padding)
     for row, n_steps in enumerate((19, 12, 5)):
@@ -114,8 +114,15 @@ def test_the_head_does_not_begin_with_the_numbers_of_its_encoder():
     assert torch.corrcoef(torch.stack(drawn))[0, 1].abs() < 0.2
 
 
+@torch.no_grad()
+def test_counterpoint_begins_at_nothing_and_changes_no_other_weight(frames, is_hidden):
+    plain, told = (MaskedTransformer(EncoderConfig(**SMALL, uses_counterpoint=uses)).eval() for uses in (False, True))
+    assert plain.state_dict().keys() == {name for name in told.state_dict() if not name.startswith("counterpoint.")}
+    assert torch.equal(plain(frames, is_hidden), told(frames, is_hidden))
+
+
 def test_weights_are_trained_through_the_head_and_dropout_works_in_training_alone(frames, is_hidden):
-    model = make_masked(dropout=0.3)
+    model = make_masked(dropout=0.3, uses_counterpoint=True)
     assert torch.equal(model(frames, is_hidden), model(frames, is_hidden))
     model.train()
     assert not torch.equal(model(frames, is_hidden), model(frames, is_hidden))

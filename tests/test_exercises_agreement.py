@@ -14,15 +14,17 @@ from torch import nn
 
 from mini_musessl import harmony, masking, music, voices
 from mini_musessl.batches import cut_windows, windows_with_history
-from mini_musessl.evaluation import copying, counting, likelihood, probing, voice_leading
+from mini_musessl.evaluation import copying, counting, likelihood, probing, statistics, voice_leading
 from mini_musessl.exercises import EXERCISES, first_road
 from mini_musessl.exercises import attention as chapter_5a
 from mini_musessl.exercises import attributes as chapter_4c
 from mini_musessl.exercises import benchmark as chapter_8b
+from mini_musessl.exercises import continue_fill_harmonise as chapter_9b
 from mini_musessl.exercises import contrast as chapter_4d
 from mini_musessl.exercises import copying as chapter_9d
 from mini_musessl.exercises import counting as chapter_2a
 from mini_musessl.exercises import frames as chapter_5d
+from mini_musessl.exercises import judging as chapter_9c
 from mini_musessl.exercises import learning_without_labels as chapter_1a
 from mini_musessl.exercises import masking as chapter_4b
 from mini_musessl.exercises import mathematics as chapter_7
@@ -33,7 +35,8 @@ from mini_musessl.exercises import positions as chapter_5b
 from mini_musessl.exercises import repair as chapter_8a
 from mini_musessl.exercises import sampling as chapter_9a
 from mini_musessl.exercises import tokens as chapter_3b
-from mini_musessl.generation.sampling import keep_top_k, keep_top_p
+from mini_musessl.generation.constraints import NoParallels
+from mini_musessl.generation.sampling import effective_number, keep_top_k, keep_top_p, resample
 from mini_musessl.network import attention
 from mini_musessl.network.encoder import EncoderConfig
 from mini_musessl.network.frames import FrameConfig, FrameTransformer, VoiceHead, history_of
@@ -780,6 +783,76 @@ def test_the_fitted_temperature_has_the_loss_of_pytorch():
     losses = [nn.functional.cross_entropy(*tensors(logits / each, targets)).item() for each in temperatures]
     best, loss = chapter_9a.fit_temperature(logits, targets, temperatures)
     assert (best, loss) == (temperatures[np.argmin(losses)], pytest.approx(min(losses)))
+
+
+# 9b
+
+
+def test_what_may_be_sung_without_parallels_is_what_the_library_says():
+    rng, n_forbidden = np.random.default_rng(0), 0
+    for _ in range(200):
+        before, above, n_ids = EXERCISES["9b.6"].draw(rng)
+        allowed = NoParallels().allows(*tensors(before[None, None], above[None]), n_ids)[0].numpy()
+        np.testing.assert_array_equal(chapter_9b.no_parallels(before, above, n_ids), allowed)
+        n_forbidden += (~allowed).sum()
+    assert n_forbidden > 50
+
+
+def test_what_lies_below_the_others_makes_no_crossing():
+    for above in itertools.product(range(4), repeat=3):
+        pitch = np.array([[*above, each] for each in range(4)])
+        names = tuple("abcd")
+        crossed, already = (
+            voice_leading.crossings(voices.from_pitches(np.where(each > 0, each + 35, -1), voice_names=names))
+            for each in (pitch, np.where(np.arange(4) < 3, pitch, 0))
+        )
+        may = chapter_9b.below_the_others(np.array(above), 4)
+        np.testing.assert_array_equal(may[~already], ~crossed[~already])
+
+
+def test_pairs_that_are_kept_come_as_often_as_whole_pairs_do():
+    rng = np.random.default_rng(1)
+    first, then, is_allowed, _ = EXERCISES["9b.2"].draw(rng)
+    kept = [chapter_9b.reject(first, then, is_allowed, rng.random(400))[:2] for _ in range(3000)]
+    share = np.zeros((3, 3))
+    np.add.at(share, tuple(np.transpose(kept)), 1 / len(kept))
+    np.testing.assert_allclose(share, chapter_9b.two_ways(first, then, is_allowed)[1], atol=0.04)
+
+
+def test_drafts_are_replaced_as_the_library_replaces_them():
+    n_poor = 0
+    for seed in range(30):
+        log_weights, chance = 2 * draw(6, seed=seed), torch.Generator().manual_seed(seed)
+        start = float(torch.rand(1, generator=chance, dtype=torch.float64))
+        rows, new = chapter_9b.particle_step(log_weights, np.zeros(6), start)
+        weights, is_poor = torch.from_numpy(log_weights)[None], new.sum() == 0
+        assert is_poor == bool(effective_number(weights) < 3)
+        n_poor += is_poor
+        expected = resample(weights, chance.manual_seed(seed))[0] if is_poor else np.arange(6)
+        np.testing.assert_array_equal(rows, expected)
+    assert 5 < n_poor < 25
+
+
+# 9c
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grooves_distances_and_chances_are_the_librarys(seed):
+    has_onset = np.random.default_rng(seed).random(40) < 0.4
+    grid = voices.from_pitches(60 + has_onset.cumsum()[:, None], voice_names=("melody",))
+    has_onset = grid.is_onset[:, 0]
+    assert chapter_9c.groove(has_onset, 16) == pytest.approx(statistics.groove_consistency(grid))
+    first, second = draw(30, 4, seed=seed), 1 + 2 * draw(40, 4, seed=9 + seed)
+    assert chapter_9c.frechet(first, second) == pytest.approx(statistics.frechet_distance(first, second))
+    found = statistics.two_sample_test(first, second, np.random.default_rng(seed))
+    assert chapter_9c.p_value(round(found.accuracy * found.n), found.n) == pytest.approx(found.p_value)
+
+
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson():
+    skills = np.linspace(0, 1, 2001)
+    low, high = chapter_9c.interval(8, 10, skills)
+    assert (low, high) == pytest.approx((0.4439, 0.9748), abs=6e-4)  # scipy.stats.binomtest(8, 10).proportion_ci()
+    assert chapter_9c.interval(5, 5, skills) == pytest.approx((0.025 ** (1 / 5), 1), abs=6e-4)
 
 
 # 9d

@@ -52,6 +52,14 @@ def test_a_piece_is_continued_by_frames_too():
     assert np.array_equal(whole.pitch[5:], VoiceGridTokens().decode(added[0].numpy()).pitch)
 
 
+def test_an_opening_longer_than_the_context_is_continued_from_its_latest_part():
+    pitch = np.random.default_rng(0).integers(48, 72, (40, 4))
+    other = np.where(np.arange(40)[:, None] < 20, pitch + 1, pitch)
+    model = make_frame_model(context_length=16)
+    one, two = (generation.continue_piece(model, voices.from_pitches(each), 6, from_seed()) for each in (pitch, other))
+    assert np.array_equal(one.pitch[40:], two.pitch[40:]) and np.array_equal(two.pitch[:40], other)
+
+
 @pytest.mark.parametrize("make", [make_frame_model, make_token_model])
 def test_a_grid_is_harmonised_and_its_facts_stay(make):
     pitch = np.tile([72, 67, 64, 48], (6, 1))

@@ -112,14 +112,6 @@ def test_an_error_inside_the_block_shows_nothing(shown):
     assert shown == []
 
 
-def test_the_pitch_axis_is_that_of_the_piano_roll(shown):
-    with plotting.figure(SAYS, "Pitch", "time (s)", "pitch") as axes:
-        axes.plot([60, 64])
-        plotting.pitch_axis(axes)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["C2", "C3", "C4", "C5", "C6"]
-    assert axes.get_ylim() == (35.5, 84.5)
-
-
 @pytest.fixture
 def drawn(shown, monkeypatch):
     """Collect the axes of every figure that is displayed."""
@@ -296,7 +288,6 @@ def test_pitch_names_are_the_usual_ones(pitch, name):
         (lambda: plotting.image(b"", "image/png", ""), ValueError, "needs words that stand for it; found ''"),
         (lambda: plotting.pitch_name(-1), ValueError, "A pitch must be at least 0; found -1"),
         (lambda: plotting.pitch_name(60.5), TypeError, "A pitch must be a whole number; found 60.5"),
-        (lambda: plotting.pitch_axis(None, axis="z"), ValueError, "axis must be one of x, y; found 'z'"),
         (
             lambda: plotting.plot_heatmap(np.eye(3), *MAP, "share"),
             ValueError,
@@ -331,7 +322,6 @@ def test_pitch_names_are_the_usual_ones(pitch, name):
             ValueError,
             "best value must be one of a; found 'b'",
         ),
-        (lambda: plotting.pitch_axis(None, 84, 36), ValueError, r"highest pitch of an axis must lie in 85\.\.127"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(call, error, sentence):

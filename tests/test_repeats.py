@@ -164,7 +164,7 @@ def test_writing_on_beyond_the_context_scores_as_the_whole_piece_is_scored():
     whole = find_copies(frames[None])
     for step in range(20, 29):
         decoder.next_logits()
-        assert np.array_equal(decoder._read[1].copied[0, 0], whole.copied[0, step])
+        assert np.array_equal(decoder._cache.history.copied[0, 0], whole.copied[0, step])
         for voice in range(4):
             decoder.append(torch.tensor([frames[step, voice]]))
 

@@ -10,6 +10,8 @@ from mini_musessl import voices
 from mini_musessl.evaluation import statistics
 from mini_musessl.voices import REST
 
+EMPTY = voices.from_pitches(np.zeros((0, 4), int))
+
 
 def random_grid(seed, n_steps=70, n_voices=4, low=50, high=70):
     """Music of held notes and rests, in bars of 4/4."""
@@ -169,7 +171,13 @@ def test_the_same_seed_tells_the_same():
     ("call", "error", "sentence"),
     [
         (lambda: statistics.describe(voices.from_pitches([[67, 60, 52, 48]] * 9)), ValueError, "9 steps in which none"),
-        (lambda: statistics.describe(voices.from_pitches([[REST] * 4] * 2)), ValueError, "Is the piece empty"),
+        (lambda: statistics.describe(voices.from_pitches([[60, REST, REST, REST]] * 2)), ValueError, "one held chord"),
+        (lambda: statistics.describe(voices.from_pitches([[REST] * 4] * 2)), ValueError, "none in 2 steps"),
+        (lambda: statistics.describe(EMPTY), ValueError, "none in 0 steps"),
+        (lambda: statistics.pitch_class_entropy(EMPTY), ValueError, "at least one note"),
+        (lambda: statistics.in_scale_share(EMPTY), ValueError, "at least one note"),
+        (lambda: statistics.polyphony(EMPTY), ValueError, "Is the piece empty"),
+        (lambda: statistics.repeat_share(EMPTY, 4), ValueError, "at least one note"),
         (lambda: statistics.describe([[60]]), TypeError, "VoiceGrid; found list"),
         (lambda: statistics.repeat_share(melody(60), 0), ValueError, "n_steps must be at least 1; found 0"),
         (lambda: statistics.frechet_distance(cloud(0, 1), cloud(1)), ValueError, "at least 2 pieces .* found 1"),
@@ -183,6 +191,11 @@ def test_the_same_seed_tells_the_same():
             "at least 10 pieces for this comparison; found 9",
         ),
         (lambda: statistics.two_sample_test(cloud(0), cloud(1), 0), TypeError, "Generator; found int"),
+        (
+            lambda: statistics.two_sample_test(cloud(0), cloud(0), np.random.default_rng(0)),
+            ValueError,
+            "Halve one set",
+        ),
         (lambda: statistics.frechet_distance_at_infinity(cloud(0, 19), cloud(1), None), ValueError, "at least 20"),
     ],
 )

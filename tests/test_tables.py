@@ -115,3 +115,27 @@ def test_heads_stand_beside_a_causal_encoder_without_training():
 def test_unknown_groups_of_the_study_are_refused_with_the_known():
     with pytest.raises(ValueError, match="A group of rows must be one of references, .*; found 'nonsense'"):
         tables.rows_by_encoder("references", "nonsense")
+
+
+def test_what_models_write_stands_beside_bach_and_is_marked_outside_his_middle(monkeypatch):
+    def make(model, group, parallels, **others):
+        counted = {key: [0.01, 0.1] for key in tables.WRITTEN} | {"parallels in 100 quarters": [parallels, 1.0]}
+        row = {"model": model, "group": group, "n_pieces": 4, "n_refused": 1, "statistics": counted, "frechet": 2.0}
+        return row | {"two_sample": {"accuracy": 0.75}, "shared": {"16": 0.125}, "seconds_of_one": 1.5} | others
+
+    rows = [
+        *(make("frames", "written", 2.0 + seed, seed=seed, valid=0.3) for seed in (0, 1)),
+        make("masked", "written", 1.0, seed=0),
+        make("counts", "written", 1.0, seed=0, valid=0.5),
+        make("Bach, test", "Bach", 0.4),
+        make("chorale-frame", "settings", 9.0),
+    ]
+    result = {"rows": rows, "bach_middle": {key: [0.0, 1.9] for key in tables.WRITTEN}}
+    monkeypatch.setattr(tables, "load_result", lambda name: result)
+    found = lines_of("written")
+    assert list(found)[2:] == ["middle 90 % of Bach's pieces", "Bach, test", "counts", "frames", "masked"]
+    assert found["middle 90 % of Bach's pieces"][:4] == ["\u2013", "\u2013", "0.0 to 1.9", "0.00 to 190.00"]
+    assert found["frames"][:4] == ["2", "0.300 ± 0.000", "2.5 ± 0.7 *", "1.00 ± 0.00"]
+    assert found["frames"][-4:] == ["0.75 ± 0.00", "2.0 ± 0.0", "12.5 ± 0.0", "1.5"]
+    assert found["masked"][:3] == ["1", "\u2013", "1.0"]
+    assert lines_of("settings")["chorale-frame"] == ["9.0 *", "1.00", "1.0", "1", "1.5"]

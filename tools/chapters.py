@@ -55,9 +55,8 @@ def references() -> set[str]:
 def number_of(stem: str) -> int | None:
     """Return the chapter number with which a file name begins, or None for an appendix.
 
-    Example:
-        >>> number_of("03b_tokens"), number_of("chapter_01_background"), number_of("glossary")
-        (3, 1, None)
+    >>> number_of("03b_tokens"), number_of("chapter_01_background"), number_of("glossary")
+    (3, 1, None)
     """
     match = re.match(r"(?:ch|chapter_?)?(\d{1,2})[a-z]?(?=_|-|$)", stem)
     return int(match.group(1)) if match else None
@@ -66,9 +65,8 @@ def number_of(stem: str) -> int | None:
 def label(stem: str) -> str | None:
     """Return what the title and every mention of a page or notebook begin with, or None for an appendix.
 
-    Example:
-        >>> label("03b_tokens"), label("chapter_07"), label("00_first"), label("glossary")
-        ('3b', '7', '00', None)
+    >>> label("03b_tokens"), label("chapter_07"), label("00_first"), label("glossary")
+    ('3b', '7', '00', None)
     """
     number = number_of(stem)
     if number is None:

@@ -7,7 +7,24 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+<<<<<<< HEAD
 from drawings import attention, copying, data, moving, network, objectives, positions, repeats, roads, sampling, study
+=======
+from drawings import (
+    attention,
+    constraints,
+    copying,
+    data,
+    judging,
+    moving,
+    network,
+    objectives,
+    positions,
+    roads,
+    sampling,
+    study,
+)
+>>>>>>> origin/main
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
@@ -44,6 +61,10 @@ DRAWINGS: dict[str, Callable[[], Drawing]] = {
     "sampling_loop": sampling.loop,
     "sampling_cuts": sampling.cuts,
     "sampling_beam": sampling.beam,
+    "constraints_given": constraints.given,
+    "constraints_corner": constraints.corner,
+    "judging_overlap": judging.overlap,
+    "judging_coins": judging.coins,
     "copying_key": copying.key,
     "copying_exposure": copying.exposure,
 }

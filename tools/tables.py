@@ -413,6 +413,68 @@ def data() -> str:
     return halves(["trained on", "nats per cell, notes hidden", *TASKS.values()], lines)
 
 
+# Chapter 9: what each model writes
+
+#: Statistics of a piece, each with the title of its column, a factor and decimals.
+WRITTEN = {
+    "parallels in 100 quarters": ("parallels in 100 quarters", 1, 1),
+    "cells out of range": ("out of range, %", 100, 2),
+    "crossed steps": ("crossed, %", 100, 1),
+    "leaps beyond a fifth": ("leaps beyond a fifth, %", 100, 1),
+    "notes per quarter": ("notes per quarter", 1, 2),
+    "steps in repeats of 16": ("in repeats of a bar, %", 100, 1),
+    "steps in repeats of 64": ("in repeats of four bars, %", 100, 1),
+}
+
+
+def _counted(rows: list[Row], middle: dict[str, list[float]], names: Iterable[str] = WRITTEN) -> list[str]:
+    """Return mean and spread over seeds of some statistics, marked where the mean is outside the middle of Bach's."""
+    cells = []
+    for name in names:
+        _, factor, n_decimals = WRITTEN[name]
+        means = values(rows, "statistics", name, 0)
+        low, high = middle[name]
+        mark = "" if low <= statistics.fmean(means) <= high else " *"
+        cells.append(mean_and_spread([factor * mean for mean in means], n_decimals) + mark)
+    return cells
+
+
+def written() -> str:
+    """Return what each model writes beside Bach, in two narrow tables; of those with a loss, the lowest comes last."""
+    result = load_result("generation")
+    middle, found = result["bach_middle"], by_model(row for row in result["rows"] if row["group"] != "settings")
+    edges = [" to ".join(f"{factor * edge:.{n}f}" for edge in middle[name]) for name, (_, factor, n) in WRITTEN.items()]
+    lines = [["middle 90 % of Bach's pieces", NOT_ASKED, NOT_ASKED, *edges, *4 * [NOT_ASKED]]]
+    loss = {name: -statistics.fmean([row.get("valid", 0) for row in rows]) for name, rows in found.items()}
+    for name, rows in sorted(found.items(), key=lambda each: (not each[0].startswith("Bach"), loss[each[0]])):
+        nats = mean_and_spread(values(rows, "valid")) if "valid" in rows[0] else NOT_ASKED
+        seconds = f"{statistics.fmean(values(rows, 'seconds_of_one')):.1f}" if "seed" in rows[0] else NOT_ASKED
+        far = [mean_and_spread(values(rows, "two_sample", "accuracy"), 2), mean_and_spread(values(rows, "frechet"), 1)]
+        shared = mean_and_spread([100 * share for share in values(rows, "shared", "16")], 1)
+        n_seeds = str(len(rows)) if "seed" in rows[0] else NOT_ASKED
+        lines.append([name, n_seeds, nats, *_counted(rows, middle), *far, shared, seconds])
+    counted = [title for title, _, _ in WRITTEN.values()]
+    header = ["seeds", "valid", *counted, "told from Bach", "Frechet distance", "windows of a bar shared, %", "seconds"]
+    return halves(["model", *header], lines)
+
+
+def settings() -> str:
+    """Return what several ways to set the same sopranos give and cost."""
+    result = load_result("generation")
+    names = ("parallels in 100 quarters", "cells out of range", "crossed steps")
+    lines = [
+        [
+            row["model"],
+            *_counted([row], result["bach_middle"], names),
+            str(row["n_refused"]),
+            f"{row['seconds_of_one']:.1f}",
+        ]
+        for row in result["rows"]
+        if row["group"] == "settings" and row["n_pieces"] > 1
+    ]
+    return markdown(["set by", *(WRITTEN[name][0] for name in names), "not set", "seconds each"], lines)
+
+
 #: Pages of the book -> names of their blocks -> what makes each.
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "chapter_04_study": {
@@ -434,7 +496,13 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "jsb ideas": ideas,
         "jsb splits": splits,
     },
-    "scoreboard": {"scoreboard": scoreboard, "objectives": study_scoreboard, "known tunes": known_tunes},
+    "scoreboard": {
+        "scoreboard": scoreboard,
+        "written": written,
+        "settings": settings,
+        "objectives": study_scoreboard,
+        "known tunes": known_tunes,
+    },
     "reproducibility": {"provenance": provenance},
     "index": {"address": repository.notice, "minutes": minutes.table},
     "setting_up": {"address": repository.notice},

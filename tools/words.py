@@ -41,9 +41,8 @@ BANNED = {
     r"\b(?:full|half|deceptive) close\b|\bhalf way\b": "perfect, imperfect, plagal or interrupted cadence",
 }
 
-#: What stays, by file: what the cards of shipped networks say already, and the names of cadences in other countries.
+#: What stays, by file: the names of cadences in other countries.
 KEPT = {
-    "experiments/ship.py": ("nats a token", "nats a cell"),
     "book/glossary.md": ("full close", "half close"),
 }
 

@@ -19,6 +19,9 @@
       item.setAttribute("role", "navigation");
       item.setAttribute("aria-label", "Start of the book");
     });
+    document.querySelectorAll('a.download[href$=".html"]').forEach(function (link) {
+      link.removeAttribute("download"); // a page, such as the listening test, is opened and not saved
+    });
     document.querySelectorAll(".citation-list > .citation").forEach(function (entry) {
       entry.setAttribute("role", "listitem"); // doc-biblioentry, the role that it has, is no longer one
     });

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from mini_musessl.checks import as_array, check_list, check_some, whole_number
@@ -44,13 +44,6 @@ def moving_windows(grid: VoiceGrid, n_steps: int) -> dict[int, bytes]:
     return {step: keys[step].tobytes() for step in np.flatnonzero(moves).tolist()}
 
 
-def shared_windows(grid: VoiceGrid, corpus: Grids, n_steps: int) -> dict[int, bool]:
-    """Return by its first step, for each window in which some voice moves, whether the corpus has it, in any key."""
-    check_comparable([grid], corpus, n_steps)
-    known = {key for each in corpus for key in moving_windows(each, n_steps).values()}
-    return {step: key in known for step, key in moving_windows(grid, n_steps).items()}
-
-
 def shared_share(pieces: Grids, corpus: Grids, n_steps: int) -> float:
     """Return which share of the windows of some pieces stands in the corpus, in any key; held chords do not count.
 
@@ -64,14 +57,6 @@ def shared_share(pieces: Grids, corpus: Grids, n_steps: int) -> float:
     found = [key in known for grid in pieces for key in moving_windows(grid, n_steps).values()]
     check_some(len(found), f"Some piece must move and have {n_steps} steps", "Take shorter windows.")
     return float(np.mean(found))
-
-
-def shared_steps(grid: VoiceGrid, corpus: Grids, n_steps: int) -> Bool[np.ndarray, " n_steps"]:
-    """Return for each step of a piece whether it lies in a window of so many steps that the corpus has, in any key."""
-    is_shared = np.zeros(grid.n_steps, bool)
-    for step, found in shared_windows(grid, corpus, n_steps).items():
-        is_shared[step : step + n_steps] |= found
-    return is_shared
 
 
 class Passage(NamedTuple):
@@ -93,18 +78,21 @@ def longest_shared(grid: VoiceGrid, corpus: Grids, shortest: int = 2) -> Passage
     Passage(n_steps=2, step=1, piece=0, piece_step=1, semitones=2)
     """
     check_comparable([grid], corpus, whole_number("shortest", shortest, lowest=2))
-    # A passage that is shared has a shared passage one step shorter inside: so the longest length is found by halving.
-    low, high = shortest - 1, grid.n_steps
+    # A passage that is shared has a shared passage one step shorter inside: so the longest length is found by halving,
+    # in ever fewer pieces, and from short lengths on, which many pieces share but few steps.
+    low, high, pieces = shortest - 1, grid.n_steps, range(len(corpus))
     while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if any(shared_windows(grid, corpus, middle).values()) else (low, middle - 1)
+        middle = min((low + high + 1) // 2, 2 * low)
+        known = set(moving_windows(grid, middle).values())
+        sharing = [piece for piece in pieces if not known.isdisjoint(moving_windows(corpus[piece], middle).values())]
+        low, high, pieces = (middle, high, sharing) if sharing else (low, middle - 1, pieces)
     if low < shortest:
         return None
     first_step = {key: step for step, key in reversed(moving_windows(grid, low).items())}
     step, piece, piece_step = min(
-        (first_step[key], index, at)
-        for index, each in enumerate(corpus)
-        for at, key in moving_windows(each, low).items()
+        (first_step[key], piece, at)
+        for piece in pieces
+        for at, key in moving_windows(corpus[piece], low).items()
         if key in first_step
     )
     here, there = grid.pitch[step : step + low], corpus[piece].pitch[piece_step : piece_step + low]

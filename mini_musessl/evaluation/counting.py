@@ -50,9 +50,8 @@ def unigram_probabilities(
 
     Token i of a piece belongs to voice ``i % n_voices``; tokens without voices have 1.
 
-    Example:
-        >>> unigram_probabilities([[0, 0, 1]], vocabulary_size=2, n_voices=1).tolist()
-        [[0.6, 0.4]]
+    >>> unigram_probabilities([[0, 0, 1]], vocabulary_size=2, n_voices=1).tolist()
+    [[0.6, 0.4]]
     """
     counts = np.ones((n_voices, vocabulary_size))
     for ids in pieces:
@@ -128,10 +127,9 @@ class BackoffCounts:
         symbols: what followed, (n_tokens,).
         strength: s, above 0; None for Witten and Bell's, the number of different symbols seen after the context.
 
-    Example:
-        >>> counts = BackoffCounts([np.zeros(3, int)], np.array([0, 0, 1]), n_symbols=3)
-        >>> counts.probabilities([np.zeros(1, int)], np.full((1, 3), 1 / 3)).round(3).tolist()
-        [[0.533, 0.333, 0.133]]
+    >>> counts = BackoffCounts([np.zeros(3, int)], np.array([0, 0, 1]), n_symbols=3)
+    >>> counts.probabilities([np.zeros(1, int)], np.full((1, 3), 1 / 3)).round(3).tolist()
+    [[0.533, 0.333, 0.133]]
     """
 
     def __init__(self, levels: Levels, symbols: np.ndarray, n_symbols: int, strength: float | None = None) -> None:
@@ -277,10 +275,9 @@ def _chain_levels(viewpoints: dict[str, Ids], chain: Sequence[str], is_chosen: I
 def musical_viewpoints(ids: Ids) -> dict[str, Ids]:
     """Describe every token by what stands before it: the voices above at this step, and all steps before.
 
-    Example:
-        >>> found = musical_viewpoints(np.array([[37, 32, 29, 13], [39, 32, 29, 13]]))
-        >>> found["moves_above"].tolist(), found["hold"].tolist()
-        ([[0, 1, 3, 7], [0, 1, 2, 4]], [[0, 0, 0, 0], [1, 1, 1, 1]])
+    >>> found = musical_viewpoints(np.array([[37, 32, 29, 13], [39, 32, 29, 13]]))
+    >>> found["moves_above"].tolist(), found["hold"].tolist()
+    ([[0, 1, 3, 7], [0, 1, 2, 4]], [[0, 0, 0, 0], [1, 1, 1, 1]])
     """
     steps, before = np.arange(len(ids))[:, None], _step_before(ids)
     moves = ids != before
@@ -380,13 +377,12 @@ CHAINS = {
 def neighbour_viewpoints(ids: Ids, is_hidden: IsHidden) -> tuple[dict[str, Ids], Ids]:
     """Describe every hidden cell by what is seen around it; return that and its anchor, -1 where there is none.
 
-    Example:
-        >>> ids = np.array([[37, 32, 29, 13], [37, 32, 29, 13], [39, 32, 27, 8]])
-        >>> is_hidden = np.zeros((3, 4), bool)
-        >>> is_hidden[1, 0] = True
-        >>> found, anchor = neighbour_viewpoints(ids, is_hidden)
-        >>> int(anchor[1, 0]), [int(found[name][1, 0]) for name in ("gap_before", "gap_after", "alto", "bass")]
-        (37, [1, 1, 7, 0])
+    >>> ids = np.array([[37, 32, 29, 13], [37, 32, 29, 13], [39, 32, 27, 8]])
+    >>> is_hidden = np.zeros((3, 4), bool)
+    >>> is_hidden[1, 0] = True
+    >>> found, anchor = neighbour_viewpoints(ids, is_hidden)
+    >>> int(anchor[1, 0]), [int(found[name][1, 0]) for name in ("gap_before", "gap_after", "alto", "bass")]
+    (37, [1, 1, 7, 0])
     """
     seen, steps = np.where(is_hidden, -1, ids), np.arange(len(ids))
     before, gap_before = _nearest(seen)

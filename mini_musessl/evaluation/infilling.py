@@ -102,11 +102,10 @@ def draw_hidden(
 ) -> list[Bool[np.ndarray, "n_draws _ 4"]]:
     """Hide cells of whole pieces, each piece several times, by a masker such as ``mask_bars``.
 
-    Example:
-        >>> from mini_musessl.masking import mask_voices
-        >>> hidden = draw_hidden([np.full((20, 4), 60)], mask_voices, np.random.default_rng(0), n_draws=3)
-        >>> hidden[0].shape, hidden[0].all(axis=1).sum(axis=1).tolist()
-        ((3, 20, 4), [1, 1, 1])
+    >>> from mini_musessl.masking import mask_voices
+    >>> hidden = draw_hidden([np.full((20, 4), 60)], mask_voices, np.random.default_rng(0), n_draws=3)
+    >>> hidden[0].shape, hidden[0].all(axis=1).sum(axis=1).tolist()
+    ((3, 20, 4), [1, 1, 1])
     """
     check_generator(generator, "draw_hidden")
     rows = [np.repeat(ids[None], n_draws, axis=0) for ids in encode_chorales(pieces)]
@@ -119,13 +118,12 @@ def evaluate_infilling(model: object, pieces: Sequence[Chorale], hidden: Sequenc
     Args:
         hidden: bool (n_draws, n_steps, 4) for each piece, such as from ``draw_hidden``.
 
-    Example:
-        >>> from mini_musessl.evaluation.counting import Uniform
-        >>> pieces = [np.full((20, 4), 60)]
-        >>> hidden = draw_hidden(pieces, KINDS["cells"], np.random.default_rng(0))
-        >>> found = evaluate_infilling(Uniform(), pieces, hidden)
-        >>> round(found.nats_per_cell, 4), found.n_tokens
-        (3.8501, 20)
+    >>> from mini_musessl.evaluation.counting import Uniform
+    >>> pieces = [np.full((20, 4), 60)]
+    >>> hidden = draw_hidden(pieces, KINDS["cells"], np.random.default_rng(0))
+    >>> found = evaluate_infilling(Uniform(), pieces, hidden)
+    >>> round(found.nats_per_cell, 4), found.n_tokens
+    (3.8501, 20)
     """
     arrays = encode_chorales(pieces)
     draws = check_hidden_cells(arrays, hidden)

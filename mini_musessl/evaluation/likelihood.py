@@ -267,13 +267,12 @@ def compare(first: PieceNats, second: PieceNats, generator: np.random.Generator,
     same pieces: what makes a piece hard for both cancels. Efron and Tibshirani, "An Introduction to the Bootstrap"
     (1993), the percentile interval.
 
-    Example:
-        >>> nats = [np.full((8, 4), level) for level in (0.5, 0.7)]
-        >>> one = Likelihood(tuple(nats), tuple(each > 9 for each in nats))
-        >>> two = Likelihood(tuple(each - 0.1 for each in nats), one.is_change)
-        >>> found = compare(one, two, np.random.default_rng(0))
-        >>> round(found.low, 3), round(found.difference, 3), round(found.high, 3)
-        (0.1, 0.1, 0.1)
+    >>> nats = [np.full((8, 4), level) for level in (0.5, 0.7)]
+    >>> one = Likelihood(tuple(nats), tuple(each > 9 for each in nats))
+    >>> two = Likelihood(tuple(each - 0.1 for each in nats), one.is_change)
+    >>> found = compare(one, two, np.random.default_rng(0))
+    >>> round(found.low, 3), round(found.difference, 3), round(found.high, 3)
+    (0.1, 0.1, 0.1)
     """
     if type(first) is not type(second):
         raise TypeError(f"Compare two results of one kind; found {type(first).__name__} and {type(second).__name__}.")

@@ -9,13 +9,12 @@ table must mark such rows.
 The questions are those of ``probe_tasks``. ``retrieve`` looks for the same hymn without any label; ``fine_tuning``
 measures the network that may learn on.
 
-Example:
-    >>> from mini_musessl import voices
-    >>> grids = [voices.from_pitches([[72, 67, 64, 48]] * 96, fifths=0), voices.from_pitches([[74] * 4] * 96, fifths=2)]
-    >>> features = handmade_features(grids * 2, ["key signature"])
-    >>> result = probe(features, "key signature", PieceSplit((0, 1), (2, 3)), None, np.random.default_rng(0))
-    >>> result.balanced_accuracy, result.chance
-    (1.0, 0.5)
+>>> from mini_musessl import voices
+>>> grids = [voices.from_pitches([[72, 67, 64, 48]] * 96, fifths=0), voices.from_pitches([[74] * 4] * 96, fifths=2)]
+>>> features = handmade_features(grids * 2, ["key signature"])
+>>> result = probe(features, "key signature", PieceSplit((0, 1), (2, 3)), None, np.random.default_rng(0))
+>>> result.balanced_accuracy, result.chance
+(1.0, 0.5)
 
 Chapter: 1a (learning without labels).
 """

@@ -23,6 +23,7 @@ from mini_musessl.checks import check_generator, whole_number
 from mini_musessl.evaluation import voice_leading
 from mini_musessl.evaluation.probing import choose_l2, fit_linear_probe
 from mini_musessl.harmony import grid_chroma
+from mini_musessl.network.repeats import one_longer
 from mini_musessl.voices import REST, VoiceGrid, check_is_grid
 
 Values = Float[np.ndarray, "_ d_features"]  # sets may have other numbers of pieces
@@ -33,20 +34,30 @@ _SCALES = np.stack([np.roll(_MAJOR, root) for root in range(12)])
 # --- one piece
 
 
+def check_has_notes(grid: VoiceGrid) -> None:
+    """Refuse anything but a grid, and a piece in which nothing sounds."""
+    check_is_grid(grid)
+    if (grid.pitch == REST).all():
+        raise ValueError(f"Statistics need at least one note; found none in {grid.n_steps} steps. Is the piece empty?")
+
+
 def pitch_class_entropy(grid: VoiceGrid) -> float:
     """Return the entropy of the pitch classes of a piece's notes, in bits: 0 for one, 3.58 for twelve alike."""
+    check_has_notes(grid)
     share = np.bincount(grid.pitch[grid.is_onset] % 12, minlength=12) / grid.is_onset.sum()
     return float(-(share[share > 0] * np.log2(share[share > 0])).sum())
 
 
 def in_scale_share(grid: VoiceGrid) -> float:
     """Return the share of a piece's notes in the major or natural minor scale that holds most of them."""
+    check_has_notes(grid)
     counts = np.bincount(grid.pitch[grid.is_onset] % 12, minlength=12)
     return float((_SCALES @ counts).max() / counts.sum())
 
 
 def polyphony(grid: VoiceGrid) -> float:
     """Return how many different pitches sound at a step, on average over the steps at which one does."""
+    check_has_notes(grid)
     counts = np.array([len(set(frame) - {REST}) for frame in grid.pitch.tolist()])
     return float(counts[counts > 0].mean())
 
@@ -76,19 +87,17 @@ def repeat_lengths(grid: VoiceGrid) -> Int[np.ndarray, " n_steps"]:
     >>> repeat_lengths(voices.from_pitches([[60], [62], [60], [62], [64]], voice_names=("melody",))).tolist()
     [0, 0, 1, 2, 0]
     """
-    _, frame = np.unique(grid.pitch, axis=0, return_inverse=True)
-    frame = frame.reshape(-1)
-    longest, run = np.zeros(grid.n_steps, int), np.zeros(grid.n_steps, int)
-    for step in range(1, grid.n_steps):
-        # run[j]: for how many steps the music up to j, an earlier step, is that up to this one
-        run[1:step] = np.where(frame[1:step] == frame[step], run[: step - 1] + 1, 0)
-        run[0] = frame[0] == frame[step]
-        longest[step] = run[:step].max()
+    frame = np.unique(grid.pitch, axis=0, return_inverse=True)[1].reshape(-1)
+    longest, run = np.zeros(grid.n_steps, int), np.zeros(0, int)
+    for step in range(grid.n_steps):
+        run = one_longer(run, frame[:step][::-1] == frame[step])
+        longest[step] = run.max()
     return longest
 
 
 def repeat_share(grid: VoiceGrid, n_steps: int) -> float:
     """Return the share of a piece's steps that end a passage of so many steps which was heard before, note for note."""
+    check_has_notes(grid)
     return float((repeat_lengths(grid) >= whole_number("n_steps", n_steps, lowest=1)).mean())
 
 
@@ -124,11 +133,10 @@ STATISTICS: dict[str, Callable[[VoiceGrid], float]] = {
 
 def describe(grid: VoiceGrid) -> dict[str, float]:
     """Return all ``STATISTICS`` of a piece in four voices, which must have at least two notes that differ."""
-    check_is_grid(grid)
+    check_has_notes(grid)
     if len(melodic_intervals(grid)) == 0:
         raise ValueError(
-            f"Statistics need a voice that moves; found {grid.n_steps} steps in which none does. Is the piece empty, "
-            "or one held chord?"
+            f"Statistics need a voice that moves; found {grid.n_steps} steps in which none does. Is it one held chord?"
         )
     return {name: float(count(grid)) for name, count in STATISTICS.items()}
 

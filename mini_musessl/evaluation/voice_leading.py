@@ -35,10 +35,9 @@ def parallels(grid: VoiceGrid, interval: int) -> np.ndarray:
     Returns:
         int array (n_found, 3): the step of arrival, the upper voice, the lower voice; ordered by step.
 
-    Example:
-        >>> from mini_musessl import voices
-        >>> parallels(voices.from_pitches([[67, 60], [69, 62]], voice_names=("high", "low")), FIFTH).tolist()
-        [[1, 0, 1]]
+    >>> from mini_musessl import voices
+    >>> parallels(voices.from_pitches([[67, 60], [69, 62]], voice_names=("high", "low")), FIFTH).tolist()
+    [[1, 0, 1]]
 
     References:
         Equal to music21's ``VoiceLeadingQuartet.parallelFifth`` where its spelling of the two notes is a fifth, but for
@@ -69,12 +68,11 @@ def count_parallels(grid: VoiceGrid, within_lines: bool = False) -> int:
             count. Say so where both sides know their fermatas, such as two settings of one melody. What a model writes
             freely has lines too, and no fermatas: there Bach's are counted with all of his.
 
-    Example:
-        >>> from mini_musessl import voices
-        >>> pitch = np.repeat([[65, 62], [67, 60], [69, 62], [65, 62]] * 2, 8, axis=0)
-        >>> grid = voices.from_pitches(pitch, voice_names=("high", "low"))
-        >>> len(parallels(grid, FIFTH)), count_parallels(grid)
-        (2, 1)
+    >>> from mini_musessl import voices
+    >>> pitch = np.repeat([[65, 62], [67, 60], [69, 62], [65, 62]] * 2, 8, axis=0)
+    >>> grid = voices.from_pitches(pitch, voice_names=("high", "low"))
+    >>> len(parallels(grid, FIFTH)), count_parallels(grid)
+    (2, 1)
     """
     half_note, distinct = 2 * grid.steps_per_quarter, set()
     for interval in (FIFTH, OCTAVE):

@@ -2,10 +2,9 @@
 
 Everything works offline. One module a chapter; task, hint and solution of an exercise stand in its notebook.
 
-Example:
-    >>> from mini_musessl.exercises import check
-    >>> verdict = check("3a.1", lambda pitch: 440 * 2 ** ((pitch - 60) / 12))  # doctest: +ELLIPSIS
-    Middle C is 60, but 440 Hz belongs to the A above it, which is 69: you give 440 Hz for f(60)...
+>>> from mini_musessl.exercises import check
+>>> verdict = check("3a.1", lambda pitch: 440 * 2 ** ((pitch - 60) / 12))  # doctest: +ELLIPSIS
+Middle C is 60, but 440 Hz belongs to the A above it, which is 69: you give 440 Hz for f(60)...
 
 Chapter: every notebook; first in 3a.
 """
@@ -32,6 +31,8 @@ from mini_musessl.exercises import (  # noqa: F401
     repair,
     benchmark,
     sampling,
+    continue_fill_harmonise,
+    judging,
     copying,
 )
 

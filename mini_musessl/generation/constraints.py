@@ -15,7 +15,7 @@ Chapter: 9b (hard constraints).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -52,8 +52,8 @@ class Ranges:
     """Each voice stays in its range, or rests."""
 
     lowest_and_highest: Mapping[str, tuple[int, int]]  # MIDI pitches by name, such as ``voice_leading.RANGES``
-    voice_names: tuple[str, ...] = SATB
-    lowest_pitch: int = TOKENS.lowest_pitch
+    voice_names: tuple[str, ...] = field(default=SATB, repr=False)
+    lowest_pitch: int = field(default=TOKENS.lowest_pitch, repr=False)
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in self.lowest_and_highest.items():
@@ -95,8 +95,8 @@ class Chord:
     start_step: int
     stop_step: int  # the first step that is free again
     pitch_classes: tuple[int, ...]  # the bass first
-    lowest_voice: int = len(SATB) - 1
-    lowest_pitch: int = TOKENS.lowest_pitch
+    lowest_voice: int = field(default=len(SATB) - 1, repr=False)
+    lowest_pitch: int = field(default=TOKENS.lowest_pitch, repr=False)
 
     def __post_init__(self) -> None:
         whole_number("The last step of a chord", self.stop_step - 1, whole_number("Its first", self.start_step, 0))

@@ -26,7 +26,7 @@ from torch import Generator, Tensor
 from mini_musessl.batches import window_starts
 from mini_musessl.checks import as_array, check_ids, check_scores, check_torch_generator, real_number, whole_number
 from mini_musessl.generation.constraints import Constraint
-from mini_musessl.network.frames import FrameHistory, FrameTransformer
+from mini_musessl.network.frames import FrameTransformer
 from mini_musessl.network.transformer import MusicTransformer, Network
 
 FREE = -1  # stands where nothing is given
@@ -127,33 +127,34 @@ class FrameDecoder:
         self._model, self._first_step = model, first_step
         self._frames = prompt.to(model.norm.weight.device)
         self._voices = self._frames.new_zeros(len(prompt), 1, 0)  # of the frame that is being written
-        self._cache, self._read = None, None
+        self._cache, self._before = None, None  # the latter: what is known before the voices of the frame
 
     def next_logits(self) -> Float[Tensor, "n_rows vocabulary"]:
         """Return the scores of the next voice of each row, on the CPU."""
-        if self._read is None:
+        if self._before is None:
             new, longest = self._frames[:, -1:], longest_context(self._model)
             if self._cache is None or self._cache.n_read >= longest:
                 start = window_start(self._frames.shape[1] + 1, longest, 1)  # the begin symbol takes a position
                 first_steps = torch.full((len(new),), self._first_step + start, device=new.device)
                 self._cache = self._model.start_cache(len(new), first_steps, self._frames[:, :start])
                 new = self._frames[:, start:]
-            self._read = self._model.read_next(self._cache, new)
-        return self._model.head.score_next(*self._read, self._voices)[:, 0].float().cpu()
+            self._before = self._model.head.prepare(*self._model.read_next(self._cache, new))
+        voice = self._voices.shape[2]
+        return self._model.head.score(self._before, self._voices, range(voice, voice + 1))[:, 0, 0].float().cpu()
 
     def append(self, ids: Int[Tensor, " n_rows"]) -> None:
         """Write the next voice of each row."""
         self._voices = torch.cat((self._voices, ids.to(self._voices.device)[:, None, None]), dim=2)
         if self._voices.shape[2] == self._model.config.n_voices:
             self._frames = torch.cat((self._frames, self._voices), dim=1)
-            self._voices, self._read = self._voices[:, :, :0], None
+            self._voices, self._before = self._voices[:, :, :0], None
 
     def keep_rows(self, rows: Int[Tensor, " n_rows"]) -> None:
         """Row i continues from what row ``rows[i]`` had written."""
-        rows, (features, past) = rows.to(self._frames.device), self._read
+        rows = rows.to(self._frames.device)
         self._frames, self._voices = self._frames[rows], self._voices[rows]
         self._cache.keep_rows(rows)
-        self._read = features[rows], FrameHistory(*(known[rows] for known in past))
+        self._before = tuple(known[rows] for known in self._before)
 
 
 def longest_context(model: Network) -> int:
@@ -196,6 +197,7 @@ def resample(log_weights: Float[Tensor, "batch n"], generator: Generator) -> Int
     return torch.searchsorted(shares, places).clamp(max=n_particles - 1)  # rounding may leave the last share below 1
 
 
+@torch.inference_mode()  # takes less time than no_grad
 def draw_cells(
     decoder: TokenDecoder | FrameDecoder,
     prompt: Int[Tensor, "n_rows n_prompt n_voices"],
@@ -208,16 +210,17 @@ def draw_cells(
     first_rows = torch.arange(0, len(prompt), len(prompt) // len(given), device=given.device)
     log_weights = given.new_zeros(len(given), len(prompt) // len(given), dtype=torch.float64)
     cells = given.repeat_interleave(log_weights.shape[1], dim=0)
+    n_given = (given != FREE).sum(dim=0).tolist()
     for cell in range(cells.shape[1]):
-        wanted, logits = cells[:, cell].clone(), decoder.next_logits()
-        is_given, drawable = wanted != FREE, logits
-        is_weighed = bool(constraints) or bool(is_given.any())
+        wanted, logits = cells[:, cell], decoder.next_logits()
+        drawable, is_weighed = logits, bool(constraints) or n_given[cell] > 0
         if is_weighed:
             allowed = allowed_ids(constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
         if constraints:  # a row from which nothing may be drawn draws anything, and weighs nothing
             drawable = logits.masked_fill(~allowed & allowed.any(dim=1, keepdim=True), -math.inf)
-        ids = wanted if is_given.all() else torch.where(is_given, wanted, sampling.draw(drawable, generator))
-        cells[:, cell] = ids
+        ids = wanted if n_given[cell] == len(given) else sampling.draw(drawable, generator)
+        if n_given[cell]:
+            ids = torch.where(wanted == FREE, ids, wanted)
         if is_weighed:
             log_weights += log_share(logits / sampling.temperature, allowed).view_as(log_weights)
             _check_some_live(log_weights, constraints, prompt, cells[:, :cell], wanted, logits.shape[1])
@@ -229,6 +232,7 @@ def draw_cells(
                 log_weights[is_poor] = 0.0
                 cells, ids = cells[rows], ids[rows]
                 decoder.keep_rows(rows)
+        cells[:, cell] = ids
         decoder.append(ids)
     if log_weights.shape[1] == 1:
         return cells
@@ -246,8 +250,8 @@ def allowed_ids(
     allowed = (wanted == FREE)[:, None] | (torch.arange(n_ids, device=wanted.device) == wanted[:, None])
     n_voices = prompt.shape[2]
     n_whole = written.shape[1] // n_voices * n_voices
+    frames = torch.cat((prompt, written[:, :n_whole].unflatten(1, (-1, n_voices))), dim=1)
     for constraint in constraints:
-        frames = torch.cat((prompt, written[:, :n_whole].unflatten(1, (-1, n_voices))), dim=1)
         allowed &= constraint.allows(frames, written[:, n_whole:], n_ids)
     return allowed
 
@@ -315,7 +319,8 @@ def sample_frames(
         decoder = FrameDecoder(model.eval(), prompts, first_step)
     else:
         decoder = TokenDecoder(model.eval(), prompts.flatten(1))
-    return draw_cells(decoder, prompts, given.flatten(1), sampling, generator, constraints).view(shape)
+    cells = draw_cells(decoder, prompts, given.flatten(1), sampling, generator, constraints)
+    return cells.clone().view(shape)  # an ordinary tensor
 
 
 def sample(
@@ -372,6 +377,7 @@ def _check_some_live(log_weights: Tensor, constraints: Sequence[Constraint], *pl
     left = {str(each): allowed_ids([each], prompt, written, wanted, n_ids) for each in constraints}
     names = [name for name, allowed in left.items() if not torch.equal(allowed, before)]
     step, voice = divmod(written.shape[1], prompt.shape[2])
+    step += prompt.shape[1]  # from the first step of the prompt, as constraints count
     given = "" if wanted == FREE else f" to the given symbol {int(wanted)}"
     raise ValueError(
         f"Constraints must leave a symbol for each cell; none is left{given} at step {step}, voice {voice}, by "

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mini_musessl.checks import check_truth
 from mini_musessl.network.attention import join_masks, position_angles
+from mini_musessl.network.counterpoint import Counterpoint
 from mini_musessl.network.frames import FirstStep, Frames, Logits, PooledDropout, Steps, by_voice, check_frames
 from mini_musessl.network.transformer import Network, TransformerBlock, check_network, init_weights
 
@@ -42,6 +43,7 @@ class EncoderConfig:
     d_voice: int = 192  # width of the hidden layer of a head that predicts cells
     dropout: float = 0.1  # share of features silenced while training
     cycle_length: int = 1  # the index of a step modulo this is told; 1 tells nothing that a probe could find again
+    uses_counterpoint: bool = False  # the head scores how each voice would move with each other voice, in every key
     is_causal: bool = False  # a step is described from itself and the steps before, not from the whole window
 
     def __post_init__(self) -> None:
@@ -162,6 +164,9 @@ class MaskedTransformer(Network):
         self.config = config
         self.encoder = FrameEncoder(config, seed)
         self.head = CellHead(config, seed)
+        # One kind of motion between neighbouring steps, and one over hidden steps.
+        tables = Counterpoint(config.n_voices, config.vocabulary_size, n_kinds=2) if config.uses_counterpoint else None
+        self.counterpoint = tables
 
     def forward(
         self,
@@ -171,4 +176,8 @@ class MaskedTransformer(Network):
         first_step: FirstStep | None = None,
     ) -> Logits:
         """Score every symbol for every cell, as in ``FrameEncoder``; no logits depend on the ids of hidden cells."""
-        return self.head(self.encoder(frames, is_hidden, is_padding, first_step))
+        scores = self.head(self.encoder(frames, is_hidden, is_padding, first_step))
+        if self.counterpoint is None:
+            return scores
+        is_seen = ~is_hidden if is_padding is None else ~(is_hidden | is_padding[..., None])
+        return scores + self.counterpoint.score_hidden(frames, is_seen)

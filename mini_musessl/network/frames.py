@@ -14,6 +14,7 @@ Chapter: 5d (the network), 9a (the cache).
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from mini_musessl.checks import check_ids, check_positive, check_share
 from mini_musessl.network.attention import KVCache, join_masks, position_angles
-from mini_musessl.network.counterpoint import Counterpoint
+from mini_musessl.network.counterpoint import Counterpoint, first_rows, rows_of_pairs
 from mini_musessl.network.repeats import Copies, CopyBonus, RepeatFinder
 from mini_musessl.network.transformer import Network, TransformerBlock, check_network, init_weights
 
@@ -119,7 +120,7 @@ def by_voice(ids: Int[Tensor, "*axes n_voices"], n_rows: int) -> Int[Tensor, "*a
     >>> by_voice(torch.tensor([3, 3]), n_rows=10).tolist()
     [3, 13]
     """
-    return ids + n_rows * torch.arange(ids.shape[-1], device=ids.device)
+    return ids + first_rows(ids.shape[-1], n_rows, ids.device)
 
 
 def interval_ids(upper: Tensor, lower: Tensor, vocabulary_size: int) -> Tensor:
@@ -131,6 +132,12 @@ def interval_ids(upper: Tensor, lower: Tensor, vocabulary_size: int) -> Tensor:
     largest = vocabulary_size - 1
     is_note = (torch.minimum(upper, lower) > 0) & (torch.maximum(upper, lower) <= largest)
     return torch.where(is_note, upper - lower + largest, 2 * largest + 1)
+
+
+@lru_cache
+def _all_intervals(vocabulary_size: int, device: torch.device) -> Int[Tensor, "upper lower"]:
+    symbols = torch.arange(vocabulary_size + 1, device=device)
+    return interval_ids(symbols[:, None], symbols, vocabulary_size)
 
 
 class PooledDropout(nn.Module):
@@ -225,49 +232,53 @@ class VoiceHead(nn.Module):
 
     def forward(self, features: Steps, history: FrameHistory, frames: Frames) -> Logits:
         """Score all voices of each step, each from those of ``frames`` that stand above it."""
-        said = self.to_voices(features).unflatten(-1, (self.n_voices, -1))
-        return self._score(said, history, frames, range(self.n_voices))
+        return self.score(self.prepare(features, history), frames, range(self.n_voices))
 
     def score_next(
         self, features: Steps, history: FrameHistory, above: Int[Tensor, "batch n_steps n_known"]
     ) -> Float[Tensor, "batch n_steps vocabulary"]:
         """Score the voice below those that are known, and it alone: what ``forward`` says of it."""
         voice = above.shape[-1]
-        weight, bias = (part.chunk(self.n_voices)[voice] for part in (self.to_voices.weight, self.to_voices.bias))
-        said = nn.functional.linear(features, weight, bias)[:, :, None]
-        return self._score(said, history, above, range(voice, voice + 1))[:, :, 0]
+        return self.score(self.prepare(features, history), above, range(voice, voice + 1))[:, :, 0]
 
-    def _score(self, said: Tensor, history: FrameHistory, frames: Tensor, voices: range) -> Tensor:
-        """Score some voices, given what the stack says to each of them, (batch, n_steps, voice, d_voice)."""
-        now = slice(voices.start, voices.stop)
-        latest = by_voice(history.latest, self.vocabulary_size + 1)[:, :, now]
-        hidden = said + self.own_table(latest)
+    def prepare(self, features: Steps, history: FrameHistory) -> tuple[Tensor, ...]:
+        """Return what ``score`` needs of a step before any of its voices is known: to write, it is computed once.
+
+        That is the hidden layer and the scores so far, the latest frame, and copies if there are any.
+        """
+        latest = by_voice(history.latest, self.vocabulary_size + 1)
+        hidden = self.to_voices(features).unflatten(-1, (self.n_voices, -1)) + self.own_table(latest)
         if self.hold_table is not None:
-            hidden = hidden + self.hold_table(by_voice(history.held_step, LONGEST_HOLD_STEP + 1)[:, :, now])
+            hidden = hidden + self.hold_table(by_voice(history.held_step, LONGEST_HOLD_STEP + 1))
+        copies = () if self.copying is None else self.copying.prepare(history.copied, history.kind)
+        return hidden, self.shortcut_table(latest), history.latest, *copies
+
+    def score(self, before: tuple[Tensor, ...], frames: Int[Tensor, "batch n_steps n_known"], voices: range) -> Logits:
+        """Score some voices; ``frames`` hold at least those above them."""
+        now, (latest, *copies) = slice(voices.start, voices.stop), before[2:]
+        hidden, scores = (each[:, :, now] for each in before[:2])
         # The first voice has none above it. To look up nothing in a table would cost time all the same.
         above = [
-            self._from_voices_above(history, frames[:, :, :voice]) if voice else torch.zeros_like(hidden[:, :, 0])
+            self._from_voices_above(latest, frames[:, :, :voice]) if voice else torch.zeros_like(hidden[:, :, 0])
             for voice in voices
         ]
         hidden = self.dropout(nn.functional.gelu(hidden + torch.stack(above, dim=2)))
-        scores = [self.to_logits[voice](hidden[:, :, place]) for place, voice in enumerate(voices)]
-        scores = torch.stack(scores, dim=2) + self.shortcut_table(latest)
-        if self.counterpoint is not None:
-            scores = scores + self.counterpoint(history.latest, frames, voices)
+        own = zip(list(self.to_logits)[now], hidden.unbind(2), strict=True)
+        scores = torch.stack([to_logits(each) for to_logits, each in own], dim=2) + scores
+        if self.counterpoint is not None and voices.stop > 1:
+            scores = scores + self.counterpoint(latest, frames, voices)
         if self.copying is not None:
-            scores = self.copying(scores, hidden, Copies(history.copied, history.kind), frames, voices)
+            scores = self.copying(scores, hidden, Copies(*copies), frames, voices)
         return scores if self.training or self.temperature == 1 else scores / self.temperature
 
-    def _from_voices_above(self, history: FrameHistory, above: Tensor) -> Tensor:
+    def _from_voices_above(self, latest: Frames, above: Tensor) -> Tensor:
         """Tell a voice the new symbols of the voices above it, how they moved, and how they meet its latest note."""
         voice, size = above.shape[2], self.vocabulary_size
-        pair = torch.arange(voice, device=above.device) + voice * (voice - 1) // 2
-        told = self.above_table(above + (size + 1) * pair)
+        told = self.above_table(above + rows_of_pairs(voice, size + 1, above.device))
         if self.motion_table is not None:
-            motion = interval_ids(above, history.latest[:, :, :voice], size)
-            meeting = interval_ids(above, history.latest[:, :, voice : voice + 1], size)
-            told = told + self.motion_table(motion + 2 * size * pair)
-            told = told + self.meeting_table(meeting + 2 * size * pair)
+            intervals, rows = _all_intervals(size, above.device), rows_of_pairs(voice, 2 * size, above.device)
+            told = told + self.motion_table(intervals[above, latest[:, :, :voice]] + rows)
+            told = told + self.meeting_table(intervals[above, latest[:, :, voice : voice + 1]] + rows)
         return told.sum(dim=2)
 
 

@@ -27,14 +27,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mini_musessl.batches import side_by_side
+from mini_musessl.network.counterpoint import first_rows
 
 GUIDES = ("longest", "line", "opening")
 NOTHING = -1
 BAR, BEAT = 16, 4  # steps
+IN_TIME = np.array([(back % BEAT == 0) + (back % BAR == 0) for back in range(1, BAR + 1)])  # whole beats or bars back
 REPEAT_STEPS = 16  # from here on a match is called a repeat
 #: Matches, repeats of the opening and times of standing still are told apart by their length up to these steps.
 LENGTHS, OPENING_LENGTHS, STILL = (
@@ -43,8 +45,6 @@ LENGTHS, OPENING_LENGTHS, STILL = (
 N_PLACES = 14  # where in the piece a repeat of the opening would begin: bars 1 to 10 and later, beats, off the beat
 N_FRESH = 2 * N_PLACES * (len(STILL) + 1)
 N_KINDS = N_FRESH + 3 * 2 * (len(OPENING_LENGTHS) + 1)
-
-RowLengths = Int[np.ndarray, "n_rows n_places"]
 
 
 class Copies(NamedTuple):
@@ -60,8 +60,9 @@ class Copies(NamedTuple):
 class RepeatFinder:
     """Reads pieces side by side; ``read`` says what the guides would sing before and after each frame.
 
-    Before each step the length of every match is one more than that of its neighbour before the step, where the frames
-    agree, and 0 elsewhere: the table of the longest common substring, of which one row is kept.
+    Places are told by their distance: entry k of what is kept belongs to the place k + 1 steps back. At each step the
+    length of every match grows by one where the frames agree, and is 0 elsewhere: the table of the longest common
+    substring, of which the latest row is kept.
 
     Args:
         first_step: index in its piece of each row's first frame. Where it is not 0, the opening is unknown.
@@ -69,67 +70,63 @@ class RepeatFinder:
 
     def __init__(self, n_rows: int, n_voices: int, first_step: Int[np.ndarray, " n_rows"] | int = 0) -> None:
         self.has_opening = np.zeros(n_rows, np.int64) + first_step == 0
-        self.frames = np.zeros((n_rows, 0, n_voices), np.int64)
-        # For each earlier place: how many frames, or notes of a voice, before it are those before the present.
-        self.same_frames = np.zeros((n_rows, 0), np.int64)
-        self.same_notes = np.zeros((n_rows, 0, n_voices), np.int64)
-        self.still = np.zeros((n_rows, 1), np.int64)  # for how many steps before each place no voice moved
+        self.frames = np.zeros((n_rows, n_voices, 0), np.int64)  # the latest first
+        # How many frames, then how many notes of each voice, before each place are those before the present.
+        self.same = np.zeros((n_rows, 1 + n_voices, 0), np.int64)
+        self.still = np.zeros((n_rows, 1), np.int64)  # for how many steps no voice moved; places as they came
         self.longest = np.zeros(n_rows, np.int64)  # match of frames so far
+        self.copied = np.full((n_rows, len(GUIDES), n_voices), NOTHING)  # what guides say now
+        self.kind = np.zeros_like(self.copied)
 
     def read(self, frames: Int[np.ndarray, "n_rows n_new n_voices"]) -> Copies:
         """Read frames; return what the guides say before the first and after each, so for one step more."""
-        said = [self._ask()]
+        said = [(self.copied, self.kind)]
         for frame in frames.swapaxes(0, 1):
             self._append(frame)
-            said.append(self._ask())
+            self.copied, self.kind = self._ask()
+            said.append((self.copied, self.kind))
         return Copies(*(np.stack(steps, axis=1) for steps in zip(*said, strict=True)))
 
     def _append(self, frame: Int[np.ndarray, "n_rows n_voices"]) -> None:
         """Read the next frame of each row."""
-        is_same = self.frames == frame[:, None]
-        n_still = np.where(is_same[:, -1:].all(axis=2), self.still[:, -1:], 0) if is_same.shape[1] else self.still
-        self.still = np.append(self.still, n_still + 1, axis=1)
-        self.same_frames = _one_longer(self.same_frames, is_same.all(axis=2))
-        self.same_notes = _one_longer(self.same_notes, is_same)
-        self.longest = np.maximum(self.longest, self.same_frames.max(axis=1))
-        self.frames = np.append(self.frames, frame[:, None], axis=1)
+        is_same = self.frames == frame[:, :, None]
+        is_same = np.concatenate((is_same.all(axis=1, keepdims=True), is_same), axis=1)
+        n_still = self.still[:, -1:] * is_same[:, 0, :1] if is_same.shape[2] else self.still
+        self.still = np.concatenate((self.still, n_still + 1), axis=1)
+        self.same = one_longer(self.same, is_same)
+        self.longest = np.maximum(self.longest, self.same[:, 0].max(axis=1))
+        self.frames = np.concatenate((frame[:, :, None], self.frames), axis=2)
 
-    def _ask(self) -> Copies:
-        """Return what the guides would sing next in each row, (n_rows, n_guides, n_voices)."""
-        n_rows, n_read, n_voices = self.frames.shape
-        if n_read == 0:
-            none = np.zeros((n_rows, len(GUIDES), n_voices), np.int64)
-            return Copies(none + NOTHING, none)
-        back = n_read - np.arange(n_read)
-        in_time = (back % BEAT == 0) + (back % BAR == 0).astype(np.int64)
-        guides = (self._longest(in_time), self._line(in_time), self._opening(in_time))
-        return Copies(*(np.stack(said, axis=1) for said in zip(*guides, strict=True)))
-
-    def _longest(self, in_time: Int[np.ndarray, " n_places"]) -> tuple[np.ndarray, np.ndarray]:
-        """Point to the longest match of frames; of equals to one in time, then to the latest."""
-        place, kind = _best_match(self.same_frames, in_time)
-        copied = self.frames[np.arange(len(place)), place]
-        return copied, np.broadcast_to(kind[:, None], copied.shape)
-
-    def _line(self, in_time: Int[np.ndarray, " n_places"]) -> tuple[np.ndarray, np.ndarray]:
-        """Point to the longest match of each voice alone."""
-        place, kind = _best_match(self.same_notes, in_time)
-        return np.take_along_axis(self.frames, place[:, None], axis=1)[:, 0], kind
+    def _ask(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the guides would sing next in each row, and the kinds of their matches."""
+        n_rows, n_voices, n_read = self.frames.shape
+        in_time = IN_TIME[np.arange(n_read) % BAR]
+        place, kind = (np.empty((n_rows, len(GUIDES), n_voices), np.int64) for _ in range(2))
+        # The longest match, of equals one in time, then the latest, which comes first.
+        rank = 3 * self.same + in_time
+        best, level = rank.argmax(axis=2), rank.max(axis=2)
+        level = LENGTHS.searchsorted(level // 3, "right") * 3 + level % 3
+        place[:, 0], place[:, 1], kind[:, 0], kind[:, 1] = best[:, :1], best[:, 1:], level[:, :1], level[:, 1:]
+        place[:, 2], kind[:, 2] = (each[:, None] for each in self._opening(in_time))
+        copied = self.frames[np.arange(n_rows)[:, None, None], np.arange(n_voices), place]
+        is_known = self.has_opening & (n_read >= REPEAT_STEPS)
+        copied[:, 2] = np.where(is_known[:, None], copied[:, 2], NOTHING)
+        return copied, kind
 
     def _opening(self, in_time: Int[np.ndarray, " n_places"]) -> tuple[np.ndarray, np.ndarray]:
-        """Point to the step of a repeat of the opening that is under way, or to the first frame."""
-        rows, places = np.arange(len(self.frames)), np.arange(len(in_time))
-        # The longest border, as in the search of Knuth, Morris and Pratt; one that is in time goes first.
-        is_repeat = (self.same_frames == places) & (places > 0)
-        length = np.where(is_repeat, places + 1_000_000 * in_time, 0).argmax(axis=1)
-        n_still = np.digitize(self.still[rows, len(places) - length], STILL)  # before the repeat
+        """Point to the step of a repeat of the opening that is under way, or to the first frame; say of which kind."""
+        n_read = len(in_time)
+        # The longest border, as in the search of Knuth, Morris and Pratt; one that is in time goes first, none last.
+        rank = (self.same[:, 0] == np.arange(n_read)[::-1]) * (in_time + 2)
+        rank[:, -1] = 1
+        place = rank.argmax(axis=1)
+        length = n_read - 1 - place
+        n_still = STILL.searchsorted(self.still[np.arange(len(place)), place + 1], "right")  # before the repeat
         has_repeated = self.longest >= REPEAT_STEPS
-        fresh = n_still + (len(STILL) + 1) * (_place_in_piece(len(places)) + N_PLACES * has_repeated)
-        going_on = N_FRESH + 2 * (3 * np.digitize(length, OPENING_LENGTHS) + in_time[length]) + (n_still >= 2)
-        kind = np.where(length == 0, fresh, going_on)
-        is_known = self.has_opening & (len(places) >= REPEAT_STEPS)
-        copied = np.where(is_known[:, None], self.frames[rows, length], NOTHING)
-        return copied, np.broadcast_to(kind[:, None], copied.shape)
+        fresh = n_still + (len(STILL) + 1) * (_place_in_piece(n_read) + N_PLACES * has_repeated)
+        level = OPENING_LENGTHS.searchsorted(length, "right")
+        going_on = N_FRESH + 2 * (3 * level + in_time[place]) + (n_still >= 2)
+        return place, np.where(length == 0, fresh, going_on)
 
     def keep_rows(self, rows: Int[np.ndarray, " n_kept"]) -> None:
         """Let row i go on as a copy of what row ``rows[i]`` was."""
@@ -137,19 +134,17 @@ class RepeatFinder:
             setattr(self, name, known[rows])
 
 
-def _one_longer(lengths: np.ndarray, is_same: np.ndarray) -> np.ndarray:
-    """Return the lengths of matches after one more frame, which equals that at each place or not."""
-    none = np.zeros((len(lengths), 1, *lengths.shape[2:]), np.int64)  # nothing stands before the first place
-    return np.append(none, np.where(is_same, lengths + 1, 0), axis=1)
+def one_longer(
+    lengths: Int[np.ndarray, "*rows n_places"], is_same: Bool[np.ndarray, "*rows n_places"]
+) -> Int[np.ndarray, "*rows n_longer"]:
+    """Return how long the music before each place is that before the present, from the latest place to the first.
 
+    One more step has been read, which was the same as the one at each place or not; nothing stands before the first.
 
-def _best_match(lengths: np.ndarray, in_time: Int[np.ndarray, " n_places"]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the place of the longest match, of equals one in time, then the latest, and its kind; places in axis 1."""
-    by_place = (slice(None), *(None,) * (lengths.ndim - 2))
-    rank = (lengths * 3 + in_time[by_place]) * len(in_time) + np.arange(len(in_time))[by_place]
-    place = rank.argmax(axis=1)
-    length = np.take_along_axis(lengths, place[:, None], axis=1)[:, 0]
-    return place, np.digitize(length, LENGTHS) * 3 + in_time[place]
+    >>> one_longer(np.array([3, 0]), np.array([True, True])).tolist()
+    [4, 1, 0]
+    """
+    return np.concatenate(((lengths + 1) * is_same, np.zeros_like(lengths, shape=(*lengths.shape[:-1], 1))), axis=-1)
 
 
 def _place_in_piece(step: int) -> int:
@@ -214,6 +209,11 @@ class CopyBonus(nn.Module):
         self.table = nn.Embedding(n_voices * len(GUIDES) * N_KINDS * 2, 1)
         self.gates = nn.ModuleList(nn.Linear(d_voice, len(GUIDES)) for _ in range(n_voices))
 
+    def prepare(self, copied: Tensor, kind: Tensor) -> Copies:
+        """Put guides last, and the first row of the table that each may mean in place of the kind of its match."""
+        row = first_rows(kind.shape[3] * len(GUIDES), 2 * N_KINDS, kind.device).view(-1, len(GUIDES))
+        return Copies(copied.transpose(2, 3), row + 2 * kind.transpose(2, 3))
+
     def forward(
         self,
         scores: Float[Tensor, "batch n_steps n_scored vocabulary"],
@@ -222,16 +222,19 @@ class CopyBonus(nn.Module):
         frames: Int[Tensor, "batch n_steps n_known"],
         voices: range,
     ) -> Float[Tensor, "batch n_steps n_scored vocabulary"]:
-        """Return the scores of some voices with the bonus; ``frames`` hold at least the voices above them."""
-        copied, now = copies.copied, slice(voices.start, voices.stop)
-        has_followed = torch.ones_like(copied)
-        n_above = voices.stop - 1
-        has_sung = (copied[..., :n_above] == frames[:, :, None, :n_above]).long()
-        has_followed[..., 1 : n_above + 1] = has_sung.cumprod(dim=-1)
-        of_guide = torch.arange(copied.shape[3], device=copied.device) * len(GUIDES)
-        of_guide = of_guide + torch.arange(len(GUIDES), device=copied.device)[:, None]
-        rows = (of_guide * N_KINDS + copies.kind) * 2 + has_followed
-        copied, rows = (each[..., now].transpose(2, 3) for each in (copied, rows))  # guides last
-        gates = [self.gates[voice](hidden[:, :, place]) for place, voice in enumerate(voices)]
-        bonus = (self.table(rows)[..., 0] + torch.stack(gates, dim=2)) * (copied != NOTHING)
+        """Return the scores of some voices with the bonus.
+
+        Args:
+            copies: from ``prepare``.
+            frames: at least the voices above.
+        """
+        above, now = voices.stop - 1, slice(voices.start, voices.stop)
+        has_sung = copies.copied[:, :, :above] == frames[:, :, :above, None]
+        has_followed = has_sung.cumprod(dim=2)[:, :, max(voices.start - 1, 0) :]
+        if voices.start == 0:
+            has_followed = nn.functional.pad(has_followed, (0, 0, 1, 0), value=1)
+        copied, rows = copies.copied[:, :, now], copies.kind[:, :, now] + has_followed
+        gates = [gate(each) for gate, each in zip(list(self.gates)[now], hidden.unbind(2), strict=True)]
+        # The gradient of take takes a tenth of the time of an embedding's.
+        bonus = (self.table.weight.take(rows) + torch.stack(gates, dim=2)) * (copied != NOTHING)
         return scores.scatter_add(-1, copied.clamp(min=0), bonus.to(scores.dtype))

@@ -59,11 +59,10 @@ Pieces = Sequence[voices.VoiceGrid | PieceAttributes]  # grids are labelled at t
 def label_attributes(grid: voices.VoiceGrid) -> PieceAttributes:
     """Compute what the heads must answer at each step of a piece; its onsets and bars are needed.
 
-    Example:
-        >>> grid = voices.from_pitches([[72, 67, 64, 48]] * 4 + [[74, 67, 65, 47]] * 4)
-        >>> piece = label_attributes(grid)
-        >>> piece.onset[3].tolist(), piece.duration[:, 0].tolist(), harmony.chord_class_names()[piece.chord[0]]
-        ([1, 0, 1, 1], [2, 2, 1, 0, 2, 2, 1, -1], 'G7')
+    >>> grid = voices.from_pitches([[72, 67, 64, 48]] * 4 + [[74, 67, 65, 47]] * 4)
+    >>> piece = label_attributes(grid)
+    >>> piece.onset[3].tolist(), piece.duration[:, 0].tolist(), harmony.chord_class_names()[piece.chord[0]]
+    ([1, 0, 1, 1], [2, 2, 1, 0, 2, 2, 1, -1], 'G7')
     """
     frames = TOKENS.encode(grid).astype(np.int64).reshape(-1, 4)
     step = np.arange(len(frames))[:, None]
@@ -88,9 +87,8 @@ def label_attributes(grid: voices.VoiceGrid) -> PieceAttributes:
 def transpose_chords(chords: ArrayLike, semitones: ArrayLike) -> Int[np.ndarray, "*shape"]:
     """Move the roots of numbered chords up; their qualities stay, and so do 0 (no chord) and ``NO_TARGET``.
 
-    Example:
-        >>> transpose_chords([1, 24, 0, -1], 2).tolist()  # C, Bm, none, not asked
-        [3, 14, 0, -1]
+    >>> transpose_chords([1, 24, 0, -1], 2).tolist()  # C, Bm, none, not asked
+    [3, 14, 0, -1]
     """
     chords = np.asarray(chords, np.int64)
     quality, root = np.divmod(chords - 1, 12)
@@ -159,10 +157,9 @@ class AttributeModel(Network):
     Args:
         config: of the encoder, which must be causal; ``d_voice`` is the width of the heads.
 
-    Example:
-        >>> model = AttributeModel(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24, is_causal=True))
-        >>> {question: tuple(scores.shape) for question, scores in model(torch.zeros(2, 7, 4).long()).items()}
-        {'pitch': (2, 7, 4, 47), 'onset': (2, 7, 4, 2), 'duration': (2, 7, 4, 5), 'chord': (2, 7, 109)}
+    >>> model = AttributeModel(EncoderConfig(d_model=16, d_feedforward=32, d_voice=24, is_causal=True))
+    >>> {question: tuple(scores.shape) for question, scores in model(torch.zeros(2, 7, 4).long()).items()}
+    {'pitch': (2, 7, 4, 47), 'onset': (2, 7, 4, 2), 'duration': (2, 7, 4, 5), 'chord': (2, 7, 109)}
     """
 
     def __init__(self, config: EncoderConfig, heads: Collection[str] = tuple(HEADS), seed: int = 0) -> None:

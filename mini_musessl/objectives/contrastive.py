@@ -70,11 +70,10 @@ class ViewPair:
 def make_views(batch: FrameBatch, views: Views, generator: np.random.Generator) -> ViewPair:
     """Look twice at each window of a batch that is not transposed yet; what is hidden is marked, and its ids are left.
 
-    Example:
-        >>> batch = next(random_frame_batches([np.full((40, 4), 20)], 3, 24, np.random.default_rng(0)))
-        >>> pair = make_views(batch, Views(n_crop_steps=16), np.random.default_rng(0))
-        >>> pair.frames.shape, pair.is_hidden[:, :, 0].sum(axis=-1).tolist()
-        ((2, 3, 16, 4), [[1, 1, 1], [1, 1, 1]])
+    >>> batch = next(random_frame_batches([np.full((40, 4), 20)], 3, 24, np.random.default_rng(0)))
+    >>> pair = make_views(batch, Views(n_crop_steps=16), np.random.default_rng(0))
+    >>> pair.frames.shape, pair.is_hidden[:, :, 0].sum(axis=-1).tolist()
+    ((2, 3, 16, 4), [[1, 1, 1], [1, 1, 1]])
     """
     check_generator(generator, "make_views")
     frames, is_padding, offset = _crop(batch, views.n_view_steps(batch.frames.shape[1]), generator)
@@ -219,10 +218,9 @@ class ContrastiveModel(Network):
 
     The head is thrown away after training: what comes before it keeps more of the music (Chen et al., section 4.2).
 
-    Example:
-        >>> model = ContrastiveModel(EncoderConfig(d_model=16, d_feedforward=32), d_projection=8)
-        >>> model(torch.zeros(5, 7, 4, dtype=torch.long)).shape
-        torch.Size([5, 8])
+    >>> model = ContrastiveModel(EncoderConfig(d_model=16, d_feedforward=32), d_projection=8)
+    >>> model(torch.zeros(5, 7, 4, dtype=torch.long)).shape
+    torch.Size([5, 8])
     """
 
     def __init__(self, config: EncoderConfig, d_projection: int = 64, seed: int = 0) -> None:
@@ -278,9 +276,8 @@ def alignment(first: Float[Tensor, "n_points d"], second: Float[Tensor, "n_point
 
     0 where all views of a window coincide, 2 where they have nothing to do with each other, 4 at most.
 
-    Example:
-        >>> alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
-        2.0
+    >>> alignment(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
+    2.0
     """
     apart = functional.normalize(first) - functional.normalize(second)
     return apart.square().sum(dim=1).mean().item()

@@ -71,10 +71,9 @@ def token_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy in nats per token; padding is ignored.
 
-    Example:
-        >>> import torch
-        >>> round(token_cross_entropy(torch.zeros(1, 2, 47), torch.tensor([[3, 4]])).item(), 4)  # ln 47
-        3.8501
+    >>> import torch
+    >>> round(token_cross_entropy(torch.zeros(1, 2, 47), torch.tensor([[3, 4]])).item(), 4)  # ln 47
+    3.8501
     """
     if is_padding is not None:
         targets = targets.masked_fill(is_padding, -100)  # left out of the mean

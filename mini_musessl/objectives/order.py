@@ -68,11 +68,10 @@ class OrderModel(Network):
 
     The score ``h(left, right) - h(right, left)`` cannot prefer a side, whatever ``h`` is.
 
-    Example:
-        >>> model = OrderModel(EncoderConfig(d_model=16, d_feedforward=32)).eval()
-        >>> frames = torch.arange(56).reshape(2, 7, 4) % 47
-        >>> bool((model(frames[:1], frames[1:]) == -model(frames[1:], frames[:1])).all())
-        True
+    >>> model = OrderModel(EncoderConfig(d_model=16, d_feedforward=32)).eval()
+    >>> frames = torch.arange(56).reshape(2, 7, 4) % 47
+    >>> bool((model(frames[:1], frames[1:]) == -model(frames[1:], frames[:1])).all())
+    True
     """
 
     def __init__(self, config: EncoderConfig, seed: int = 0) -> None:

@@ -21,9 +21,8 @@ Row = dict[str, Any]
 def load_result(name: str) -> dict[str, Any]:
     """Load what an experiment found: "rows", a dictionary each, "provenance", and facts that the rows share.
 
-    Example:
-        >>> load_result("tokenizer_speed")["provenance"]["command"]
-        'python experiments/tokenizer_speed.py'
+    >>> load_result("tokenizer_speed")["provenance"]["command"]
+    'python experiments/tokenizer_speed.py'
     """
     known = sorted(file.stem for file in FOLDER.glob("*.json"))
     check_choice("The name of an experiment that has run", name, known, "To run one: python experiments/NAME.py.")
@@ -48,9 +47,8 @@ GROUPS = ("references", "counting", "objectives", "heads", "views", "data", "lon
 def rows_by_encoder(*groups: str) -> dict[str, list[Row]]:
     """Return the rows of the study by the name of their encoder, one row per seed; of all groups, if none is named.
 
-    Example:
-        >>> len(rows_by_encoder("references")["no training"])
-        3
+    >>> len(rows_by_encoder("references")["no training"])
+    3
     """
     for group in groups:
         check_choice("A group of rows", group, GROUPS)

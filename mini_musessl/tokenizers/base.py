@@ -33,12 +33,11 @@ from mini_musessl import checks, music, voices
 class Vocabulary:
     """Token families in order, pairs of a name and its values, with consecutive ids.
 
-    Example:
-        >>> vocabulary = Vocabulary((("rest", (None,)), ("pitch", range(60, 72))))
-        >>> vocabulary.size, vocabulary.id_of("pitch", 62), vocabulary.token(3), vocabulary.slice_of("pitch")
-        (13, 3, 'pitch 62', slice(1, 13, None))
-        >>> vocabulary.tokens([0, 1]), vocabulary.family_of([0, 1]).tolist()
-        (['rest', 'pitch 60'], ['rest', 'pitch'])
+    >>> vocabulary = Vocabulary((("rest", (None,)), ("pitch", range(60, 72))))
+    >>> vocabulary.size, vocabulary.id_of("pitch", 62), vocabulary.token(3), vocabulary.slice_of("pitch")
+    (13, 3, 'pitch 62', slice(1, 13, None))
+    >>> vocabulary.tokens([0, 1]), vocabulary.family_of([0, 1]).tolist()
+    (['rest', 'pitch 60'], ['rest', 'pitch'])
     """
 
     families: tuple[tuple[str, tuple[Hashable, ...]], ...]
@@ -243,10 +242,9 @@ def compare_notes(before: np.ndarray, after: np.ndarray, **is_lost: bool) -> Rou
 def compare_pieces(before: music.Piece, after: music.Piece) -> RoundTrip:
     """Return what differs between a piece and what came back, on the same grid or another one.
 
-    Example:
-        >>> notes = music.make_notes([0, 24], 24, [60, 62], velocity=[64, 70])
-        >>> print(compare_pieces(music.Piece(notes), music.Piece(notes[:1])))
-        1 of 2 notes come back; lost: length.
+    >>> notes = music.make_notes([0, 24], 24, [60, 62], velocity=[64, 70])
+    >>> print(compare_pieces(music.Piece(notes), music.Piece(notes[:1])))
+    1 of 2 notes come back; lost: length.
     """
     beats = [max(meter.denominator // 4, 1) for meter in (*before.meters, *after.meters)]
     finest = int(np.lcm.reduce([before.steps_per_quarter, after.steps_per_quarter, *beats]))

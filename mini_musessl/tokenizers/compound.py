@@ -31,13 +31,12 @@ class CompoundWords(BarTokenizer):
     ``decode`` makes music of any words whose fields are in their columns: a word with "bar 0" at the very start begins
     inside a bar; a position beyond the bar runs into the next; a bar takes the meter of its first word.
 
-    Example:
-        >>> piece = music.Piece(music.make_notes([0, 20], [4, 2], [60, 64]), steps_per_quarter=4)
-        >>> compound = CompoundWords(steps_per_quarter=4, n_velocities=0)
-        >>> for word in compound.encode(piece):
-        ...     print(", ".join(compound.vocabulary.tokens(word)))
-        bar 1, position 0, pitch 60, duration 4
-        bar 1, position 4, pitch 64, duration 2
+    >>> piece = music.Piece(music.make_notes([0, 20], [4, 2], [60, 64]), steps_per_quarter=4)
+    >>> compound = CompoundWords(steps_per_quarter=4, n_velocities=0)
+    >>> for word in compound.encode(piece):
+    ...     print(", ".join(compound.vocabulary.tokens(word)))
+    bar 1, position 0, pitch 60, duration 4
+    bar 1, position 4, pitch 64, duration 2
     """
 
     max_bars: int = 16  # how many bars one word can pass

@@ -30,11 +30,10 @@ class MidiLike(PieceTokenizer):
     off without a sounding note says nothing. Before any velocity token the velocity is 64, before any part token the
     part is 0. So notes of one pitch and part that overlap come back cut. Meter and tempo are 4/4 and 120.
 
-    Example:
-        >>> piece = music.Piece(music.make_notes([0, 4], [4, 2], [60, 64]), steps_per_quarter=4)
-        >>> midi_like = MidiLike(steps_per_quarter=4, n_velocities=0)
-        >>> midi_like.vocabulary.tokens(midi_like.encode(piece))
-        ['note_on 60', 'time_shift 4', 'note_off 60', 'note_on 64', 'time_shift 2', 'note_off 64']
+    >>> piece = music.Piece(music.make_notes([0, 4], [4, 2], [60, 64]), steps_per_quarter=4)
+    >>> midi_like = MidiLike(steps_per_quarter=4, n_velocities=0)
+    >>> midi_like.vocabulary.tokens(midi_like.encode(piece))
+    ['note_on 60', 'time_shift 4', 'note_off 60', 'note_on 64', 'time_shift 2', 'note_off 64']
     """
 
     max_shift_quarter: int = 4  # longest single shift of time

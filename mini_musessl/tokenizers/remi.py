@@ -40,11 +40,10 @@ class Remi(BarTokenizer):
     position beyond the bar runs into the next. A note takes the latest part token, a bar its first meter token, or the
     meter of the bar before it.
 
-    Example:
-        >>> piece = music.Piece(music.make_notes([0, 4], [4, 2], [60, 64], 127), steps_per_quarter=4)
-        >>> remi = Remi(steps_per_quarter=4)
-        >>> " ".join(remi.vocabulary.tokens(remi.encode(piece)))
-        'bar position 0 pitch 60 velocity 127 duration 4 position 4 pitch 64 velocity 127 duration 2'
+    >>> piece = music.Piece(music.make_notes([0, 4], [4, 2], [60, 64], 127), steps_per_quarter=4)
+    >>> remi = Remi(steps_per_quarter=4)
+    >>> " ".join(remi.vocabulary.tokens(remi.encode(piece)))
+    'bar position 0 pitch 60 velocity 127 duration 4 position 4 pitch 64 velocity 127 duration 2'
     """
 
     tempos: tuple[float, ...] = ()  # in quarters per minute; a token stands for the nearest of them

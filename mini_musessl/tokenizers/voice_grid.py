@@ -30,12 +30,11 @@ class VoiceGridTokens:
     ``decode`` makes music of any ids: a hold after a rest, or at the start, is a rest, since nothing sounds that could
     be held; an incomplete last step is left out.
 
-    Example:
-        >>> grid = voices.from_pitches([[72, 67, 64, 48], [72, 67, 62, 48]])
-        >>> VoiceGridTokens().encode(grid).tolist()
-        [37, 32, 29, 13, 37, 32, 27, 13]
-        >>> VoiceGridTokens(has_hold=True).encode(grid).tolist()
-        [37, 32, 29, 13, 47, 47, 27, 47]
+    >>> grid = voices.from_pitches([[72, 67, 64, 48], [72, 67, 62, 48]])
+    >>> VoiceGridTokens().encode(grid).tolist()
+    [37, 32, 29, 13, 37, 32, 27, 13]
+    >>> VoiceGridTokens(has_hold=True).encode(grid).tolist()
+    [37, 32, 29, 13, 47, 47, 27, 47]
     """
 
     lowest_pitch: int = 36  # lowest MIDI pitch of the vocabulary
