@@ -7,9 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-<<<<<<< HEAD
-from drawings import attention, copying, data, moving, network, objectives, positions, repeats, roads, sampling, study
-=======
 from drawings import (
     attention,
     constraints,
@@ -20,11 +17,11 @@ from drawings import (
     network,
     objectives,
     positions,
+    repeats,
     roads,
     sampling,
     study,
 )
->>>>>>> origin/main
 from drawings.pen import Drawing
 
 FOLDER = Path(__file__).resolve().parent.parent / "book" / "figures"
