@@ -165,8 +165,8 @@ def score_together(name: str, folder: Path) -> list[dict[str, Any]]:
             for about, model in ensembles.items()
         ]
 
-    is_ready = all(path.exists() for path in paths.values())
-    return keep(folder / f"{file_name(name)}-together.json", score) if is_ready else []
+    path = folder / f"{file_name(name)}-together.json"
+    return keep(path, score) if path.exists() or all(path.exists() for path in paths.values()) else []
 
 
 #: Steps are told apart by how many steps before them have been sung before: none, 1 to 3, 4 to 7, and so on.
