@@ -76,6 +76,7 @@ class Setting:
     n_pieces: int | None = None  # to train on: the first of the training part in an order of its seed; None: all
     is_fine_tuned: bool = False  # copies of it also learn from labels
     training: TrainingConfig = TRAINING  # the seed is set for each run
+    counterpoint: TrainingConfig | None = None  # of tables that are added to a masked network and then trained alone
     is_causal: bool = False  # of an untrained encoder: it sees no later step, as the baseline of the heads must
 
     @property
@@ -97,7 +98,7 @@ def _mask(hide: Callable) -> Way:
     return Way(partial(MaskedTransformer, ENCODER), make_batches, masked_loss, measure)
 
 
-def _mask_every_kind(n_first: int, **changes: bool) -> Way:
+def _mask_every_kind(n_first: int) -> Way:
     """Name single cells at first, from which a network learns soonest, then what every kind of hiding hides.
 
     The network is told the step in the bar: it is made for filling, and no probe asks it for the beat.
@@ -110,7 +111,7 @@ def _mask_every_kind(n_first: int, **changes: bool) -> Way:
         yield from masked_batches(itertools.islice(windows, n_first), masking.mask_cells, generator)
         yield from masked_batches(windows, every_kind, generator)
 
-    model = partial(MaskedTransformer, replace(ENCODER, cycle_length=16, **changes))
+    model = partial(MaskedTransformer, replace(ENCODER, cycle_length=16))
     return Way(model, make_batches, masked_loss, _mask(masking.mask_cells).measure)
 
 
@@ -195,10 +196,11 @@ SETTINGS = (
     *_views(),
     Setting("masked, every kind, long", "long", _mask_every_kind(1000), training=LONG),
     Setting(
-        "masked, every kind, long, counterpoint",
+        "masked, every kind, long, then counterpoint",
         "long",
-        _mask_every_kind(1000, uses_counterpoint=True),
+        _mask_every_kind(1000),
         training=LONG,
+        counterpoint=replace(TRAINING, n_updates=1000, learning_rate=1e-2, n_warmup_updates=20),
     ),
     *(Setting(f"masked, orderless, {n} pieces", "data", ORDERLESS, n_pieces=n) for n in (10, 30, 100)),
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mini_musessl.batches import best_window, window_starts
 from mini_musessl.generation import gibbs
-from mini_musessl.generation.gibbs import infill, resampled_share, score_cells
+from mini_musessl.generation.gibbs import draw_units, draws_notes, infill, number_units, resampled_share, score_cells
 from mini_musessl.generation.sampling import Sampling
 from mini_musessl.network.encoder import EncoderConfig, MaskedTransformer
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
@@ -123,6 +123,32 @@ def test_the_share_falls_in_a_straight_line_and_stays():
     np.testing.assert_allclose(shares[1:15], 0.9 - 0.8 * np.arange(1, 15) / 14)
     np.testing.assert_allclose(shares[14:], 0.1)
     assert resampled_share(0, 1) == 1
+
+
+def test_the_cells_of_a_unit_take_one_symbol_as_likely_as_where_it_is_least_likely():
+    logits, unit, n_drawn = torch.randn(3, 5, generator=from_seed(4)), torch.tensor([8, 2, 8]), 4_000
+    several = unit + 10 * torch.arange(n_drawn)[:, None]
+    drawn = draw_units(logits.repeat(n_drawn, 1), several.flatten(), Sampling(), from_seed()).view(n_drawn, 3)
+    assert torch.equal(drawn[:, 0], drawn[:, 2]) and not torch.equal(drawn[:, 0], drawn[:, 1])
+    alone = logits.softmax(-1)
+    both = torch.minimum(alone[0], alone[2])
+    for cell, wanted in ((0, both / both.sum()), (1, alone[1])):
+        found = torch.bincount(drawn[:, cell], minlength=5) / n_drawn
+        torch.testing.assert_close(found, wanted, atol=0.025, rtol=0)
+
+
+def test_a_unit_is_a_cell_or_a_note_of_one_window():
+    frames = torch.tensor([[[3, 1], [3, 2], [4, 2]], [[4, 2], [4, 2], [3, 2]]])
+    assert number_units(frames, are_notes=False).flatten().tolist() == list(range(12))
+    notes = [[[0, 2], [0, 3], [1, 3]], [[4, 6], [4, 6], [5, 6]]]
+    assert number_units(frames, are_notes=True).tolist() == notes
+
+
+@pytest.mark.parametrize(
+    "n_sweeps, wanted", [(1, []), (3, []), (4, [2]), (10, [6]), (11, [6, 8]), (100, range(50, 89, 2))]
+)
+def test_whole_notes_are_drawn_in_the_second_half_and_never_last(n_sweeps, wanted):
+    assert [sweep for sweep in range(n_sweeps) if draws_notes(sweep, n_sweeps)] == list(wanted)
 
 
 def test_a_sweep_whose_block_is_empty_asks_nothing(model, monkeypatch):

@@ -1,11 +1,13 @@
 """The study of objectives: its settings, a run from end to end with two updates, and the tables made of its result."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import objectives
 import objectives_settings as settings
 import pytest
+import torch
 
 from mini_musessl import corpora, voices
 from mini_musessl.evaluation import probe_tasks
@@ -69,6 +71,18 @@ def test_a_run_is_trained_measured_probed_and_kept(study, tmp_path, monkeypatch)
     assert (tmp_path / "masked-orderless-0.safetensors").is_file()
     monkeypatch.setattr(study.training, "train", None)  # a second call must not train
     assert study.run(setting, 0, tmp_path, n_updates=2) == json.loads(json.dumps(row))
+
+
+def test_counterpoint_is_learned_last_and_alone(study):
+    told = BY_NAME["masked, every kind, long, then counterpoint"]
+    plain, _ = study.train_model(replace(told, counterpoint=None), 0, 2)
+    model, row = study.train_model(told, 0, 2)
+    assert row["updates"] == 4 and model.trained_steps == settings.N_STEPS
+    assert all(weight.requires_grad for weight in model.parameters())
+    before, after = plain.state_dict(), model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert after.keys() - before.keys() == {"counterpoint.table.weight", "counterpoint.parallel_table.weight"}
+    assert all(after[name].abs().max() > 0 for name in after.keys() - before.keys())
 
 
 def test_few_pieces_are_among_many(study):

@@ -1,8 +1,10 @@
 """Infilling: draw the hidden cells of a score from the others, by annealed blocked Gibbs sampling.
 
 The first sweep draws all hidden cells side by side, from what is given alone. Each later one draws a block of them anew
-with the others in view; the blocks shrink. A piece longer than the network's windows is covered by windows that overlap
-by half or more; each step is taken from the window in which it stands farthest from a cut.
+with the others in view; the blocks shrink. A small block seldom holds all cells of a held note, and those left out keep
+the others as they are: so some sweeps draw whole notes, one symbol for all cells of each. A piece longer than the
+network's windows is covered by windows that overlap by half or more; each step is taken from the window in which it
+stands farthest from a cut.
 
 References: Huang, Cooijmans, Roberts, Courville and Eck, "Counterpoint by Convolution" (2017), for blocked Gibbs
 sampling from a network that fills partial scores; the numbers of the schedule are those of its code (``YaoSchedule`` in
@@ -21,12 +23,14 @@ from torch import Generator, Tensor
 from mini_musessl.batches import best_window, window_starts
 from mini_musessl.checks import as_array, check_torch_generator, check_truth, whole_number
 from mini_musessl.generation.sampling import FREE, Ids, Sampling, as_ids, check_is_sampling, longest_context
+from mini_musessl.masking import number_notes
 from mini_musessl.network.encoder import MaskedTransformer
 
 N_SWEEPS = 100
 #: Shares of the hidden cells: where the line begins from which the sweeps after the first take theirs, and its end.
 HIGHEST_SHARE, LOWEST_SHARE = 0.9, 0.1
 FALLS_UNTIL = 0.7  # the share of the sweeps after which the lowest share is reached
+NOTES_FROM, NOTES_UNTIL = 0.5, 0.9  # the shares of the sweeps between which every other one draws whole notes
 N_STEPS_AT_ONCE = 4096  # steps, of all windows together, that are read at once; more cost memory and gain no time
 
 Frames = Int[Tensor, "batch n_steps n_voices"]
@@ -41,6 +45,43 @@ def resampled_share(sweep: int, n_sweeps: int) -> float:
     """
     fallen = (HIGHEST_SHARE - LOWEST_SHARE) * sweep / (FALLS_UNTIL * n_sweeps)
     return max(LOWEST_SHARE, HIGHEST_SHARE - fallen) if sweep else 1.0
+
+
+def draws_notes(sweep: int, n_sweeps: int) -> bool:
+    """Return whether a sweep (from 0) draws whole notes: every other one of a stretch that ends before the last.
+
+    >>> [sweep for sweep in range(20) if draws_notes(sweep, 20)]
+    [10, 12, 14, 16]
+    """
+    return sweep % 2 == 0 and NOTES_FROM * n_sweeps <= sweep < NOTES_UNTIL * n_sweeps - 1
+
+
+def number_units(frames: Frames, are_notes: bool) -> Frames:
+    """Number what is drawn as one: each cell, or each note, a longest stretch of one symbol.
+
+    >>> number_units(torch.tensor([[[30, 9], [30, 9], [32, 9]]]), are_notes=True).tolist()
+    [[[0, 2], [0, 2], [1, 2]]]
+    """
+    if not are_notes:
+        return torch.arange(frames.numel(), device=frames.device).view(frames.shape)
+    note, n_notes = number_notes(frames.numpy(), np.zeros(frames.shape[:2], bool))
+    return torch.from_numpy(note + (n_notes.cumsum() - n_notes)[:, None, None])
+
+
+def draw_units(
+    logits: Float[Tensor, "n_cells vocabulary"],
+    unit: Int[Tensor, " n_cells"],
+    sampling: Sampling,
+    generator: Generator,
+) -> Int[Tensor, " n_cells"]:
+    """Draw one symbol for all cells of a unit, as likely as at the cell at which it is least likely.
+
+    For a note this is no exact draw: together, its cells are at most as likely to be a symbol as any one of them.
+    """
+    number, place = unit.unique(return_inverse=True)
+    log_probs, least = logits.log_softmax(dim=-1), logits.new_zeros(len(number), logits.shape[-1])
+    least.scatter_reduce_(0, place[:, None].expand_as(log_probs), log_probs, "amin", include_self=False)
+    return sampling.draw(least, generator)[place]
 
 
 @torch.no_grad()
@@ -82,15 +123,18 @@ def draw_blocks(
     sampling: Sampling,
     first_step: int = 0,
 ) -> Frames:
-    """Draw the free cells of frames, all in the first sweep, and ever smaller blocks of them in those that follow."""
+    """Draw the free cells of frames, all in the first sweep, and ever smaller blocks of them in those that follow.
+
+    A block is made of cells, or of whole notes.
+    """
     drawn = frames.masked_fill(is_free, 0)
     for sweep in range(n_sweeps):
-        share = resampled_share(sweep, n_sweeps)
-        chance = torch.rand(drawn.shape, generator=generator, dtype=torch.float32, device="cpu")
-        is_block = is_free & (chance < share)
+        unit = number_units(drawn, draws_notes(sweep, n_sweeps))
+        chance = torch.rand(int(unit.max()) + 1, generator=generator, dtype=torch.float32, device="cpu")
+        is_block = is_free & (chance[unit] < resampled_share(sweep, n_sweeps))
         if is_block.any():
             logits = score_cells(model, drawn, is_block, first_step)
-            drawn[is_block] = sampling.draw(logits[is_block], generator)
+            drawn[is_block] = draw_units(logits[is_block], unit[is_block], sampling, generator)
     return drawn
 
 

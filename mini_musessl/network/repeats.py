@@ -46,8 +46,6 @@ N_PLACES = 14  # where in the piece a repeat of the opening would begin: bars 1 
 N_FRESH = 2 * N_PLACES * (len(STILL) + 1)
 N_KINDS = N_FRESH + 3 * 2 * (len(OPENING_LENGTHS) + 1)
 
-RowLengths = Int[np.ndarray, "n_rows n_places"]
-
 
 class Copies(NamedTuple):
     """What the guides say before each step of a piece; in arrays or tensors, with axes for several pieces or none."""

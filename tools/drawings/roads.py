@@ -27,6 +27,8 @@ NOTEBOOKS: dict[str, tuple[tuple[float, float], str, tuple[str, ...]]] = {
     "4b": ((5, 2), "masking", ("5d",)),
     "4c": ((6, 1), "heads", ("4a",)),
     "9a": ((5, 3), "sampling", ("5d", "7a")),
+    "9b": ((6, 3), "rules", ("4b", "9a")),
+    "9c": ((5, 4), "judging", ("5d", "7a")),
     "9d": ((5, 5), "copying", ("3c", "5d")),
 }
 #: BOOK: three routes through the notebooks that exist.
@@ -35,11 +37,11 @@ ROADS = {
         BLUE,
         (
             *("00", "2a", "3a", "3b", "3c", "5a", "5b", "5c", "5d", "7a", "4a", "4b", "4c", "4d", "8a", "8b"),
-            *("9a", "9d"),
+            *("9a", "9b", "9c", "9d"),
         ),
     ),
-    "musicians": (SOPRANO, ("00", "0b", "3a", "1a", "3c", "4a", "4b", "9a", "9d")),
-    "the short road": (TENOR, ("00", "5a", "5c", "4b", "9a")),
+    "musicians": (SOPRANO, ("00", "0b", "3a", "1a", "3c", "4a", "4b", "9a", "9b", "9c", "9d")),
+    "the short road": (TENOR, ("00", "5a", "5c", "4b", "9a", "9b")),
 }
 WIDE, TALL, ACROSS, DOWN = 74, 44, 94.5, 58
 
