@@ -3,6 +3,7 @@
 python experiments/jsb.py                                # every run that is not there yet; hours on one core
 python experiments/jsb.py --only "frames" --seeds 0 1 2
 python experiments/jsb.py --count             # the models that count alone, put into the result that is there; seconds
+python experiments/jsb.py --matches           # how the kept networks do in repeats, put into it; a minute each
 python experiments/jsb.py --updates 20 --folder try   # a quick look at everything; writes its result there
 
 Each run is kept in experiments/runs: its state while it trains, so that it goes on when it was stopped, and then its
@@ -32,9 +33,10 @@ from mini_musessl import corpora, training
 from mini_musessl.batches import random_batches, random_frame_batches
 from mini_musessl.evaluation import counting, likelihood
 from mini_musessl.generation.sampling import sample_frames
+from mini_musessl.network import repeats
 from mini_musessl.network.frames import FrameTransformer
 from mini_musessl.objectives.next_token import copy_batches, next_frame_loss, next_token_loss
-from mini_musessl.tokenizers.voice_grid import VoiceGridTokens
+from mini_musessl.tokenizers.voice_grid import VoiceGridTokens, encode_chorales
 from mini_musessl.training import checkpoints
 
 PARTS = ("train", "valid", "test")
@@ -163,8 +165,46 @@ def score_together(name: str, folder: Path) -> list[dict[str, Any]]:
             for about, model in ensembles.items()
         ]
 
-    is_ready = all(path.exists() for path in paths.values())
-    return keep(folder / f"{file_name(name)}-together.json", score) if is_ready else []
+    path = folder / f"{file_name(name)}-together.json"
+    return keep(path, score) if path.exists() or all(path.exists() for path in paths.values()) else []
+
+
+#: Steps are told apart by how many steps before them have been sung before: none, 1 to 3, 4 to 7, and so on.
+MATCHES = (0, 1, 4, 8, 16, 32)
+
+
+def describe_matches(score: likelihood.Likelihood, pieces: list) -> list[dict[str, float]]:
+    """Return by the length of the longest match: share of the steps, how often copying is right, and nats per step."""
+    ids = encode_chorales(pieces)
+    longest = [(found.copied[:, 0], found.kind[:, 0, 0] // 3) for found in repeats.copies_of_pieces(ids)]
+    copied, length = map(np.concatenate, zip(*longest, strict=True))  # the length as an index of repeats.LENGTHS
+    is_right = (copied == np.concatenate(ids)).all(axis=1)
+    nats = np.concatenate(score.nats).sum(axis=1)
+    group = np.digitize(length, np.digitize(MATCHES[1:], repeats.LENGTHS))
+    return [
+        {"from": steps, "share": is_here.mean(), "right": is_right[is_here].mean(), "nats": nats[is_here].mean()}
+        for steps, is_here in ((steps, group == place) for place, steps in enumerate(MATCHES))
+    ]
+
+
+def score_matches(folder: Path) -> list[dict[str, Any]]:
+    """Return a row for every kept network: how it does by the length of the longest match."""
+
+    def score(name: str, seed: int, path: Path) -> dict[str, Any]:
+        network, split = checkpoints.load_checkpoint(path).model, load_data("JSB")
+        row = {"model": name, "group": "matches", "data": "JSB", "seed": seed, "seconds": 0.0}
+        for part in PARTS[1:]:
+            found = describe_matches(likelihood.evaluate_likelihood(network, split[part]), split[part])
+            row[part] = [{key: round(float(value), 4) for key, value in each.items()} for each in found]
+        return row
+
+    rows = []
+    for name in (setting.name for setting in SETTINGS if setting.is_kept):
+        for seed, path in find_networks(name, folder).items():
+            place = path.with_name(f"{path.stem}-matches.json")
+            if place.exists() or path.exists():
+                rows.append(keep(place, partial(score, name, seed, path)))
+    return rows
 
 
 #: What the result is made of: a row without it is made again.
@@ -238,13 +278,15 @@ def train_and_score(setting: Setting, seed: int, folder: Path, n_updates: int | 
 def main() -> None:
     """Run what is asked for, and write the result of all runs that are there."""
     names = [setting.name for setting in SETTINGS]
-    asked = read_options(__doc__, names, RUNS, count="put the models that count into the result that is there")
+    count_help = "put the models that count into the result that is there"
+    matches_help = "put into it how the kept networks do where the music has been sung before"
+    asked = read_options(__doc__, names, RUNS, count=count_help, matches=matches_help)
     torch.set_num_threads(1)
     start = time.perf_counter()
-    if asked.count:
-        rows = [*count("JSB"), *count("rebuilt")]
+    if asked.count or asked.matches:
+        rows = [*count("JSB"), *count("rebuilt")] if asked.count else score_matches(asked.runs)
         cost = time.perf_counter() - start
-        print(f"Wrote {add_rows('jsb', rows, lambda row: row['group'] == 'counting', cost, asked.results)}")
+        print(f"Wrote {add_rows('jsb', rows, lambda row: row['group'] == rows[0]['group'], cost, asked.results)}")
         return
     for setting in SETTINGS:
         for seed in setting.seeds if setting.name in asked.only else ():
@@ -253,6 +295,7 @@ def main() -> None:
     rows = [*count("JSB"), *count("rebuilt")]
     for name in ("frames", "frames that copy"):
         rows += score_together(name, asked.runs)
+    rows += score_matches(asked.runs)
     for setting in SETTINGS:
         rows += read_rows(setting, setting.seeds, asked.runs, NEEDED)
     trained = sum(row["seconds"] for row in rows)

@@ -14,6 +14,7 @@ from token_gru import GruConfig, GruDecoder, TokenGru
 from mini_musessl import corpora
 from mini_musessl.evaluation import likelihood
 from mini_musessl.evaluation.causality import check_causality
+from mini_musessl.evaluation.counting import Uniform
 from mini_musessl.network.encoder import MaskedTransformer
 from mini_musessl.results import FOLDER, load_result
 from mini_musessl.training import checkpoints
@@ -116,6 +117,15 @@ def test_a_student_learns_from_the_kept_networks_of_another_setting_and_not_with
     alone = [json.loads((tmp_path / f"frames-{seed}.json").read_text("utf-8")) for seed in range(3)]
     assert together["valid"]["nats"] <= np.mean([row["valid"]["nats"] for row in alone])
     assert in_twelve_keys["valid"]["nats"] == pytest.approx(alone[0]["valid"]["nats"], abs=0.1)
+
+
+def test_steps_are_told_apart_by_what_was_sung_before():
+    line = np.random.default_rng(0).integers(50, 70, (40, 4))
+    piece = from_pitches(np.concatenate((line, line)))
+    rows = jsb.describe_matches(likelihood.evaluate_likelihood(Uniform(), [piece]), [piece])
+    assert [row["share"] * 80 for row in rows] == pytest.approx([41, 3, 4, 8, 16, 8])
+    assert [row["right"] for row in rows[1:]] == [1] * 5
+    assert [row["nats"] for row in rows] == pytest.approx([4 * np.log(47)] * 6)
 
 
 @pytest.mark.skipif("jsb" not in {path.stem for path in FOLDER.glob("*.json")}, reason="the benchmark was not run")

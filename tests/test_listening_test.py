@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 
 import headless
 import make_listening_test
@@ -13,9 +14,12 @@ import pytest
 PAGE = make_listening_test.PAGE
 NOTEBOOK = make_listening_test.ROOT / "notebooks" / "src" / "09c_judging.md"
 HEADER = re.search(r'HEADER = "(.*)"', NOTEBOOK.read_text("utf-8"))[1]
-#: Keeps the text of the file that the page offers, for a test cannot save it.
+#: Keeps the text of the file that the page offers, for a test cannot save it; and what plays, which the page keeps to
+#: itself.
 CATCH = """
     window.saved = [];
+    const Sound = window.Audio;
+    window.Audio = function () { return window.sound = new Sound(); };
     const make = URL.createObjectURL;
     URL.createObjectURL = (blob) => { blob.text().then((text) => window.saved.push(text)); return make(blob); };
 """
@@ -37,7 +41,7 @@ def test_the_page_is_small_whole_and_made_by_the_shipped_networks(data):
 
 def test_there_are_ten_pairs_of_different_clips_of_equal_length(data):
     soundfile = pytest.importorskip("soundfile")
-    assert len(data["pairs"]) == 10 and {pair["kind"] for pair in data["pairs"]} == set(data["kinds"])
+    assert Counter(pair["kind"] for pair in data["pairs"]) == {"setting": 5, "opening": 5}
     clips = []
     for pair in data["pairs"]:
         sounds = [soundfile.read(io.BytesIO(base64.b64decode(pair[who])))[0] for who in ("bach", "network")]
@@ -79,13 +83,15 @@ def tab_to(page, selector):
 
 
 def answer(page, place):
-    """Play A, say that it is Bach's, say of the first pair that it was known, and go on."""
+    """Play A, say that it is Bach's, say of the first pair that it was known, go on, and return what was heard."""
     assert seen(page, "#pair h2") == f"Pair {place} of 10"
     assert page.run("document.getElementById('next').disabled")
     tab_to(page, "#A")
     page.press(" ")
     assert (seen(page, "#A"), seen(page, "#B")) == ("Stop A", "Play B")
+    heard = [page.run("sound.src")]
     page.press("b")
+    heard.append(page.run("sound.src"))
     assert (seen(page, "#A"), seen(page, "#B")) == ("Play A", "Stop B")
     tab_to(page, "[name=answer]")
     page.press(" ")
@@ -94,16 +100,18 @@ def answer(page, place):
         page.press(" ")
     tab_to(page, "#next")
     page.press("Enter")
+    return [each.removeprefix("data:audio/mpeg;base64,") for each in heard]
 
 
-def test_a_listener_needs_only_the_keyboard_and_gets_a_file_that_the_notebook_reads(page):
+def test_a_listener_needs_only_the_keyboard_and_gets_a_file_that_the_notebook_reads(page, data):
     tab_to(page, "#name")
     page.call("Input.insertText", text="Ada, 1")
     tab_to(page, "#begin")
     page.press("Enter")
+    heard = []
     for place in range(1, 11):
         assert page.run("document.documentElement.scrollWidth") <= 390
-        answer(page, place)
+        heard.append(answer(page, place))
         if place == 4:
             page.open(PAGE.as_uri())  # it goes on where it was left
     assert seen(page, "#result").startswith("Right: ") and " of 9, those apart" in seen(page, "#result")
@@ -111,13 +119,14 @@ def test_a_listener_needs_only_the_keyboard_and_gets_a_file_that_the_notebook_re
     page.press("Tab")
     page.press("Enter")
     rows = list(csv.DictReader(io.StringIO(page.run("new Promise((f) => setTimeout(() => f(saved[0]), 100))"))))
-    header = re.search(
-        r'HEADER = "(.*)"', (make_listening_test.ROOT / "notebooks/src/09c_judging.md").read_text("utf-8")
-    )
-    assert list(rows[0]) == header[1].split(",") and len(rows) == 10
+    assert list(rows[0]) == HEADER.split(",") and len(rows) == 10
     assert sorted(int(row["pair"]) for row in rows) == list(range(10))
     assert {row["listener"] for row in rows} == {"Ada  1"} and {row["answer"] for row in rows} == {"A"}
     assert all(row["right"] == str(int(row["bach"] == row["answer"])) for row in rows)
+    for row, clips in zip(rows, heard, strict=True):  # the letter that the file calls Bach's played Bach's clip
+        pair = data["pairs"][int(row["pair"])]
+        assert clips == [pair["bach"], pair["network"]][:: 1 if row["bach"] == "A" else -1]
+        assert row["kind"] == pair["kind"]
     assert [row["known"] for row in rows] == ["1"] + 9 * ["0"]
     assert not page.errors()
 

@@ -155,7 +155,7 @@ def _minutes(rows: list[Row]) -> str:
     minutes = statistics.fmean(values(rows, "seconds")) / 60
     if "taught_by" not in rows[0]:
         return f"{minutes:.0f}" if minutes >= 1 else "under 1"
-    teachers = [row["seconds"] for row in load_result("jsb")["rows"] if row["model"] == rows[0]["taught_by"]]
+    teachers = values(_runs(rows[0]["group"])[rows[0]["taught_by"]], "seconds")
     return f"{minutes:.0f}, after {sum(teachers) / 60:.0f} of its {len(teachers)} teachers"
 
 
@@ -200,6 +200,20 @@ def together() -> str:
     lines = [[name, *_parts(rows), kinds[rows[0]["group"]]] for name, rows in _runs(*kinds).items()]
     lines.sort(key=lambda line: -float(line[1].split()[0]))
     return markdown(["probabilities of", "valid", "test", "scored"], lines)
+
+
+def matches() -> str:
+    """Return nats per step of validation by how many steps before it were sung before, networks side by side."""
+    runs = _runs("matches")
+    first = next(rows[0]["valid"] for rows in runs.values())
+    lines = []
+    for place, (found, after) in enumerate(zip(first, [*first[1:], None], strict=True)):
+        start, stop = int(found["from"]), after and int(after["from"]) - 1
+        name = "none" if stop == 0 else f"{start} to {stop}" if stop else f"{start} and more"
+        right = f"{found['right']:.2f}" if start else NOT_ASKED
+        nats = [mean_and_spread(values(rows, "valid", place, "nats"), 2) for rows in runs.values()]
+        lines.append([name, f"{found['share']:.3f}", right, *nats])
+    return markdown(["steps sung before", "share of all steps", "copying is right", *runs], lines)
 
 
 def ideas() -> str:
@@ -478,6 +492,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "jsb_table": benchmark,
         "jsb details": benchmark_details,
         "jsb together": together,
+        "jsb matches": matches,
         "jsb ideas": ideas,
         "jsb splits": splits,
     },

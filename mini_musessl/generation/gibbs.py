@@ -63,7 +63,7 @@ def number_units(frames: Frames, are_notes: bool) -> Frames:
     [[[0, 2], [0, 2], [1, 2]]]
     """
     if not are_notes:
-        return torch.arange(frames.numel()).view(frames.shape)
+        return torch.arange(frames.numel(), device=frames.device).view(frames.shape)
     note, n_notes = number_notes(frames.numpy(), np.zeros(frames.shape[:2], bool))
     return torch.from_numpy(note + (n_notes.cumsum() - n_notes)[:, None, None])
 
