@@ -145,7 +145,7 @@ def test_a_unit_is_a_cell_or_a_note_of_one_window():
 
 
 @pytest.mark.parametrize(
-    "n_sweeps, wanted", [(1, []), (3, []), (4, [2]), (10, [6]), (11, [6, 8]), (100, range(50, 89, 2))]
+    "n_sweeps, wanted", [(1, []), (3, []), (4, [2]), (10, [6, 8]), (11, [6, 8]), (100, range(50, 99, 2))]
 )
 def test_whole_notes_are_drawn_in_the_second_half_and_never_last(n_sweeps, wanted):
     assert [sweep for sweep in range(n_sweeps) if draws_notes(sweep, n_sweeps)] == list(wanted)

@@ -56,3 +56,11 @@ def test_every_check_in_a_notebook_has_a_checker():
     sources = [cell.source for path in NOTEBOOKS.glob("*.ipynb") for cell in cells(path, "code")]
     asked = re.findall(r'\bcheck\("([^"]+)"', "\n".join(sources))
     assert sorted(asked) == sorted(EXERCISES)
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_exercises_with_and_without_code_are_numbered_in_order(path):
+    text = "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    found = re.findall(r"^\*\*Exercise (\d+[a-z]?)\.(\d+): ", text, re.M)
+    assert [int(number) for _, number in found] == list(range(1, len(found) + 1))
+    assert {place for place, _ in found} <= {re.sub("^0(?=.)", "", path.stem.split("_")[0])}

@@ -30,7 +30,7 @@ N_SWEEPS = 100
 #: Shares of the hidden cells: where the line begins from which the sweeps after the first take theirs, and its end.
 HIGHEST_SHARE, LOWEST_SHARE = 0.9, 0.1
 FALLS_UNTIL = 0.7  # the share of the sweeps after which the lowest share is reached
-NOTES_FROM, NOTES_UNTIL = 0.5, 0.9  # the shares of the sweeps between which every other one draws whole notes
+NOTES_FROM = 0.5  # the share of the sweeps after which every other one draws whole notes
 N_STEPS_AT_ONCE = 4096  # steps, of all windows together, that are read at once; more cost memory and gain no time
 
 Frames = Int[Tensor, "batch n_steps n_voices"]
@@ -48,12 +48,12 @@ def resampled_share(sweep: int, n_sweeps: int) -> float:
 
 
 def draws_notes(sweep: int, n_sweeps: int) -> bool:
-    """Return whether a sweep (from 0) draws whole notes: every other one of a stretch that ends before the last.
+    """Return whether a sweep (from 0) draws whole notes: every other one of the second half, and never the last.
 
     >>> [sweep for sweep in range(20) if draws_notes(sweep, 20)]
-    [10, 12, 14, 16]
+    [10, 12, 14, 16, 18]
     """
-    return sweep % 2 == 0 and NOTES_FROM * n_sweeps <= sweep < NOTES_UNTIL * n_sweeps - 1
+    return sweep % 2 == 0 and NOTES_FROM * n_sweeps <= sweep < n_sweeps - 1
 
 
 def number_units(frames: Frames, are_notes: bool) -> Frames:
