@@ -224,7 +224,7 @@ class TwoSampleTest(NamedTuple):
     """What a classifier found between two sets."""
 
     accuracy: float  # on pieces that it was not fitted to; 0.5 where it found nothing
-    p_value: float  # how often a coin would do as well, or better
+    p_value: float  # how often a coin would do as well, or better: rough, since the folds share their pieces
     n: int  # pieces that were told apart or not
 
 
