@@ -149,7 +149,7 @@ def _by_column(first, then, is_allowed):
 checker("9b.4", two_ways,
     draw=_two_notes,
     tolerance=1e-9, case_names=("two notes", "everything allowed", "three notes"),
-    fact="after note 0 little is allowed. Masks begin with it as often as before; of whole pairs it keeps far fewer.",
+    fact="after note 0 little is allowed. Masks begin with it as often as before, whole pairs far less often.",
     cases=[(_FIRST, _THEN, _ALLOWED), (_FIRST, _THEN, np.ones((2, 2), bool)),
            (np.array([0.5, 0.25, 0.25]), np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.125, 0.125, 0.75]]),
             np.array([[False, True, False], [True, True, False], [True, True, True]]))], mistakes=[
