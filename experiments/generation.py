@@ -101,9 +101,14 @@ def wilson_interval(share: float, n: int, z: float = 1.96) -> list[float]:
     return [round((middle + sign * half) / (1 + z**2 / n), 3) for sign in (-1, 1)]
 
 
+def count_each(pieces: Pieces) -> dict[str, list[float]]:
+    """Return each statistic of each piece."""
+    return {name: [count(piece) for piece in pieces] for name, count in STATISTICS.items()}
+
+
 def count_all(pieces: Pieces) -> dict[str, list[float]]:
     """Return the mean of each statistic over pieces, and its standard deviation."""
-    found = {name: [count(piece) for piece in pieces] for name, count in STATISTICS.items()}
+    found = count_each(pieces)
     return {name: [round(float(x), 5) for x in (np.mean(v), np.std(v, ddof=1))] for name, v in found.items()}
 
 
@@ -144,8 +149,7 @@ class Judge:
 
     def middle(self) -> dict[str, list[float]]:
         """Return between which values the middle 90 % of Bach's pieces lie."""
-        pieces = [piece for part in self.bach.values() for piece in part]
-        found = {name: [count(piece) for piece in pieces] for name, count in STATISTICS.items()}
+        found = count_each([piece for part in self.bach.values() for piece in part])
         return {name: np.percentile(each, (5, 95)).round(5).tolist() for name, each in found.items()}
 
 
@@ -191,11 +195,14 @@ def set_sopranos(name: str, way: Callable[..., VoiceGrid], sopranos: Pieces) -> 
     return row | {"statistics": count_all(pieces) if len(pieces) > 1 else {}, "seconds_of_one": seconds}
 
 
-def find_networks(name: str) -> dict[int, Path]:
-    """Return by seed the weights of a setting: those that its run kept, or those that come with the library."""
+def find_networks(name: str, cards: dict[str, dict[str, Any]]) -> dict[int, Path]:
+    """Return by seed the weights of a setting: those that its run kept, or those that come with the library.
+
+    Args:
+        cards: of the networks that come with the library, by their names.
+    """
     kept = objectives.find_networks(name) if name == MASKED else jsb.find_networks(name, jsb.RUNS)
-    for shipped in checkpoints.names():
-        card = checkpoints.load(shipped).card
+    for shipped, card in cards.items():
         if f'"{name}"' in card["command"] and not kept[card["seed"]].exists():
             kept[card["seed"]] = checkpoints.FOLDER / f"{shipped}.safetensors"
     return kept
@@ -205,8 +212,9 @@ def list_tasks() -> Iterator[tuple[str, int, list[Path], Callable[[Judge], list[
     """Yield name, seed, the files of weights, and what makes the rows, of everything that is measured."""
     yield "Bach", 0, [], judge_bach
     yield COUNTS, 0, [], lambda judge: judge_model(COUNTS, 0, lambda: MusicalCounts(judge.split["train"]), judge)
+    cards = {name: checkpoints.load(name).card for name in checkpoints.names()}
     for name in NETWORKS:
-        for seed, path in find_networks(name).items():
+        for seed, path in find_networks(name, cards).items():
             load = partial(lambda path: checkpoints.load_checkpoint(path).model, path)
             yield name, seed, [path], partial(judge_model, name, seed, load)
     yield "settings", 0, sorted(checkpoints.FOLDER.glob("*.safetensors")), judge_settings
