@@ -63,7 +63,7 @@ def ask_teacher(
     teacher = teachers[int(torch.randint(len(teachers), ()))].eval().to(frames.device)
     semitones = _draw_shifts(frames, vocabulary_size, widest_shift)
     by_window = semitones[:, None, None, None]
-    moved = [Copies(transpose_copied(said.copied, by_window, vocabulary_size), said.kind) for said in copies]
+    moved = [said._replace(copied=transpose_copied(said.copied, by_window, vocabulary_size)) for said in copies]
     probs = teacher(shift_ids(frames, semitones), first_step, *moved).float().softmax(dim=-1)
     return shift_probabilities(probs, -semitones)
 

@@ -176,11 +176,11 @@ MATCHES = (0, 1, 4, 8, 16, 32)
 def describe_matches(score: likelihood.Likelihood, pieces: list) -> list[dict[str, float]]:
     """Return by the length of the longest match: share of the steps, how often copying is right, and nats per step."""
     ids = encode_chorales(pieces)
-    longest = [(found.copied[:, 0], found.kind[:, 0, 0] // 3) for found in repeats.copies_of_pieces(ids)]
-    copied, length = map(np.concatenate, zip(*longest, strict=True))  # the length as an index of repeats.LENGTHS
+    longest = [(found.copied[:, 0], found.length[:, 0]) for found in repeats.copies_of_pieces(ids)]
+    copied, length = map(np.concatenate, zip(*longest, strict=True))
     is_right = (copied == np.concatenate(ids)).all(axis=1)
     nats = np.concatenate(score.nats).sum(axis=1)
-    group = np.digitize(length, np.digitize(MATCHES[1:], repeats.LENGTHS))
+    group = np.digitize(length, MATCHES[1:])
     return [
         {"from": steps, "share": is_here.mean(), "right": is_right[is_here].mean(), "nats": nats[is_here].mean()}
         for steps, is_here in ((steps, group == place) for place, steps in enumerate(MATCHES))

@@ -90,9 +90,13 @@ def _tokens(kind: str) -> Setting:
 
 
 def _taught(teachers: str, model: FrameConfig, n_sampled: int = 0) -> Setting:
-    """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed."""
+    """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed.
+
+    With pieces that the teachers write, none.
+    """
     name = f"{teachers}, taught{' on samples' if n_sampled else ''}"
-    model = replace(model, dropout=0.05, hidden_share=0.1)
+    dropout, hidden_share = (0.0, 0.0) if n_sampled else (0.05, 0.1)
+    model = replace(model, dropout=dropout, hidden_share=hidden_share)
     training = _train_for(9000, 0.999)
     return Setting(name, "frames", model, training, (0, 1, 2), is_kept=True, teachers=teachers, n_sampled=n_sampled)
 
@@ -108,7 +112,6 @@ SETTINGS = (
     Setting("frames", "frames", BASE, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
     _taught("frames", BASE),
     Setting("frames that copy", "frames", COPYING, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
-    _taught("frames that copy", COPYING),
     _taught("frames that copy", COPYING, n_sampled=1000),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),

@@ -288,16 +288,16 @@ def frame_answers(network):
     frames[0, 4:12] = frames[0, 4]  # some notes are held
     first = torch.tensor([0, 5])
     kept = network.start_cache(2, first)
-    states = [network.read_next(kept, part)[0] for part in (frames[:, :0], *frames[:, :12].split([6, 1, 5], dim=1))]
+    states = [network.read_next(kept, part) for part in (frames[:, :0], *frames[:, :12].split([6, 1, 5], dim=1))]
     kept.keep_rows(torch.tensor([1, 1]))
-    states.append(network.read_next(kept, frames[:, :1])[0])
-    features, past = network.read_next(kept, frames[:, 1:2])
+    states.append(network.read_next(kept, frames[:, :1]))
+    network.read_next(kept, frames[:, 1:2])
     return {
         "logits": summary(network(frames)),
         "first step": summary(network(frames, first)),
         "describe": summary(network.describe(frames, first)),
         "cache": [summary(each) for each in states],
-        "one voice": summary(network.head.score_next(features, past, frames[:, :1, :2])),
+        "one voice": summary(network.score_next(kept, frames[:, :1, :2])[:, None]),
         "training": in_training(network, frames, first),
     }
 

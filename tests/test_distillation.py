@@ -113,7 +113,7 @@ def test_what_guides_would_sing_is_moved_to_the_key_that_a_teacher_hears() -> No
 
     batch = make_batch()
     copied = batch.frames[:, :, None].repeat(3, axis=2)
-    batch = CopyBatch(**vars(batch), copied=copied, kind=np.zeros_like(copied))
+    batch = CopyBatch(**vars(batch), copied=copied, kind=np.zeros_like(copied), length=copied[..., :2, 0])
     student = FrameTransformer(replace(SMALL, uses_copies=True)).eval()
     expected, _ = next_frame_loss(student, batch)
     for _ in range(5):

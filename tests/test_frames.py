@@ -60,11 +60,11 @@ def test_reading_with_a_cache_equals_reading_the_whole(frames):
     model = make()
     whole = model(frames)
     cache = model.start_cache(2)
-    features, history = model.read_next(cache, frames[:, :0])
+    model.read_next(cache, frames[:, :0])
     for step in range(frames.shape[1]):
-        scores = model.head(features, history, frames[:, step : step + 1])
+        scores = model.head(cache.features, cache.history, frames[:, step : step + 1])
         torch.testing.assert_close(scores[:, 0], whole[:, step], rtol=1e-4, atol=1e-4)
-        features, history = model.read_next(cache, frames[:, step : step + 1])
+        model.read_next(cache, frames[:, step : step + 1])
 
 
 @torch.no_grad()
@@ -73,7 +73,7 @@ def test_a_step_is_described_by_what_the_head_is_given_for_the_next(frames):
     described = model.describe(frames, first_step)
     cache = model.start_cache(2, first_step)
     for step in range(37):
-        given, _ = model.read_next(cache, frames[:, step : step + 1])
+        given = model.read_next(cache, frames[:, step : step + 1])
         torch.testing.assert_close(described[:, step : step + 1], given, rtol=1e-4, atol=1e-4)
 
 
@@ -193,11 +193,12 @@ def test_a_longer_pool_begins_like_a_shorter_one():
 @torch.no_grad()
 def test_the_next_voice_alone_is_scored_as_among_all(frames):
     model = make()
-    features, history = model.read_next(model.start_cache(2), frames[:, :7])
-    together = model.head(features, history, frames[:, 7:8])
+    cache = model.start_cache(2)
+    model.read_next(cache, frames[:, :7])
+    together = model.head(cache.features, cache.history, frames[:, 7:8])
     for voice in range(4):
-        alone = model.head.score_next(features, history, frames[:, 7:8, :voice])
-        torch.testing.assert_close(alone, together[:, :, voice], rtol=1e-4, atol=1e-5)
+        alone = model.score_next(cache, frames[:, 7:8, :voice])
+        torch.testing.assert_close(alone, together[:, 0, voice], rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -205,9 +206,8 @@ def test_a_cache_may_begin_later_in_the_piece_and_be_read_in_pieces(frames):
     model, first_step = make(), torch.tensor([5, 18])
     cache, whole = model.start_cache(2, first_step), model(frames, first_step)
     model.read_next(cache, frames[:, :10])
-    features, history = model.read_next(cache, frames[:, 10:30])
-    scores = model.head(features, history, frames[:, 30:31])[:, 0]
-    torch.testing.assert_close(scores, whole[:, 30], rtol=1e-4, atol=1e-4)
+    model.read_next(cache, frames[:, 10:30])
+    torch.testing.assert_close(model.score_next(cache, frames[:, 30:31, :2]), whole[:, 30, 2], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("n_seen", [1, 2, 6, 20])
@@ -225,7 +225,7 @@ def test_rows_of_a_cache_may_change_places(frames):
     model.read_next(cache, frames[:, :20])
     cache.keep_rows(rows)
     model.read_next(other, frames[rows, :20])
-    found, expected = (model.read_next(each, frames[:, 20:25])[0] for each in (cache, other))
+    found, expected = (model.read_next(each, frames[:, 20:25]) for each in (cache, other))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -274,7 +274,7 @@ def test_a_temperature_divides_the_logits_outside_training(frames):
     assert model.config.temperature == 1.25
     torch.testing.assert_close(model(frames), logits / 1.25)
     torch.testing.assert_close(model.train()(frames), in_training)
-    features, history = model.eval().read_next(model.start_cache(2), frames[:, :3])
-    torch.testing.assert_close(
-        model.head.score_next(features, history, frames[:, 3:4, :2])[:, 0], logits[:, 3, 2] / 1.25, rtol=1e-4, atol=1e-4
-    )
+    cache = model.eval().start_cache(2)
+    model.read_next(cache, frames[:, :3])
+    scores = model.score_next(cache, frames[:, 3:4, :2])
+    torch.testing.assert_close(scores, logits[:, 3, 2] / 1.25, rtol=1e-4, atol=1e-4)

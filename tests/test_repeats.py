@@ -32,7 +32,7 @@ SMALL = FrameConfig(
     uses_copies=True,
     uses_counterpoint=True,
 )
-LONGEST, LINE, OPENING = range(3)
+LONGEST, OPENING, LINE = range(3)
 
 
 def make():
@@ -73,10 +73,12 @@ def best_place(lines, step):
 
 def test_the_search_finds_what_a_double_loop_finds():
     frames = music(80)
-    copied, kind = (said[0] for said in find_copies(frames[None]))
+    copied, kind, length = (said[0] for said in find_copies(frames[None]))
     assert (copied[0] == NOTHING).all()
     for step in range(1, 80):
-        assert copied[step, LONGEST].tolist() == frames[best_place(frames, step)].tolist()
+        place = best_place(frames, step)
+        assert copied[step, LONGEST].tolist() == frames[place].tolist()
+        assert length[step, LONGEST] == match_length(frames, place, step)
         for voice in range(4):
             assert copied[step, LINE, voice] == frames[best_place(frames[:, [voice]], step), voice]
     assert kind.min() >= 0 and kind.max() < N_KINDS
@@ -85,10 +87,11 @@ def test_the_search_finds_what_a_double_loop_finds():
 def test_the_opening_is_followed_from_its_beginning_until_the_music_departs():
     frames = music(80)
     middle, end = 32, 59
-    copied, kind = (said[0, :, OPENING] for said in find_copies(frames[None]))
+    copied, kind, length = (said[0, :, OPENING] for said in find_copies(frames[None]))
     assert (copied[:BAR] == NOTHING).all()
     assert (copied[middle : end + 1] == frames[: end + 1 - middle]).all()
     assert (kind[middle] < N_FRESH).all() and (kind[middle + 1 : end + 1] >= N_FRESH).all()
+    assert length[middle : end + 1].tolist() == list(range(end + 1 - middle))
     later = find_copies(frames[None], first_step=5)
     assert (later.copied[:, :, OPENING] == NOTHING).all()
 
@@ -173,10 +176,10 @@ def test_writing_on_beyond_the_context_scores_as_the_whole_piece_is_scored():
 def test_reading_with_a_cache_equals_reading_the_whole():
     model, frames = make(), torch.from_numpy(np.stack([music(20), music(20, seed=1)]))
     whole, cache = model(frames), model.start_cache(2)
-    features, history = model.read_next(cache, frames[:, :0])
+    model.read_next(cache, frames[:, :0])
     for step in range(20):
         for voice in range(4):
-            alone = model.head.score_next(features, history, frames[:, step : step + 1, :voice])
-            torch.testing.assert_close(alone[:, 0], whole[:, step, voice], rtol=1e-4, atol=1e-4)
+            alone = model.score_next(cache, frames[:, step : step + 1, :voice])
+            torch.testing.assert_close(alone, whole[:, step, voice], rtol=1e-4, atol=1e-4)
         if step < 19:
-            features, history = model.read_next(cache, frames[:, step : step + 1])
+            model.read_next(cache, frames[:, step : step + 1])

@@ -127,34 +127,33 @@ class FrameDecoder:
         self._model, self._first_step = model, first_step
         self._frames = prompt.to(model.norm.weight.device)
         self._voices = self._frames.new_zeros(len(prompt), 1, 0)  # of the frame that is being written
-        self._cache, self._before = None, None  # the latter: what is known before the voices of the frame
+        self._cache, self._is_read = None, False  # whether all frames are in the cache
 
     def next_logits(self) -> Float[Tensor, "n_rows vocabulary"]:
         """Return the scores of the next voice of each row, on the CPU."""
-        if self._before is None:
+        if not self._is_read:
             new, longest = self._frames[:, -1:], longest_context(self._model)
             if self._cache is None or self._cache.n_read >= longest:
                 start = window_start(self._frames.shape[1] + 1, longest, 1)  # the begin symbol takes a position
                 first_steps = torch.full((len(new),), self._first_step + start, device=new.device)
                 self._cache = self._model.start_cache(len(new), first_steps, self._frames[:, :start])
                 new = self._frames[:, start:]
-            self._before = self._model.head.prepare(*self._model.read_next(self._cache, new))
-        voice = self._voices.shape[2]
-        return self._model.head.score(self._before, self._voices, range(voice, voice + 1))[:, 0, 0].float().cpu()
+            self._model.read_next(self._cache, new)
+            self._is_read = True
+        return self._model.score_next(self._cache, self._voices).float().cpu()
 
     def append(self, ids: Int[Tensor, " n_rows"]) -> None:
         """Write the next voice of each row."""
         self._voices = torch.cat((self._voices, ids.to(self._voices.device)[:, None, None]), dim=2)
         if self._voices.shape[2] == self._model.config.n_voices:
             self._frames = torch.cat((self._frames, self._voices), dim=1)
-            self._voices, self._before = self._voices[:, :, :0], None
+            self._voices, self._is_read = self._voices[:, :, :0], False
 
     def keep_rows(self, rows: Int[Tensor, " n_rows"]) -> None:
         """Row i continues from what row ``rows[i]`` had written."""
         rows = rows.to(self._frames.device)
         self._frames, self._voices = self._frames[rows], self._voices[rows]
         self._cache.keep_rows(rows)
-        self._before = tuple(known[rows] for known in self._before)
 
 
 def longest_context(model: Network) -> int:

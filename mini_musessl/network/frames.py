@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mini_musessl.checks import check_ids, check_positive, check_share
 from mini_musessl.network.attention import KVCache, join_masks, position_angles
 from mini_musessl.network.counterpoint import Counterpoint, first_rows, rows_of_pairs
-from mini_musessl.network.repeats import Copies, CopyBonus, RepeatFinder
+from mini_musessl.network.repeats import Copies, CopyMixture, RepeatFinder
 from mini_musessl.network.transformer import Network, TransformerBlock, check_network, init_weights
 
 #: Held notes are told apart up to this many steps, two bars of sixteenths; longer ones count as this.
@@ -45,6 +45,16 @@ class FrameHistory(NamedTuple):
     step: Int[Tensor, "batch n_steps"]  # index of the step in its piece
     copied: Int[Tensor, "batch n_steps n_guides n_voices"]  # what each guide would sing; no guide in most networks
     kind: Int[Tensor, "batch n_steps n_guides n_voices"]  # of the guide's match
+    length: Int[Tensor, "batch n_steps n_whole"]  # of the match of a guide to whole frames
+
+    @property
+    def copies(self) -> Copies:
+        """What the guides say before each step."""
+        return Copies(self.copied, self.kind, self.length)
+
+    def at(self, steps: slice) -> "FrameHistory":
+        """Return the history of some of these steps."""
+        return FrameHistory(*(known[:, steps] for known in self))
 
     def then(self, other: "FrameHistory") -> "FrameHistory":
         """Return the history of these steps and of the other ones, which follow them."""
@@ -53,7 +63,7 @@ class FrameHistory(NamedTuple):
 
 def no_copies(frames: Frames) -> Copies:
     """Return what no guide says."""
-    return Copies(*2 * (frames[:, :, None][:, :, :0],))
+    return Copies(*2 * (frames[:, :, None][:, :, :0],), frames[:, :, :0])
 
 
 def advance(history: FrameHistory, frames: Frames, copies: Copies | None = None) -> FrameHistory:
@@ -95,7 +105,11 @@ class FrameCache:
 
     layers: list[KVCache]  # one for each block
     history: FrameHistory  # of the step that comes next alone
-    finder: RepeatFinder | None = None  # of what guides say
+    features: Steps  # of that step; of none before anything was read
+    finder: RepeatFinder | None  # of what guides say
+    paid: Float[Tensor, "batch n_paid"]  # nats of all frames before each step, without guides to whole frames
+    before: tuple[Tensor, ...] | None = None  # what the head makes of the step that comes next
+    log_probs: Logits | None = None  # of the voices of that step which were scored, without guides to whole frames
 
     @property
     def n_read(self) -> int:
@@ -105,6 +119,11 @@ class FrameCache:
     def keep_rows(self, rows: Int[Tensor, " n_rows"]) -> None:
         """Let row i of the batch go on as a copy of what row ``rows[i]`` was."""
         self.history = FrameHistory(*(known[rows] for known in self.history))
+        self.features, self.paid = self.features[rows], self.paid[rows]
+        if self.before is not None:
+            self.before = tuple(known[rows] for known in self.before)
+        if self.log_probs is not None:
+            self.log_probs = self.log_probs[rows]
         for layer in self.layers:
             layer.keep_rows(rows)
         if self.finder is not None:
@@ -228,34 +247,36 @@ class VoiceHead(nn.Module):
         self.to_logits = nn.ModuleList(nn.Linear(c.d_voice, c.vocabulary_size) for _ in range(c.n_voices))
         self.shortcut_table = nn.Embedding(c.n_voices * n_symbols, c.vocabulary_size)
         self.counterpoint = Counterpoint(c.n_voices, c.vocabulary_size) if c.uses_counterpoint else None
-        self.copying = CopyBonus(c.n_voices, c.d_voice) if c.uses_copies else None
+        self.copying = CopyMixture(c.n_voices) if c.uses_copies else None
 
     def forward(self, features: Steps, history: FrameHistory, frames: Frames) -> Logits:
         """Score all voices of each step, each from those of ``frames`` that stand above it."""
-        return self.score(self.prepare(features, history), frames, range(self.n_voices))
-
-    def score_next(
-        self, features: Steps, history: FrameHistory, above: Int[Tensor, "batch n_steps n_known"]
-    ) -> Float[Tensor, "batch n_steps vocabulary"]:
-        """Score the voice below those that are known, and it alone: what ``forward`` says of it."""
-        voice = above.shape[-1]
-        return self.score(self.prepare(features, history), above, range(voice, voice + 1))[:, :, 0]
+        scores = self.score(self.prepare(features, history), frames, range(self.n_voices), history)
+        if self.copying is None:
+            return scores
+        paid = nn.functional.pad(nats_of_frames(scores, frames).cumsum(dim=1), (1, -1))
+        return self.copying.follow_frames(scores, history.copies, frames, paid)
 
     def prepare(self, features: Steps, history: FrameHistory) -> tuple[Tensor, ...]:
         """Return what ``score`` needs of a step before any of its voices is known: to write, it is computed once.
 
-        That is the hidden layer and the scores so far, the latest frame, and copies if there are any.
+        That is the hidden layer, the scores so far and the latest frame.
         """
         latest = by_voice(history.latest, self.vocabulary_size + 1)
         hidden = self.to_voices(features).unflatten(-1, (self.n_voices, -1)) + self.own_table(latest)
         if self.hold_table is not None:
             hidden = hidden + self.hold_table(by_voice(history.held_step, LONGEST_HOLD_STEP + 1))
-        copies = () if self.copying is None else self.copying.prepare(history.copied, history.kind)
-        return hidden, self.shortcut_table(latest), history.latest, *copies
+        return hidden, self.shortcut_table(latest), history.latest
 
-    def score(self, before: tuple[Tensor, ...], frames: Int[Tensor, "batch n_steps n_known"], voices: range) -> Logits:
-        """Score some voices; ``frames`` hold at least those above them."""
-        now, (latest, *copies) = slice(voices.start, voices.stop), before[2:]
+    def score(
+        self,
+        before: tuple[Tensor, ...],
+        frames: Int[Tensor, "batch n_steps n_known"],
+        voices: range,
+        history: FrameHistory,
+    ) -> Logits:
+        """Score some voices, without guides to whole frames; ``frames`` hold at least the voices above them."""
+        now, latest = slice(voices.start, voices.stop), before[2]
         hidden, scores = (each[:, :, now] for each in before[:2])
         # The first voice has none above it. To look up nothing in a table would cost time all the same.
         above = [
@@ -267,9 +288,8 @@ class VoiceHead(nn.Module):
         scores = torch.stack([to_logits(each) for to_logits, each in own], dim=2) + scores
         if self.counterpoint is not None and voices.stop > 1:
             scores = scores + self.counterpoint(latest, frames, voices)
-        if self.copying is not None:
-            scores = self.copying(scores, hidden, Copies(*copies), frames, voices)
-        return scores if self.training or self.temperature == 1 else scores / self.temperature
+        scores = scores if self.training or self.temperature == 1 else scores / self.temperature
+        return scores if self.copying is None else self.copying.follow_lines(scores, history.copies, voices)
 
     def _from_voices_above(self, latest: Frames, above: Tensor) -> Tensor:
         """Tell a voice the new symbols of the voices above it, how they moved, and how they meet its latest note."""
@@ -280,6 +300,11 @@ class VoiceHead(nn.Module):
             told = told + self.motion_table(intervals[above, latest[:, :, :voice]] + rows)
             told = told + self.meeting_table(intervals[above, latest[:, :, voice : voice + 1]] + rows)
         return told.sum(dim=2)
+
+
+def nats_of_frames(log_probs: Logits, frames: Frames) -> Float[Tensor, "batch n_steps"]:
+    """Sum the nats of the voices of each step, as numbers that no gradient flows through."""
+    return -log_probs.detach().gather(-1, frames[..., None])[..., 0].sum(dim=2)
 
 
 # --- the network
@@ -384,21 +409,49 @@ class FrameTransformer(Network):
             finder = _start_finder(frames, first_step, past.shape[1])
             copies = _look(finder, past, slice(-1, None))
         history = history_of(frames, first_step, self.config.begin_id, copies)
-        return FrameCache([KVCache(self.config.context_length) for _ in self.blocks], history, finder)
+        weight = self.norm.weight
+        features, paid = weight.new_zeros(n_rows, 0, self.config.d_model), weight.new_zeros(n_rows, 1)
+        layers = [KVCache(self.config.context_length) for _ in self.blocks]
+        return FrameCache(layers, history, features, finder, paid)
 
-    def read_next(self, cache: FrameCache, frames: Frames) -> tuple[Float[Tensor, "batch 1 d_model"], FrameHistory]:
-        """Read frames that follow those in the cache and extend it; return what ``head`` needs for the next step.
+    def read_next(self, cache: FrameCache, frames: Frames) -> Float[Tensor, "batch 1 d_model"]:
+        """Read frames that follow those in the cache and extend it; return the features of the step that comes next.
 
         While the cache is empty there may be no frame: then that step is the first of a piece.
         """
         copies = None if cache.finder is None else _look(cache.finder, frames, slice(1, None))
-        history = advance(cache.history, frames, copies)
-        if cache.n_read == 0:
-            history = cache.history.then(history)
-        check_next(self.config, cache.n_read, history)
-        features = self.read(history, cache.layers)
-        cache.history = FrameHistory(*(known[:, -1:] for known in history))
-        return features[:, -1:], cache.history
+        history = cache.history.then(advance(cache.history, frames, copies))
+        unread = history.at(slice(1 if cache.n_read else 0, None))
+        check_next(self.config, cache.n_read, unread)
+        features = torch.cat((cache.features, self.read(unread, cache.layers)), dim=1)
+        if self.head.copying is not None and frames.shape[1]:
+            log_probs = cache.log_probs  # known, if one frame was written voice by voice
+            if frames.shape[1] > 1 or log_probs is None or log_probs.shape[2] < self.config.n_voices:
+                past = history.at(slice(-1))
+                log_probs = self.head.score(
+                    self.head.prepare(features[:, :-1], past), frames, range(self.config.n_voices), past
+                )
+            nats = nats_of_frames(log_probs, frames)
+            cache.paid = torch.cat((cache.paid, cache.paid[:, -1:] + nats.cumsum(dim=1)), dim=1)
+        cache.history, cache.features = history.at(slice(-1, None)), features[:, -1:]
+        cache.before = cache.log_probs = None
+        return cache.features
+
+    def score_next(self, cache: FrameCache, above: Int[Tensor, "batch 1 n_known"]) -> Float[Tensor, "batch vocabulary"]:
+        """Score the next voice of the step that comes next, given those above it.
+
+        Each call adds a voice to those of the call before, or begins a frame anew: scores are kept in the cache.
+        """
+        head, history = self.head, cache.history
+        if cache.before is None:
+            cache.before = head.prepare(cache.features, history)
+        voice = above.shape[2]
+        if head.copying is None:
+            return head.score(cache.before, above, range(voice, voice + 1), history)[:, 0, 0]
+        known = () if cache.log_probs is None else (cache.log_probs[:, :, :voice],)
+        unknown = range(known[0].shape[2] if known else 0, voice + 1)
+        cache.log_probs = torch.cat((*known, head.score(cache.before, above, unknown, history)), dim=2)
+        return head.copying.follow_frames(cache.log_probs, history.copies, above, cache.paid)[:, 0, -1]
 
     def read(self, history: FrameHistory, layers: list[KVCache] | None = None) -> Steps:
         """Return what the stack makes of each step's history; ``layers`` hold the keys and values of earlier steps."""

@@ -1,13 +1,13 @@
-"""Repeats: where a piece has said before what it says now, what came next there, and a bonus for saying it again.
+"""Repeats: where a piece has said before what it says now, what came next there, and a mixture that may say it again.
 
 Bach's chorales repeat whole lines, note for note. A network that predicts the next frame can hardly learn to look up
 what stands 64 steps back and copy it for 64 steps; a search finds it at once. Three *guides* each point to an earlier
-place of the piece, and the head of a FrameTransformer learns how far to trust each of them:
+place of the piece, and a FrameTransformer mixes what came next there into its own probabilities:
 
 * ``longest``: the place whose frames end like the present for the longest stretch;
-* ``line``: the same for each voice alone, whatever the others sing;
 * ``opening``: the step of a repeat of the piece's opening that is under way; if none is, the first frame, with which
-  one would begin.
+  one would begin;
+* ``line``: as ``longest``, for each voice alone, whatever the others sing.
 
 A guide that looked at the present or the future would be a leak: all of this is found from the frames before.
 
@@ -15,9 +15,10 @@ Conventions:
     copied: the symbol that each guide would sing in each voice, ``NOTHING`` where it points nowhere.
     kind: what is known of the match, as a row of a table: its length, whether it lies whole bars or beats back, and
         for ``opening`` for how long the music stood still before it.
+    length: of the matches of the first two guides, which point to whole frames, in steps.
 
 References: Vinyals, Fortunato and Jaitly, "Pointer Networks" (2015), and See, Liu and Manning, "Get To The Point"
-(2017), for networks that may copy.
+(2017), for networks that may copy; the latter's section 2.2 for the mixture.
 
 Chapter: 8b (the chorale benchmark).
 """
@@ -33,7 +34,8 @@ from torch import Tensor, nn
 from mini_musessl.batches import side_by_side
 from mini_musessl.network.counterpoint import first_rows
 
-GUIDES = ("longest", "line", "opening")
+GUIDES = ("longest", "opening", "line")
+N_WHOLE = 2  # the first guides point to whole frames
 NOTHING = -1
 BAR, BEAT = 16, 4  # steps
 IN_TIME = np.array([(back % BEAT == 0) + (back % BAR == 0) for back in range(1, BAR + 1)])  # whole beats or bars back
@@ -52,6 +54,7 @@ class Copies(NamedTuple):
 
     copied: Int[np.ndarray | Tensor, "*rows n_steps n_guides n_voices"]
     kind: Int[np.ndarray | Tensor, "*rows n_steps n_guides n_voices"]
+    length: Int[np.ndarray | Tensor, "*rows n_steps n_whole"]
 
 
 # --- the search
@@ -77,14 +80,15 @@ class RepeatFinder:
         self.longest = np.zeros(n_rows, np.int64)  # match of frames so far
         self.copied = np.full((n_rows, len(GUIDES), n_voices), NOTHING)  # what guides say now
         self.kind = np.zeros_like(self.copied)
+        self.length = np.zeros((n_rows, N_WHOLE), np.int64)
 
     def read(self, frames: Int[np.ndarray, "n_rows n_new n_voices"]) -> Copies:
         """Read frames; return what the guides say before the first and after each, so for one step more."""
-        said = [(self.copied, self.kind)]
+        said = [(self.copied, self.kind, self.length)]
         for frame in frames.swapaxes(0, 1):
             self._append(frame)
-            self.copied, self.kind = self._ask()
-            said.append((self.copied, self.kind))
+            self.copied, self.kind, self.length = self._ask()
+            said.append((self.copied, self.kind, self.length))
         return Copies(*(np.stack(steps, axis=1) for steps in zip(*said, strict=True)))
 
     def _append(self, frame: Int[np.ndarray, "n_rows n_voices"]) -> None:
@@ -97,24 +101,25 @@ class RepeatFinder:
         self.longest = np.maximum(self.longest, self.same[:, 0].max(axis=1))
         self.frames = np.concatenate((frame[:, :, None], self.frames), axis=2)
 
-    def _ask(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the guides would sing next in each row, and the kinds of their matches."""
+    def _ask(self) -> Copies:
+        """Return what the guides would sing next in each row, the kinds of their matches and their lengths."""
         n_rows, n_voices, n_read = self.frames.shape
         in_time = IN_TIME[np.arange(n_read) % BAR]
         place, kind = (np.empty((n_rows, len(GUIDES), n_voices), np.int64) for _ in range(2))
         # The longest match, of equals one in time, then the latest, which comes first.
         rank = 3 * self.same + in_time
         best, level = rank.argmax(axis=2), rank.max(axis=2)
-        level = LENGTHS.searchsorted(level // 3, "right") * 3 + level % 3
-        place[:, 0], place[:, 1], kind[:, 0], kind[:, 1] = best[:, :1], best[:, 1:], level[:, :1], level[:, 1:]
-        place[:, 2], kind[:, 2] = (each[:, None] for each in self._opening(in_time))
+        longest, level = level[:, 0] // 3, LENGTHS.searchsorted(level // 3, "right") * 3 + level % 3
+        opening, kind_of_opening, opening_length = self._opening(in_time)
+        place[:, 0], place[:, 1], place[:, 2] = best[:, :1], opening[:, None], best[:, 1:]
+        kind[:, 0], kind[:, 1], kind[:, 2] = level[:, :1], kind_of_opening[:, None], level[:, 1:]
         copied = self.frames[np.arange(n_rows)[:, None, None], np.arange(n_voices), place]
         is_known = self.has_opening & (n_read >= REPEAT_STEPS)
-        copied[:, 2] = np.where(is_known[:, None], copied[:, 2], NOTHING)
-        return copied, kind
+        copied[:, 1] = np.where(is_known[:, None], copied[:, 1], NOTHING)
+        return Copies(copied, kind, np.stack((longest, opening_length), axis=1))
 
-    def _opening(self, in_time: Int[np.ndarray, " n_places"]) -> tuple[np.ndarray, np.ndarray]:
-        """Point to the step of a repeat of the opening that is under way, or to the first frame; say of which kind."""
+    def _opening(self, in_time: Int[np.ndarray, " n_places"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Point to the step of a repeat of the opening that is under way, or to the first frame; say kind and length."""
         n_read = len(in_time)
         # The longest border, as in the search of Knuth, Morris and Pratt; one that is in time goes first, none last.
         rank = (self.same[:, 0] == np.arange(n_read)[::-1]) * (in_time + 2)
@@ -126,7 +131,7 @@ class RepeatFinder:
         fresh = n_still + (len(STILL) + 1) * (_place_in_piece(n_read) + N_PLACES * has_repeated)
         level = OPENING_LENGTHS.searchsorted(length, "right")
         going_on = N_FRESH + 2 * (3 * level + in_time[place]) + (n_still >= 2)
-        return place, np.where(length == 0, fresh, going_on)
+        return place, np.where(length == 0, fresh, going_on), length
 
     def keep_rows(self, rows: Int[np.ndarray, " n_kept"]) -> None:
         """Let row i go on as a copy of what row ``rows[i]`` was."""
@@ -161,8 +166,8 @@ def _place_in_piece(step: int) -> int:
 def find_copies(frames: Int[np.ndarray, "n_rows n_steps n_voices"], first_step: np.ndarray | int = 0) -> Copies:
     """Return what the guides say before each step of pieces side by side.
 
-    >>> copied, _ = find_copies(np.array([[[30], [32], [33], [30], [32]]]))
-    >>> copied[0, :, GUIDES.index("line"), 0].tolist()
+    >>> said = find_copies(np.array([[[30], [32], [33], [30], [32]]]))
+    >>> said.copied[0, :, GUIDES.index("line"), 0].tolist()
     [-1, 30, 32, 33, 32]
     """
     said = RepeatFinder(len(frames), frames.shape[2], first_step).read(frames)
@@ -194,47 +199,86 @@ def transpose_copied(copied: np.ndarray | Tensor, semitones: np.ndarray | Tensor
     return moved + (NOTHING - moved) * ((copied > 0) & ((moved < 1) | (moved >= n_symbols)))
 
 
-# --- the bonus
+# --- the mixture
 
 
-class CopyBonus(nn.Module):
-    """Raises, or lowers, the score of what each guide would sing.
+class CopyMixture(nn.Module):
+    """Mixes what the guides would sing into the probabilities of a network.
 
-    The bonus is a number from a table, by voice, guide, kind of match and whether the voices above have followed the
-    guide in this step, plus a linear function of the head's hidden layer. All begin at 0.
+    The guide ``line`` has a share of each voice's probabilities, ``sigmoid(prior)``; what comes of it are the network's
+    own. The guides of whole frames then have shares of the frame: a softmax over the network, with 0, and each of them,
+    with ``prior + (1 + trust) * nats``. The nats are those that the network itself has paid for the steps of the match:
+    a guide that was right where the network was surprised is believed. Within the frame the nats of the voices above
+    are added, by the rule of Bayes, and a guide that they contradict has no share. A prior is a number for each kind of
+    match, -4 at first: a share of 0.02.
     """
 
-    def __init__(self, n_voices: int, d_voice: int) -> None:
+    FIRST, SCALE = -4.0, 3.0  # most kinds are seldom met, so what is learned of them is read enlarged
+    MOST_NATS, TINY = 20.0, 1e-30
+
+    def __init__(self, n_voices: int) -> None:
         super().__init__()
-        self.table = nn.Embedding(n_voices * len(GUIDES) * N_KINDS * 2, 1)
-        self.gates = nn.ModuleList(nn.Linear(d_voice, len(GUIDES)) for _ in range(n_voices))
+        self.table = nn.Embedding((N_WHOLE + n_voices) * N_KINDS, 1)
+        self.trust = nn.Parameter(torch.zeros(N_WHOLE))
 
-    def prepare(self, copied: Tensor, kind: Tensor) -> Copies:
-        """Put guides last, and the first row of the table that each may mean in place of the kind of its match."""
-        row = first_rows(kind.shape[3] * len(GUIDES), 2 * N_KINDS, kind.device).view(-1, len(GUIDES))
-        return Copies(copied.transpose(2, 3), row + 2 * kind.transpose(2, 3))
+    def _prior(self, kind: Tensor, first: int) -> Tensor:
+        """Look up kinds of matches, along whose last axis each place has a table of its own, the first of them given."""
+        rows = kind + first_rows(first + kind.shape[-1], N_KINDS, kind.device)[first:]
+        return self.FIRST + self.SCALE * self.table.weight.take(rows).float()
 
-    def forward(
+    def follow_lines(
         self,
         scores: Float[Tensor, "batch n_steps n_scored vocabulary"],
-        hidden: Float[Tensor, "batch n_steps n_scored d_voice"],
         copies: Copies,
-        frames: Int[Tensor, "batch n_steps n_known"],
         voices: range,
     ) -> Float[Tensor, "batch n_steps n_scored vocabulary"]:
-        """Return the scores of some voices with the bonus.
+        """Return the network's own log-probabilities of some voices, with the shares of their lines."""
+        line, kind = (each[:, :, N_WHOLE, voices.start : voices.stop] for each in copies[:2])
+        share = (self._prior(kind, N_WHOLE + voices.start).sigmoid() * (line != NOTHING))[..., None]
+        probs = (1 - share) * scores.float().softmax(dim=-1)
+        return probs.scatter_add(-1, line.clamp(min=0)[..., None], share).clamp(min=self.TINY).log()
+
+    def follow_frames(
+        self,
+        log_probs: Float[Tensor, "batch n_steps n_scored vocabulary"],
+        copies: Copies,
+        frames: Int[Tensor, "batch n_steps n_known"],
+        paid: Float[Tensor, "batch n_paid"],
+    ) -> Float[Tensor, "batch n_steps n_scored vocabulary"]:
+        """Return the log-probabilities of the mixture for the first voices.
 
         Args:
-            copies: from ``prepare``.
-            frames: at least the voices above.
+            log_probs: the network's own, from ``follow_lines``.
+            frames: at least the voices above the last one.
+            paid: nats of all frames before each step; the last entries belong to these steps.
         """
-        above, now = voices.stop - 1, slice(voices.start, voices.stop)
-        has_sung = copies.copied[:, :, :above] == frames[:, :, :above, None]
-        has_followed = has_sung.cumprod(dim=2)[:, :, max(voices.start - 1, 0) :]
-        if voices.start == 0:
-            has_followed = nn.functional.pad(has_followed, (0, 0, 1, 0), value=1)
-        copied, rows = copies.copied[:, :, now], copies.kind[:, :, now] + has_followed
-        gates = [gate(each) for gate, each in zip(list(self.gates)[now], hidden.unbind(2), strict=True)]
-        # The gradient of take takes a tenth of the time of an embedding's.
-        bonus = (self.table.weight.take(rows) + torch.stack(gates, dim=2)) * (copied != NOTHING)
-        return scores.scatter_add(-1, copied.clamp(min=0), bonus.to(scores.dtype))
+        n_scored = log_probs.shape[2]
+        copied, kind = (each[:, :, :N_WHOLE].transpose(2, 3) for each in copies[:2])
+        above = frames[:, :, : n_scored - 1, None]
+        nats_above = -log_probs[:, :, :-1].gather(-1, above).cumsum(dim=2)
+        has_followed = (copied[:, :, : n_scored - 1] == above).cumprod(dim=2)
+        nats_above, has_followed = (
+            nn.functional.pad(each, (0, 0, 1, 0), value=first) for each, first in ((nats_above, 0.0), (has_followed, 1))
+        )
+        may_follow = (copied != NOTHING).all(dim=2, keepdim=True) & has_followed.bool()
+        nats = paid_over_matches(paid, copies.length).clamp(max=self.MOST_NATS)
+        numbers = self._prior(kind[:, :, :1], 0) + ((1 + self.trust) * nats)[:, :, None] + nats_above
+        shares = nn.functional.pad(numbers.masked_fill(~may_follow, -torch.inf), (0, 1)).softmax(dim=-1)
+        probs = shares[..., -1:] * log_probs.exp()
+        return probs.scatter_add(-1, copied[:, :, :n_scored].clamp(min=0), shares[..., :-1]).clamp(min=self.TINY).log()
+
+
+def paid_over_matches(
+    paid: Float[Tensor, "batch n_paid"], length: Int[Tensor, "batch n_steps n_guides"]
+) -> Float[Tensor, "batch n_steps n_guides"]:
+    """Sum the nats of the last ``length`` frames before each step, or of those that were read.
+
+    Args:
+        paid: nats of all frames before each step; the last entries belong to the steps of ``length``.
+
+    >>> paid_over_matches(torch.tensor([[0.0, 1.0, 3.0]]), torch.tensor([[[1], [5]]])).flatten().tolist()
+    [1.0, 3.0]
+    """
+    paid = paid[..., None].expand(-1, -1, length.shape[2])
+    step = torch.arange(paid.shape[1] - length.shape[1], paid.shape[1], device=paid.device)[:, None]
+    return paid[:, -length.shape[1] :] - paid.gather(1, (step - length).clamp(min=0))

@@ -27,6 +27,7 @@ class CopyBatch(FrameBatch):
 
     copied: Int[np.ndarray, "n_windows n_steps n_guides n_voices"]
     kind: Int[np.ndarray, "n_windows n_steps n_guides n_voices"]
+    length: Int[np.ndarray, "n_windows n_steps n_whole"]
 
 
 def copy_batches(
@@ -49,10 +50,10 @@ def _with_copies(batch: FrameBatch, pieces: list[np.ndarray], said: list[Copies]
     windows = []
     for frames, start, piece in zip(batch.frames, batch.start_step, batch.piece_index, strict=True):
         steps = slice(start, start + len(frames))
-        own, (copied, kind) = pieces[piece][steps], said[piece]
+        own, here = pieces[piece][steps], Copies(*(each[steps] for each in said[piece]))
         moved = (frames[: len(own)] - own)[own > 0]  # by the same interval everywhere
         semitones = moved[0] if moved.size else 0
-        windows.append(Copies(transpose_copied(copied[steps], semitones, n_symbols), kind[steps]))
+        windows.append(here._replace(copied=transpose_copied(here.copied, semitones, n_symbols)))
     return CopyBatch(**vars(batch), **join_copies(windows)._asdict())
 
 
@@ -60,7 +61,7 @@ def read_frames(model: nn.Module, batch: FrameBatch) -> list[Tensor | Copies]:
     """Return what a model of frames is called with, on its device: frames, first steps and, if there are, copies."""
     given = to_device_of(model, batch.frames, batch.start_step)
     if isinstance(batch, CopyBatch):
-        given.append(Copies(*to_device_of(model, batch.copied, batch.kind)))
+        given.append(Copies(*to_device_of(model, batch.copied, batch.kind, batch.length)))
     return given
 
 
