@@ -89,6 +89,11 @@ def _tokens(kind: str) -> Setting:
     return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96, **kept)
 
 
+def _frames(name: str, model: FrameConfig, is_kept: bool = False) -> Setting:
+    """A network over frames that learns from the score alone, at full length."""
+    return Setting(name, "frames", model, _train_for(6000, 0.999), (0, 1, 2), is_kept=is_kept)
+
+
 def _taught(teachers: str, model: FrameConfig, n_sampled: int = 0) -> Setting:
     """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed.
 
@@ -109,9 +114,11 @@ def _idea(name: str, **changes: Any) -> Setting:
 
 
 SETTINGS = (
-    Setting("frames", "frames", BASE, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
+    _frames("frames", BASE, is_kept=True),
     _taught("frames", BASE),
-    Setting("frames that copy", "frames", COPYING, _train_for(6000, 0.999), seeds=(0, 1, 2), is_kept=True),
+    _frames("frames with copies", replace(BASE, uses_copies=True)),
+    _frames("frames with counterpoint", replace(BASE, uses_counterpoint=True)),
+    _frames("frames that copy", COPYING, is_kept=True),
     _taught("frames that copy", COPYING, n_sampled=1000),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
@@ -122,8 +129,6 @@ SETTINGS = (
     _idea("no hidden cells", hidden_share=0.0),
     _idea("no averaging", training=replace(SHORT, averaging=0.0)),
     _idea("half the width", d_model=80, d_feedforward=240, d_voice=160),
-    _idea("with copies", uses_copies=True),
-    _idea("with counterpoint", uses_counterpoint=True),
     _idea("windows of 64 steps", n_steps=64, n_windows=21, context_length=64),
     *(_tokens(kind) for kind in attention.POSITIONS),
     Setting("token GRU", "recurrent", GruConfig(), SHORT, (0, 1, 2), n_windows=4, n_steps=96, is_kept=True),

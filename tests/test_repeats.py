@@ -1,5 +1,7 @@
 """network.repeats: a fast search finds what a slow one finds, looks at nothing to come, and reaches the scores."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from mini_musessl.batches import random_frame_batches
 from mini_musessl.evaluation.likelihood import token_log_probs
 from mini_musessl.generation.sampling import FrameDecoder
-from mini_musessl.network.frames import FrameConfig, FrameTransformer
+from mini_musessl.network.frames import FrameConfig, FrameTransformer, history_of
 from mini_musessl.network.repeats import (
     BAR,
     GUIDES,
@@ -134,7 +136,42 @@ def test_what_is_copied_moves_with_the_window_and_leaves_the_vocabulary():
         assert np.array_equal(batch.copied[row], expected)
 
 
-def test_bonus_and_counterpoint_begin_at_nothing_and_learn():
+def mixture_by_definition(own, copying, copies, frames, step):
+    """Return the probabilities of each voice of a step from those of whole frames, which the guides share out."""
+    nats = [-sum(math.log(own[s, v, frames[s, v]]) for v in range(4)) for s in range(step)]
+    weights, chosen = [1.0], [None]
+    for guide in range(2):
+        kind, length = copies.kind[step, guide, 0], copies.length[step, guide]
+        number = -4 + 3 * float(copying.table.weight[guide * N_KINDS + kind])
+        number += (1 + float(copying.trust[guide])) * min(sum(nats[max(step - length, 0) :]), 20)
+        if (copies.copied[step, guide] != NOTHING).all():
+            weights.append(math.exp(number))
+            chosen.append(copies.copied[step, guide])
+    found = np.zeros(own[step].shape)
+    for voice in range(4):
+        for weight, copied in zip(weights, chosen, strict=True):
+            if copied is None:
+                above = math.prod(own[step, v, frames[step, v]] for v in range(voice))
+                found[voice] += weight * above * own[step, voice]
+            elif (copied[:voice] == frames[step, :voice]).all():
+                found[voice, copied[voice]] += weight
+    return found / found.sum(axis=1, keepdims=True)
+
+
+@torch.no_grad()
+def test_frames_are_a_mixture_of_the_network_and_of_what_each_guide_would_sing():
+    model, frames = make(), music(20)
+    given, copies = torch.from_numpy(frames)[None], Copies(*(said[0] for said in find_copies(frames[None])))
+    history = history_of(given, None, model.config.begin_id, Copies(*(torch.from_numpy(each)[None] for each in copies)))
+    head = model.head
+    own = head.score(head.prepare(model.read(history), history), given, range(4), history)[0].exp().double().numpy()
+    mixed = model(given)[0].exp().numpy()
+    for step in range(20):
+        expected = mixture_by_definition(own, head.copying, copies, frames, step)
+        np.testing.assert_allclose(mixed[step], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_mixture_and_counterpoint_begin_at_nothing_and_learn():
     model = FrameTransformer(SMALL, seed=0)
     learned = {name: weight for name, weight in model.named_parameters() if "copying" in name or "counterp" in name}
     assert learned and all((weight == 0).all() for weight in learned.values())

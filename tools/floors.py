@@ -53,7 +53,7 @@ FLOORS: dict[str, dict[str, str]] = {
         "network.attention": "positions, masks, attention and its heads, the KV cache",
         "network.transformer": "the block, first weights, MusicTransformer",
         "network.counterpoint": "scores of how two voices move together, in every key",
-        "network.repeats": "where a piece has said before what it says now, and a bonus for saying it again",
+        "network.repeats": "where a piece has said before what it says now, and a mixture that may say it again",
         "network.frames": "FrameTransformer: one position per step, the voices of a step in turn",
         "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
         "network": "the networks by name",

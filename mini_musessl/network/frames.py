@@ -108,7 +108,7 @@ class FrameCache:
     features: Steps  # of that step; of none before anything was read
     finder: RepeatFinder | None  # of what guides say
     paid: Float[Tensor, "batch n_paid"]  # nats of all frames before each step, without guides to whole frames
-    before: tuple[Tensor, ...] | None = None  # what the head makes of the step that comes next
+    before: tuple[Tensor, Tensor] | None = None  # what the head makes of the step that comes next
     log_probs: Logits | None = None  # of the voices of that step which were scored, without guides to whole frames
 
     @property
@@ -250,34 +250,34 @@ class VoiceHead(nn.Module):
         self.copying = CopyMixture(c.n_voices) if c.uses_copies else None
 
     def forward(self, features: Steps, history: FrameHistory, frames: Frames) -> Logits:
-        """Score all voices of each step, each from those of ``frames`` that stand above it."""
+        """Score all voices of each step of a window, each from those of ``frames`` that stand above it."""
         scores = self.score(self.prepare(features, history), frames, range(self.n_voices), history)
         if self.copying is None:
             return scores
         paid = nn.functional.pad(nats_of_frames(scores, frames).cumsum(dim=1), (1, -1))
         return self.copying.follow_frames(scores, history.copies, frames, paid)
 
-    def prepare(self, features: Steps, history: FrameHistory) -> tuple[Tensor, ...]:
-        """Return what ``score`` needs of a step before any of its voices is known: to write, it is computed once.
+    def prepare(self, features: Steps, history: FrameHistory) -> tuple[Tensor, Tensor]:
+        """Return the hidden layer and the scores of a step before any of its voices is known.
 
-        That is the hidden layer, the scores so far and the latest frame.
+        To write, they are computed once.
         """
         latest = by_voice(history.latest, self.vocabulary_size + 1)
         hidden = self.to_voices(features).unflatten(-1, (self.n_voices, -1)) + self.own_table(latest)
         if self.hold_table is not None:
             hidden = hidden + self.hold_table(by_voice(history.held_step, LONGEST_HOLD_STEP + 1))
-        return hidden, self.shortcut_table(latest), history.latest
+        return hidden, self.shortcut_table(latest)
 
     def score(
         self,
-        before: tuple[Tensor, ...],
+        before: tuple[Tensor, Tensor],
         frames: Int[Tensor, "batch n_steps n_known"],
         voices: range,
         history: FrameHistory,
     ) -> Logits:
         """Score some voices, without guides to whole frames; ``frames`` hold at least the voices above them."""
-        now, latest = slice(voices.start, voices.stop), before[2]
-        hidden, scores = (each[:, :, now] for each in before[:2])
+        now, latest = slice(voices.start, voices.stop), history.latest
+        hidden, scores = (each[:, :, now] for each in before)
         # The first voice has none above it. To look up nothing in a table would cost time all the same.
         above = [
             self._from_voices_above(latest, frames[:, :, :voice]) if voice else torch.zeros_like(hidden[:, :, 0])

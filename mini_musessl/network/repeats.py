@@ -119,7 +119,7 @@ class RepeatFinder:
         return Copies(copied, kind, np.stack((longest, opening_length), axis=1))
 
     def _opening(self, in_time: Int[np.ndarray, " n_places"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Point to the step of a repeat of the opening that is under way, or to the first frame; say kind and length."""
+        """Point to the step of a repeat of the opening under way, or to the first frame; add kind and length."""
         n_read = len(in_time)
         # The longest border, as in the search of Knuth, Morris and Pratt; one that is in time goes first, none last.
         rank = (self.same[:, 0] == np.arange(n_read)[::-1]) * (in_time + 2)
@@ -222,7 +222,7 @@ class CopyMixture(nn.Module):
         self.trust = nn.Parameter(torch.zeros(N_WHOLE))
 
     def _prior(self, kind: Tensor, first: int) -> Tensor:
-        """Look up kinds of matches, along whose last axis each place has a table of its own, the first of them given."""
+        """Look up kinds of matches; along the last axis each has a table of its own, ``first`` and those after it."""
         rows = kind + first_rows(first + kind.shape[-1], N_KINDS, kind.device)[first:]
         return self.FIRST + self.SCALE * self.table.weight.take(rows).float()
 

@@ -8,7 +8,7 @@ from mini_musessl.network.repeats import BAR, BEAT, GUIDES, NOTHING, find_copies
 from mini_musessl.tokenizers.voice_grid import encode_chorales
 
 #: A chorale whose first two lines are repeated, and the step at which each guide is asked.
-NAME, ASKED = "bwv287", {"longest": 104, "line": 224, "opening": 64}
+NAME, ASKED = "bwv287", {"longest": 104, "opening": 64, "line": 224}
 STEP, LANE, LEFT = 2.36, 15, 23
 
 
@@ -22,9 +22,9 @@ def guides() -> Drawing:
         "Three guides to an earlier place",
         f"""The same chorale three times, four voices as bars; what follows the present step is striped. Longest match,
         at step {ASKED["longest"]}: the {n_same} steps before it were sung before, {ASKED["longest"] - place} steps
-        back; an arrow points to what came next there. Own line, at step {ASKED["line"]}: only the soprano was
-        sung before, over other notes; an arrow points to its next note there. Opening, at step {ASKED["opening"]}:
-        a line has ended, and an arrow points to the first step of the piece.""",
+        back; an arrow points to what came next there. Opening, at step {ASKED["opening"]}: a line has ended, and
+        an arrow points to the first step of the piece. Own line, at step {ASKED["line"]}: only the soprano was
+        sung before, over other notes; an arrow points to its next note there.""",
         442,
     )
     words = {
