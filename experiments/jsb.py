@@ -26,7 +26,7 @@ import torch
 from distillation import distillation_loss
 from ensemble import Ensemble
 from jsb_settings import SETTINGS, Setting
-from kept_runs import file_name, keep, read_options, read_rows, shorten
+from kept_runs import file_name, keep, read_options, read_rows, shorten, with_published
 from provenance import COMMIT_AT_START, ROOT, add_rows, describe_command, find_processor, write_result
 
 from mini_musessl import corpora, training
@@ -298,6 +298,7 @@ def main() -> None:
     rows += score_matches(asked.runs)
     for setting in SETTINGS:
         rows += read_rows(setting, setting.seeds, asked.runs, NEEDED)
+    rows = with_published("jsb", rows, names, asked.results)
     trained = sum(row["seconds"] for row in rows)
     path = write_result(
         "jsb",

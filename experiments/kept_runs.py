@@ -1,7 +1,8 @@
 """Runs that are kept: which are asked for, where they lie, and that none is made twice.
 
 An experiment of many runs writes the row of each when it has ended. A run whose row is there is read, so that an
-experiment that was stopped goes on; the result is made of all rows that are there.
+experiment that was stopped goes on; the result is made of all rows that are there, and of those that it had before and
+whose runs are not there, as on another machine.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from provenance import RESULTS
 
 from mini_musessl.files import write_aside
 from mini_musessl.training.loop import TrainingConfig
+
+Row = dict[str, Any]
 
 
 def file_name(name: str) -> str:
@@ -53,10 +56,26 @@ def read_kept(path: Path, needed: Collection[str] = ()) -> Any:
     return kept
 
 
-def read_rows(setting: Any, seeds: Iterable[int], runs: Path, needed: Collection[str] = ()) -> list[dict[str, Any]]:
+def read_rows(setting: Any, seeds: Iterable[int], runs: Path, needed: Collection[str] = ()) -> list[Row]:
     """Return the rows of those runs of a setting that have ended."""
     kept = [read_kept(runs / f"{setting.file_name}-{seed}.json", needed) for seed in seeds]
     return [row for row in kept if row is not None]
+
+
+def with_published(name: str, rows: list[Row], settings: Collection[str], folder: Path = RESULTS) -> list[Row]:
+    """Return rows, and after them those of the kept NAME.json whose runs are not here, of settings that still exist.
+
+    A model's name may go on behind its setting's, after a colon.
+    """
+    path = folder / f"{name}.json"
+    published = json.loads(path.read_bytes())["rows"] if path.exists() else []
+    made = {_about(row) for row in rows}
+    return rows + [row for row in published if row["model"].split(":")[0] in settings and _about(row) not in made]
+
+
+def _about(row: Row) -> tuple[Any, ...]:
+    """Return what tells a row of a result from the others."""
+    return tuple(row.get(key) for key in ("group", "model", "data", "seed"))
 
 
 def shorten(config: TrainingConfig, n_updates: int | None) -> TrainingConfig:

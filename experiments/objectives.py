@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from kept_runs import keep, read_options, read_rows, shorten
+from kept_runs import keep, read_options, read_rows, shorten, with_published
 from objectives_settings import ENCODER, SEEDS, SETTINGS, TRAINING, Setting
 from provenance import COMMIT_AT_START, ROOT, add_rows, describe_command, find_processor, write_result
 from torch import nn
@@ -318,6 +318,7 @@ def main() -> None:
     for setting in SETTINGS:
         rows += read_rows(setting, SEEDS, asked.runs, NEEDED)
     rows = [row | {kind: gather_draws(row[kind]) for kind in KINDS if kind in row} for row in map(rename_tasks, rows)]
+    rows = with_published("objectives", rows, names, asked.results)
     path = write_result(
         "objectives",
         rows,

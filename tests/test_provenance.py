@@ -128,3 +128,21 @@ def test_rows_join_a_result_in_the_place_of_old_ones_and_say_how(tmp_path):
     (added,) = found["provenance"]["added"]
     assert (added["models"], added["seconds"]) == (["new"], 2.1)
     assert {"commit", "command"} < set(added)
+
+
+def test_a_result_keeps_rows_whose_runs_are_elsewhere(tmp_path):
+    old = [
+        {"model": name, "group": "g", "seed": seed, "nats": 1}
+        for name in ("a", "a: 2 seeds", "gone")
+        for seed in (0, 1)
+    ]
+    provenance.write_result("some", old, seeds=[0, 1], seconds=1, folder=tmp_path)
+    made = [{"model": "a", "group": "g", "seed": 1, "nats": 2}]
+    found = kept_runs.with_published("some", made, ["a"], tmp_path)
+    assert [(row["model"], row["seed"], row["nats"]) for row in found] == [
+        ("a", 1, 2),
+        ("a", 0, 1),
+        ("a: 2 seeds", 0, 1),
+        ("a: 2 seeds", 1, 1),
+    ]
+    assert kept_runs.with_published("other", made, ["a"], tmp_path) == made
