@@ -164,7 +164,7 @@ def test_frames_are_a_mixture_of_the_network_and_of_what_each_guide_would_sing()
     given, copies = torch.from_numpy(frames)[None], Copies(*(said[0] for said in find_copies(frames[None])))
     history = history_of(given, None, model.config.begin_id, Copies(*(torch.from_numpy(each)[None] for each in copies)))
     head = model.head
-    own = head.score(head.prepare(model.read(history), history), given, range(4), history)[0].exp().double().numpy()
+    own = head.score(head.prepare(model.read(history), history), given, range(4))[0].exp().double().numpy()
     mixed = model(given)[0].exp().numpy()
     for step in range(20):
         expected = mixture_by_definition(own, head.copying, copies, frames, step)

@@ -108,7 +108,7 @@ class FrameCache:
     features: Steps  # of that step; of none before anything was read
     finder: RepeatFinder | None  # of what guides say
     paid: Float[Tensor, "batch n_paid"]  # nats of all frames before each step, without guides to whole frames
-    before: tuple[Tensor, Tensor] | None = None  # what the head makes of the step that comes next
+    before: tuple[Tensor, ...] = ()  # what the head makes of the step that comes next, and the odds of its guides
     log_probs: Logits | None = None  # of the voices of that step which were scored, without guides to whole frames
 
     @property
@@ -120,8 +120,7 @@ class FrameCache:
         """Let row i of the batch go on as a copy of what row ``rows[i]`` was."""
         self.history = FrameHistory(*(known[rows] for known in self.history))
         self.features, self.paid = self.features[rows], self.paid[rows]
-        if self.before is not None:
-            self.before = tuple(known[rows] for known in self.before)
+        self.before = tuple(known[rows] for known in self.before)
         if self.log_probs is not None:
             self.log_probs = self.log_probs[rows]
         for layer in self.layers:
@@ -251,33 +250,28 @@ class VoiceHead(nn.Module):
 
     def forward(self, features: Steps, history: FrameHistory, frames: Frames) -> Logits:
         """Score all voices of each step of a window, each from those of ``frames`` that stand above it."""
-        scores = self.score(self.prepare(features, history), frames, range(self.n_voices), history)
+        scores = self.score(self.prepare(features, history), frames, range(self.n_voices))
         if self.copying is None:
             return scores
         paid = nn.functional.pad(nats_of_frames(scores, frames).cumsum(dim=1), (1, -1))
-        return self.copying.follow_frames(scores, history.copies, frames, paid)
+        return self.copying.mix_frames(scores, *self.copying.weigh_frames(history.copies, paid), frames)
 
-    def prepare(self, features: Steps, history: FrameHistory) -> tuple[Tensor, Tensor]:
-        """Return the hidden layer and the scores of a step before any of its voices is known.
+    def prepare(self, features: Steps, history: FrameHistory) -> tuple[Tensor, ...]:
+        """Return what ``score`` needs of a step before any of its voices is known: to write, it is computed once.
 
-        To write, they are computed once.
+        That is the hidden layer, the scores so far, the latest frame and, with copies, each voice's line.
         """
         latest = by_voice(history.latest, self.vocabulary_size + 1)
         hidden = self.to_voices(features).unflatten(-1, (self.n_voices, -1)) + self.own_table(latest)
         if self.hold_table is not None:
             hidden = hidden + self.hold_table(by_voice(history.held_step, LONGEST_HOLD_STEP + 1))
-        return hidden, self.shortcut_table(latest)
+        lines = () if self.copying is None else self.copying.weigh_lines(history.copies)
+        return hidden, self.shortcut_table(latest), history.latest, *lines
 
-    def score(
-        self,
-        before: tuple[Tensor, Tensor],
-        frames: Int[Tensor, "batch n_steps n_known"],
-        voices: range,
-        history: FrameHistory,
-    ) -> Logits:
+    def score(self, before: tuple[Tensor, ...], frames: Int[Tensor, "batch n_steps n_known"], voices: range) -> Logits:
         """Score some voices, without guides to whole frames; ``frames`` hold at least the voices above them."""
-        now, latest = slice(voices.start, voices.stop), history.latest
-        hidden, scores = (each[:, :, now] for each in before)
+        latest, now = before[2], slice(voices.start, voices.stop)
+        hidden, scores, *lines = (each[:, :, now] for each in (*before[:2], *before[3:]))
         # The first voice has none above it. To look up nothing in a table would cost time all the same.
         above = [
             self._from_voices_above(latest, frames[:, :, :voice]) if voice else torch.zeros_like(hidden[:, :, 0])
@@ -289,7 +283,7 @@ class VoiceHead(nn.Module):
         if self.counterpoint is not None and voices.stop > 1:
             scores = scores + self.counterpoint(latest, frames, voices)
         scores = scores if self.training or self.temperature == 1 else scores / self.temperature
-        return scores if self.copying is None else self.copying.follow_lines(scores, history.copies, voices)
+        return scores if self.copying is None else self.copying.mix_lines(scores, *lines)
 
     def _from_voices_above(self, latest: Frames, above: Tensor) -> Tensor:
         """Tell a voice the new symbols of the voices above it, how they moved, and how they meet its latest note."""
@@ -427,14 +421,12 @@ class FrameTransformer(Network):
         if self.head.copying is not None and frames.shape[1]:
             log_probs = cache.log_probs  # known, if one frame was written voice by voice
             if frames.shape[1] > 1 or log_probs is None or log_probs.shape[2] < self.config.n_voices:
-                past = history.at(slice(-1))
-                log_probs = self.head.score(
-                    self.head.prepare(features[:, :-1], past), frames, range(self.config.n_voices), past
-                )
+                before = self.head.prepare(features[:, :-1], history.at(slice(-1)))
+                log_probs = self.head.score(before, frames, range(self.config.n_voices))
             nats = nats_of_frames(log_probs, frames)
             cache.paid = torch.cat((cache.paid, cache.paid[:, -1:] + nats.cumsum(dim=1)), dim=1)
         cache.history, cache.features = history.at(slice(-1, None)), features[:, -1:]
-        cache.before = cache.log_probs = None
+        cache.before, cache.log_probs = (), None
         return cache.features
 
     def score_next(self, cache: FrameCache, above: Int[Tensor, "batch 1 n_known"]) -> Float[Tensor, "batch vocabulary"]:
@@ -442,16 +434,17 @@ class FrameTransformer(Network):
 
         Each call adds a voice to those of the call before, or begins a frame anew: scores are kept in the cache.
         """
-        head, history = self.head, cache.history
-        if cache.before is None:
-            cache.before = head.prepare(cache.features, history)
+        head, copying = self.head, self.head.copying
+        if not cache.before:
+            odds = () if copying is None else copying.weigh_frames(cache.history.copies, cache.paid)
+            cache.before = (*odds, *head.prepare(cache.features, cache.history))
         voice = above.shape[2]
-        if head.copying is None:
-            return head.score(cache.before, above, range(voice, voice + 1), history)[:, 0, 0]
+        if copying is None:
+            return head.score(cache.before, above, range(voice, voice + 1))[:, 0, 0]
         known = () if cache.log_probs is None else (cache.log_probs[:, :, :voice],)
         unknown = range(known[0].shape[2] if known else 0, voice + 1)
-        cache.log_probs = torch.cat((*known, head.score(cache.before, above, unknown, history)), dim=2)
-        return head.copying.follow_frames(cache.log_probs, history.copies, above, cache.paid)[:, 0, -1]
+        cache.log_probs = torch.cat((*known, head.score(cache.before[2:], above, unknown)), dim=2)
+        return copying.mix_frames(cache.log_probs, *cache.before[:2], above)[:, 0, -1]
 
     def read(self, history: FrameHistory, layers: list[KVCache] | None = None) -> Steps:
         """Return what the stack makes of each step's history; ``layers`` hold the keys and values of earlier steps."""

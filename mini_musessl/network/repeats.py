@@ -48,6 +48,8 @@ N_PLACES = 14  # where in the piece a repeat of the opening would begin: bars 1 
 N_FRESH = 2 * N_PLACES * (len(STILL) + 1)
 N_KINDS = N_FRESH + 3 * 2 * (len(OPENING_LENGTHS) + 1)
 
+Scores = Float[Tensor, "batch n_steps n_scored vocabulary"]
+
 
 class Copies(NamedTuple):
     """What the guides say before each step of a piece; in arrays or tensors, with axes for several pieces or none."""
@@ -226,46 +228,51 @@ class CopyMixture(nn.Module):
         rows = kind + first_rows(first + kind.shape[-1], N_KINDS, kind.device)[first:]
         return self.FIRST + self.SCALE * self.table.weight.take(rows).float()
 
-    def follow_lines(
-        self,
-        scores: Float[Tensor, "batch n_steps n_scored vocabulary"],
-        copies: Copies,
-        voices: range,
-    ) -> Float[Tensor, "batch n_steps n_scored vocabulary"]:
-        """Return the network's own log-probabilities of some voices, with the shares of their lines."""
-        line, kind = (each[:, :, N_WHOLE, voices.start : voices.stop] for each in copies[:2])
-        share = (self._prior(kind, N_WHOLE + voices.start).sigmoid() * (line != NOTHING))[..., None]
-        probs = (1 - share) * scores.float().softmax(dim=-1)
-        return probs.scatter_add(-1, line.clamp(min=0)[..., None], share).clamp(min=self.TINY).log()
+    def weigh_lines(self, copies: Copies) -> tuple[Int[Tensor, "batch n_steps n_voices"], Tensor]:
+        """Return what each voice's line would sing, and its share."""
+        line = copies.copied[:, :, N_WHOLE]
+        return line, self._prior(copies.kind[:, :, N_WHOLE], N_WHOLE).sigmoid() * (line != NOTHING)
 
-    def follow_frames(
-        self,
-        log_probs: Float[Tensor, "batch n_steps n_scored vocabulary"],
-        copies: Copies,
-        frames: Int[Tensor, "batch n_steps n_known"],
-        paid: Float[Tensor, "batch n_paid"],
-    ) -> Float[Tensor, "batch n_steps n_scored vocabulary"]:
-        """Return the log-probabilities of the mixture for the first voices.
+    def weigh_frames(
+        self, copies: Copies, paid: Float[Tensor, "batch n_paid"]
+    ) -> tuple[Int[Tensor, "batch n_steps n_voices n_whole"], Float[Tensor, "batch n_steps n_whole"]]:
+        """Return what the guides of whole frames would sing, and the logarithms of their odds against the network.
 
         Args:
-            log_probs: the network's own, from ``follow_lines``.
-            frames: at least the voices above the last one.
             paid: nats of all frames before each step; the last entries belong to these steps.
         """
-        n_scored = log_probs.shape[2]
-        copied, kind = (each[:, :, :N_WHOLE].transpose(2, 3) for each in copies[:2])
-        above = frames[:, :, : n_scored - 1, None]
-        nats_above = -log_probs[:, :, :-1].gather(-1, above).cumsum(dim=2)
-        has_followed = (copied[:, :, : n_scored - 1] == above).cumprod(dim=2)
-        nats_above, has_followed = (
-            nn.functional.pad(each, (0, 0, 1, 0), value=first) for each, first in ((nats_above, 0.0), (has_followed, 1))
-        )
-        may_follow = (copied != NOTHING).all(dim=2, keepdim=True) & has_followed.bool()
+        copied = copies.copied[:, :, :N_WHOLE].transpose(2, 3)
         nats = paid_over_matches(paid, copies.length).clamp(max=self.MOST_NATS)
-        numbers = self._prior(kind[:, :, :1], 0) + ((1 + self.trust) * nats)[:, :, None] + nats_above
-        shares = nn.functional.pad(numbers.masked_fill(~may_follow, -torch.inf), (0, 1)).softmax(dim=-1)
+        log_odds = self._prior(copies.kind[:, :, :N_WHOLE, 0], 0) + (1 + self.trust) * nats
+        return copied, log_odds.masked_fill((copied == NOTHING).any(dim=2), -torch.inf)
+
+    def mix_lines(self, scores: Scores, line: Int[Tensor, "batch n_steps n_scored"], share: Tensor) -> Scores:
+        """Return the network's own log-probabilities of some voices."""
+        probs = (1 - share[..., None]) * scores.float().softmax(dim=-1)
+        return probs.scatter_add(-1, line.clamp(min=0)[..., None], share[..., None]).clamp(min=self.TINY).log()
+
+    def mix_frames(
+        self,
+        log_probs: Scores,
+        copied: Int[Tensor, "batch n_steps n_voices n_whole"],
+        log_odds: Float[Tensor, "batch n_steps n_whole"],
+        frames: Int[Tensor, "batch n_steps n_known"],
+    ) -> Scores:
+        """Return the log-probabilities of the mixture, for the first voices.
+
+        Args:
+            log_probs: the network's own.
+            frames: at least the voices above the last one.
+        """
+        n_above = log_probs.shape[2] - 1
+        above = frames[:, :, :n_above, None]
+        nats_above = -log_probs[:, :, :-1].gather(-1, above).cumsum(dim=2)
+        nats_above = nats_above.masked_fill((copied[:, :, :n_above] != above).cummax(dim=2).values, -torch.inf)
+        nats_above = nn.functional.pad(nats_above, (0, 0, 1, 0))
+        shares = nn.functional.pad(log_odds[:, :, None] + nats_above, (0, 1)).softmax(dim=-1)
         probs = shares[..., -1:] * log_probs.exp()
-        return probs.scatter_add(-1, copied[:, :, :n_scored].clamp(min=0), shares[..., :-1]).clamp(min=self.TINY).log()
+        copied = copied[:, :, : n_above + 1].clamp(min=0)
+        return probs.scatter_add(-1, copied, shares[..., :-1]).clamp(min=self.TINY).log()
 
 
 def paid_over_matches(
