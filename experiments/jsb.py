@@ -31,7 +31,7 @@ from provenance import COMMIT_AT_START, ROOT, add_rows, describe_command, find_p
 
 from mini_musessl import corpora, training
 from mini_musessl.batches import random_batches, random_frame_batches
-from mini_musessl.evaluation import counting, likelihood
+from mini_musessl.evaluation import counting, likelihood, voice_leading
 from mini_musessl.generation.sampling import sample_frames
 from mini_musessl.network import repeats
 from mini_musessl.network.frames import FrameTransformer
@@ -40,6 +40,7 @@ from mini_musessl.tokenizers.voice_grid import VoiceGridTokens, encode_chorales
 from mini_musessl.training import checkpoints
 
 PARTS = ("train", "valid", "test")
+RANGES = encode_chorales([np.transpose(list(voice_leading.RANGES.values()))])[0].T  # as ids, (4, 2)
 RUNS = ROOT / "experiments" / "runs"
 BASELINES = {
     "uniform": lambda chorales: counting.Uniform(),
@@ -68,7 +69,8 @@ def make_batches(setting: Setting, ids: list[np.ndarray], seed: int | Sequence[i
     """Draw batches for a setting without end, from the ids of pieces, each (n_steps, 4)."""
     generator, semitones = np.random.default_rng(seed), range(-5, 7) if setting.transposes else range(1)
     if setting.reads_frames:
-        batches = random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones)
+        ranges = RANGES if setting.keeps_ranges else None
+        batches = random_frame_batches(ids, setting.n_windows, setting.n_steps, generator, semitones, ranges=ranges)
         return copy_batches(batches, ids) if setting.model.uses_copies else batches
     return random_batches(
         [piece.ravel() for piece in ids],

@@ -32,6 +32,7 @@ class Setting:
     n_windows: int = 7  # in a batch
     n_steps: int = 192  # sixteenth notes in a window
     transposes: bool = True  # windows are moved to other keys
+    keeps_ranges: bool = False  # only to those in which each voice stays in its range
     is_kept: bool = False  # the weights, after the run
     teachers: str = ""  # the setting whose kept networks, one per seed, give the targets; none: the score does
     n_sampled: int = 0  # pieces that the teachers write; then every other batch is drawn from them
@@ -78,7 +79,8 @@ def _train_for(n_updates: int, averaging: float = 0.998) -> TrainingConfig:
 SHORT = _train_for(1500)
 BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=192)
 
-#: BASE with two things that it does not see by itself: repeats, and how two voices move together.
+#: BASE with two things that it does not see by itself: repeats, and how two voices move together. Trained in keys that
+#: singers could sing.
 COPYING = replace(BASE, uses_copies=True, uses_counterpoint=True)
 
 
@@ -89,21 +91,21 @@ def _tokens(kind: str) -> Setting:
     return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96, **kept)
 
 
-def _frames(name: str, model: FrameConfig, is_kept: bool = False) -> Setting:
-    """A network over frames that learns from the score alone, at full length."""
-    return Setting(name, "frames", model, _train_for(6000, 0.999), (0, 1, 2), is_kept=is_kept)
+def _frames(name: str, model: FrameConfig, **others: Any) -> Setting:
+    """A network over frames at full length."""
+    return Setting(name, "frames", model, **{"training": _train_for(6000, 0.999), "seeds": (0, 1, 2)} | others)
 
 
-def _taught(teachers: str, model: FrameConfig, n_sampled: int = 0) -> Setting:
+def _taught(teachers: str, model: FrameConfig, **others: Any) -> Setting:
     """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed.
 
     With pieces that the teachers write, none.
     """
-    name = f"{teachers}, taught{' on samples' if n_sampled else ''}"
-    dropout, hidden_share = (0.0, 0.0) if n_sampled else (0.05, 0.1)
+    on_samples = "n_sampled" in others
+    dropout, hidden_share = (0.0, 0.0) if on_samples else (0.05, 0.1)
     model = replace(model, dropout=dropout, hidden_share=hidden_share)
-    training = _train_for(9000, 0.999)
-    return Setting(name, "frames", model, training, (0, 1, 2), is_kept=True, teachers=teachers, n_sampled=n_sampled)
+    others |= {"training": _train_for(9000, 0.999), "is_kept": True, "teachers": teachers}
+    return _frames(f"{teachers}, taught{' on samples' if on_samples else ''}", model, **others)
 
 
 def _idea(name: str, **changes: Any) -> Setting:
@@ -118,8 +120,9 @@ SETTINGS = (
     _taught("frames", BASE),
     _frames("frames with copies", replace(BASE, uses_copies=True)),
     _frames("frames with counterpoint", replace(BASE, uses_counterpoint=True)),
-    _frames("frames that copy", COPYING, is_kept=True),
-    _taught("frames that copy", COPYING, n_sampled=1000),
+    _frames("frames in their ranges", BASE, keeps_ranges=True),
+    _frames("frames that copy", COPYING, keeps_ranges=True, is_kept=True),
+    _taught("frames that copy", COPYING, keeps_ranges=True, n_sampled=1000),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", uses_holds=False),

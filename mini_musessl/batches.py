@@ -283,6 +283,7 @@ def random_frame_batches(
     generator: np.random.Generator,
     semitones: range = range(-5, 7),
     pitch_ids: range = range(1, 47),
+    ranges: ArrayLike | None = None,
 ) -> Iterator[FrameBatch]:
     """Draw batches of stretches without end.
 
@@ -294,8 +295,13 @@ def random_frame_batches(
         generator: the same state gives the same batches.
         semitones: intervals to draw from; ``range(1)`` for no transposition.
         pitch_ids: ids that stand for consecutive pitches; other ids, such as the rest, do not move.
+        ranges: (4, 2) lowest and highest id of each voice. Then intervals must also keep each voice in its own; a
+            window that no interval keeps there stays as it is.
     """
     check_generator(generator, "random_frame_batches")
+    if ranges is not None and np.shape(ranges) != (N_VOICES, 2):
+        raise ValueError(f"ranges must hold the lowest and highest id of each voice, (4, 2); found {np.shape(ranges)}.")
+    bounds = np.array([[pitch_ids.start, pitch_ids.stop - 1]] * N_VOICES if ranges is None else ranges)
     whole_number("n_windows", n_windows, lowest=1)
     whole_number("n_steps", n_steps, lowest=1)
     arrays = check_pieces(pieces, n_voices=N_VOICES)
@@ -311,19 +317,18 @@ def random_frame_batches(
             stretches = _stretches(arrays, np.stack([piece, start], axis=1), n_steps)
             frames, is_padding = side_by_side(stretches, n_steps)
             is_pitch = (frames >= pitch_ids.start) & (frames < pitch_ids.stop) & ~is_padding[..., None]
-            shift = _draw_intervals(frames, is_pitch, generator, intervals, pitch_ids)
+            shift = _draw_intervals(frames, is_pitch, generator, intervals, bounds)
             yield FrameBatch(frames + shift[:, None, None] * is_pitch, is_padding, start, piece)
 
     return draw()
 
 
 def _draw_intervals(
-    frames: np.ndarray, is_pitch: np.ndarray, generator: np.random.Generator, intervals: np.ndarray, pitch_ids: range
+    frames: np.ndarray, is_pitch: np.ndarray, generator: np.random.Generator, intervals: np.ndarray, bounds: np.ndarray
 ) -> np.ndarray:
-    """Draw an interval for each window, each of those that its pitches allow being equally likely."""
-    lowest = np.where(is_pitch, frames, pitch_ids.stop - 1).min(axis=(1, 2))
-    highest = np.where(is_pitch, frames, pitch_ids.start).max(axis=(1, 2))
-    room_below, room_above = pitch_ids.start - lowest, pitch_ids.stop - 1 - highest
-    is_allowed = (intervals >= room_below[:, None]) & (intervals <= room_above[:, None])
+    """Draw an interval for each window, 0 or one that keeps all voices in bounds, each being equally likely."""
+    room_below = (bounds[:, 0] - np.where(is_pitch, frames, bounds[:, 1]).min(axis=1)).max(axis=1)
+    room_above = (bounds[:, 1] - np.where(is_pitch, frames, bounds[:, 0]).max(axis=1)).min(axis=1)
+    is_allowed = (intervals >= room_below[:, None]) & (intervals <= room_above[:, None]) | (intervals == 0)
     rank = generator.integers(is_allowed.sum(axis=1))
     return intervals[(is_allowed.cumsum(axis=1) > rank[:, None]).argmax(axis=1)]
