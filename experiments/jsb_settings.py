@@ -87,7 +87,9 @@ COPYING = replace(BASE, uses_copies=True, uses_counterpoint=True)
 def _tokens(kind: str) -> Setting:
     """A token Transformer of the size of BASE's stack, told positions of one kind."""
     model = TransformerConfig(N_SYMBOLS, 384, 160, 3, 5, 480, dropout=0.1, positions=kind)
-    kept = {"seeds": (0, 1, 2), "is_kept": True} if kind == "rotary" else {}  # their music is measured too
+    kept: dict[str, Any] = {"is_kept": kind in ("relative", "rotary")}  # what they do in repeats is measured
+    if kind == "rotary":
+        kept["seeds"] = (0, 1, 2)  # and what they write
     return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96, **kept)
 
 

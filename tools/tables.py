@@ -203,17 +203,19 @@ def together() -> str:
 
 
 def matches() -> str:
-    """Return nats per step of validation by how many steps before it were sung before, networks side by side."""
+    """Return nats per step of validation by how many steps before it were sung before, a row for each network."""
     runs = _runs("matches")
     first = next(rows[0]["valid"] for rows in runs.values())
-    lines = []
-    for place, (found, after) in enumerate(zip(first, [*first[1:], None], strict=True)):
-        start, stop = int(found["from"]), after and int(after["from"]) - 1
-        name = "none" if stop == 0 else f"{start} to {stop}" if stop else f"{start} and more"
-        right = f"{found['right']:.2f}" if start else NOT_ASKED
-        nats = [mean_and_spread(values(rows, "valid", place, "nats"), 2) for rows in runs.values()]
-        lines.append([name, f"{found['share']:.3f}", right, *nats])
-    return markdown(["steps sung before", "share of all steps", "copying is right", *runs], lines)
+    starts = [int(found["from"]) for found in first]
+    spans = [f"{start} to {stop - 1}" for start, stop in zip(starts[1:], starts[2:], strict=False)]
+    lines = [
+        ["*share of all steps*", *(f"{found['share']:.3f}" for found in first)],
+        ["*copying is right*", NOT_ASKED, *(f"{found['right']:.2f}" for found in first[1:])],
+    ]
+    for name, rows in runs.items():
+        nats = [mean_and_spread(values(rows, "valid", place, "nats"), 2) for place in range(len(first))]
+        lines.append([name, *nats])
+    return markdown(["steps sung before", "none", *spans, f"{starts[-1]} and more"], lines)
 
 
 def ideas() -> str:
