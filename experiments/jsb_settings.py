@@ -79,8 +79,7 @@ def _train_for(n_updates: int, averaging: float = 0.998) -> TrainingConfig:
 SHORT = _train_for(1500)
 BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=192)
 
-#: BASE with two things that it does not see by itself: repeats, and how two voices move together. Trained in keys that
-#: singers could sing.
+#: BASE with two things that it does not see by itself: repeats, and how two voices move together.
 COPYING = replace(BASE, uses_copies=True, uses_counterpoint=True)
 
 
@@ -101,12 +100,12 @@ def _frames(name: str, model: FrameConfig, **others: Any) -> Setting:
 def _taught(teachers: str, model: FrameConfig, **others: Any) -> Setting:
     """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed.
 
-    With pieces that the teachers write, none.
+    With pieces that the teachers write, none is needed, nor keys in which singers could not sing.
     """
     on_samples = "n_sampled" in others
     dropout, hidden_share = (0.0, 0.0) if on_samples else (0.05, 0.1)
     model = replace(model, dropout=dropout, hidden_share=hidden_share)
-    others |= {"training": _train_for(9000, 0.999), "is_kept": True, "teachers": teachers}
+    others |= {"training": _train_for(9000, 0.999), "is_kept": True, "teachers": teachers, "keeps_ranges": on_samples}
     return _frames(f"{teachers}, taught{' on samples' if on_samples else ''}", model, **others)
 
 
@@ -122,9 +121,8 @@ SETTINGS = (
     _taught("frames", BASE),
     _frames("frames with copies", replace(BASE, uses_copies=True)),
     _frames("frames with counterpoint", replace(BASE, uses_counterpoint=True)),
-    _frames("frames in their ranges", BASE, keeps_ranges=True),
-    _frames("frames that copy", COPYING, keeps_ranges=True, is_kept=True),
-    _taught("frames that copy", COPYING, keeps_ranges=True, n_sampled=1000),
+    _frames("frames that copy", COPYING, is_kept=True),
+    _taught("frames that copy", COPYING, n_sampled=1000),
     Setting("frames, short", "ideas", BASE, SHORT, (0, 1, 2)),
     _idea("no transposition", transposes=False),
     _idea("no hold lengths", uses_holds=False),
