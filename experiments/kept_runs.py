@@ -70,7 +70,8 @@ def with_published(name: str, rows: list[Row], settings: Collection[str], folder
     path = folder / f"{name}.json"
     published = json.loads(path.read_bytes())["rows"] if path.exists() else []
     made = {_about(row) for row in rows}
-    return rows + [row for row in published if row["model"].split(":")[0] in settings and _about(row) not in made]
+    known = [row for row in published if {row["model"], row["model"].rsplit(": ", 1)[0]} & set(settings)]
+    return rows + [row for row in known if _about(row) not in made]
 
 
 def _about(row: Row) -> tuple[Any, ...]:

@@ -295,13 +295,16 @@ def random_frame_batches(
         generator: the same state gives the same batches.
         semitones: intervals to draw from; ``range(1)`` for no transposition.
         pitch_ids: ids that stand for consecutive pitches; other ids, such as the rest, do not move.
-        ranges: (4, 2) lowest and highest id of each voice. Then intervals must also keep each voice in its own; a
-            window that no interval keeps there stays as it is.
+        ranges: (4, 2) lowest and highest id of each voice, among ``pitch_ids``. Then intervals must keep each voice in
+            its own; a window that no interval keeps there stays as it is.
     """
     check_generator(generator, "random_frame_batches")
-    if ranges is not None and np.shape(ranges) != (N_VOICES, 2):
-        raise ValueError(f"ranges must hold the lowest and highest id of each voice, (4, 2); found {np.shape(ranges)}.")
     bounds = np.array([[pitch_ids.start, pitch_ids.stop - 1]] * N_VOICES if ranges is None else ranges)
+    if bounds.shape != (N_VOICES, 2) or (bounds[:, 0] > bounds[:, 1]).any() or not set(bounds.flat) <= set(pitch_ids):
+        raise ValueError(
+            f"ranges must hold the lowest and the highest id of each voice, (4, 2), from {pitch_ids.start} to "
+            f"{pitch_ids.stop - 1}; found {bounds.tolist()}."
+        )
     whole_number("n_windows", n_windows, lowest=1)
     whole_number("n_steps", n_steps, lowest=1)
     arrays = check_pieces(pieces, n_voices=N_VOICES)
@@ -326,9 +329,10 @@ def random_frame_batches(
 def _draw_intervals(
     frames: np.ndarray, is_pitch: np.ndarray, generator: np.random.Generator, intervals: np.ndarray, bounds: np.ndarray
 ) -> np.ndarray:
-    """Draw an interval for each window, 0 or one that keeps all voices in bounds, each being equally likely."""
+    """Draw an interval for each window, each that keeps all voices in bounds being equally likely; 0 if none does."""
     room_below = (bounds[:, 0] - np.where(is_pitch, frames, bounds[:, 1]).min(axis=1)).max(axis=1)
     room_above = (bounds[:, 1] - np.where(is_pitch, frames, bounds[:, 0]).max(axis=1)).min(axis=1)
-    is_allowed = (intervals >= room_below[:, None]) & (intervals <= room_above[:, None]) | (intervals == 0)
+    is_allowed = (intervals >= room_below[:, None]) & (intervals <= room_above[:, None])
+    is_allowed |= ~is_allowed.any(axis=1, keepdims=True) & (intervals == 0)
     rank = generator.integers(is_allowed.sum(axis=1))
     return intervals[(is_allowed.cumsum(axis=1) > rank[:, None]).argmax(axis=1)]

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import jsb_settings
 import kept_runs
+import objectives_settings
 import provenance
 import pytest
 
@@ -146,3 +148,16 @@ def test_a_result_keeps_rows_whose_runs_are_elsewhere(tmp_path):
         ("a: 2 seeds", 1, 1),
     ]
     assert kept_runs.with_published("other", made, ["a"], tmp_path) == made
+
+
+@pytest.mark.parametrize(
+    "name, settings", [("jsb", jsb_settings.SETTINGS), ("objectives", objectives_settings.SETTINGS)]
+)
+def test_no_row_of_a_setting_is_lost_on_a_machine_without_runs(name, settings):
+    names = [setting.name for setting in settings]
+    published = json.loads((provenance.RESULTS / f"{name}.json").read_bytes())["rows"]
+    kept = kept_runs.with_published(name, [], names)
+    assert {setting for setting in names if any(row["model"] == setting for row in published)} == {
+        row["model"] for row in kept if row["group"] not in ("together", "matches")
+    }
+    assert all(row["group"] in ("references", "counting") for row in published if row not in kept)

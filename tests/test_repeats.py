@@ -171,6 +171,13 @@ def test_frames_are_a_mixture_of_the_network_and_of_what_each_guide_would_sing()
         np.testing.assert_allclose(mixed[step], expected, rtol=1e-3, atol=1e-6)
 
 
+def test_pieces_shorter_than_a_window_are_padded():
+    pieces = [music(12), music(15, seed=1)]
+    batch = next(copy_batches(random_frame_batches(pieces, 3, 20, np.random.default_rng(0)), pieces))
+    assert batch.copied.shape == batch.kind.shape == (3, 20, len(GUIDES), 4) and batch.length.shape == (3, 20, 2)
+    next_frame_loss(make(), batch)
+
+
 def test_mixture_and_counterpoint_begin_at_nothing_and_learn():
     model = FrameTransformer(SMALL, seed=0)
     learned = {name: weight for name, weight in model.named_parameters() if "copying" in name or "counterp" in name}

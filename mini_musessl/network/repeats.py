@@ -186,9 +186,9 @@ def copies_of_pieces(pieces: Sequence[Int[np.ndarray, "_ n_voices"]], n_rows: in
     return [found[index] for index in range(len(pieces))]
 
 
-def join_copies(parts: Sequence[Copies]) -> Copies:
-    """Put what guides say in stretches of pieces side by side."""
-    return Copies(*(side_by_side(each)[0] for each in zip(*parts, strict=True)))
+def join_copies(parts: Sequence[Copies], n_steps: int | None = None) -> Copies:
+    """Put what guides say in stretches of pieces side by side, as ``batches.side_by_side`` does."""
+    return Copies(*(side_by_side(each, n_steps)[0] for each in zip(*parts, strict=True)))
 
 
 def transpose_copied(copied: np.ndarray | Tensor, semitones: np.ndarray | Tensor | int, n_symbols: int) -> Tensor:

@@ -54,7 +54,7 @@ def _with_copies(batch: FrameBatch, pieces: list[np.ndarray], said: list[Copies]
         moved = (frames[: len(own)] - own)[own > 0]  # by the same interval everywhere
         semitones = moved[0] if moved.size else 0
         windows.append(here._replace(copied=transpose_copied(here.copied, semitones, n_symbols)))
-    return CopyBatch(**vars(batch), **join_copies(windows)._asdict())
+    return CopyBatch(**vars(batch), **join_copies(windows, batch.frames.shape[1])._asdict())
 
 
 def read_frames(model: nn.Module, batch: FrameBatch) -> list[Tensor | Copies]:
