@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from mini_musessl.batches import FrameBatch
 from mini_musessl.checks import check_batch, check_some
-from mini_musessl.network.repeats import Copies, transpose_copied
 from mini_musessl.network.transformer import to_device_of
 from mini_musessl.objectives.next_token import read_frames
+from mini_musessl.repeats import Copies, transpose_copied
 
 
 def distillation_loss(

@@ -29,11 +29,10 @@ from jsb_settings import SETTINGS, Setting
 from kept_runs import file_name, keep, read_options, read_rows, shorten, with_published
 from provenance import COMMIT_AT_START, ROOT, add_rows, describe_command, find_processor, write_result
 
-from mini_musessl import corpora, training
+from mini_musessl import corpora, repeats, training
 from mini_musessl.batches import random_batches, random_frame_batches
 from mini_musessl.evaluation import counting, likelihood, voice_leading
 from mini_musessl.generation.sampling import sample_frames
-from mini_musessl.network import repeats
 from mini_musessl.network.frames import FrameTransformer
 from mini_musessl.objectives.next_token import copy_batches, next_frame_loss, next_token_loss
 from mini_musessl.tokenizers.voice_grid import VoiceGridTokens, encode_chorales

@@ -9,8 +9,8 @@ from frame_reader import FrameReader
 
 from mini_musessl.evaluation.causality import check_causality
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
-from mini_musessl.network.repeats import Copies
 from mini_musessl.network.transformer import MusicTransformer, TransformerConfig
+from mini_musessl.repeats import Copies
 
 N_SYMBOLS = 47
 
@@ -107,8 +107,24 @@ def copier_that_looks_one_step_ahead():
     return model
 
 
+def copier_that_looks_ahead_in_repeats():
+    """Return a network whose guides name the present frame wherever eight steps before it were the same before."""
+    model = lively(FrameTransformer, COPYING)
+    honest = model.forward
+
+    def forward(frames, first_step, copies):
+        is_repeat = (copies.length[:, :, :1] >= 8)[..., None]
+        return honest(
+            frames, first_step, copies._replace(copied=torch.where(is_repeat, frames[:, :, None], copies.copied))
+        )
+
+    model.forward = forward
+    return model
+
+
 CHEATS = [
     (copier_that_looks_one_step_ahead, "must not see what comes later|must sum to 1"),
+    (copier_that_looks_ahead_in_repeats, "must not see what comes later|must sum to 1"),
     (FedTheChord, r"changing the bass of step \d+ changes what this one says of the tenor"),
     (lambda: frame_reader_with(shifted), "must not see what comes later"),
     (SeesItsTarget, r"must sum to 1; for the bass of step \d+ they sum to"),

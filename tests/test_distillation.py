@@ -11,8 +11,8 @@ from torch import nn
 
 from mini_musessl.batches import FrameBatch, cut_windows
 from mini_musessl.network.frames import FrameConfig, FrameTransformer
-from mini_musessl.network.repeats import Copies
 from mini_musessl.objectives.next_token import CopyBatch, next_frame_loss
+from mini_musessl.repeats import Copies
 
 SMALL = FrameConfig(
     vocabulary_size=5, d_model=12, n_layers=1, n_heads=2, d_feedforward=20, d_voice=14, context_length=9

@@ -1,6 +1,7 @@
-"""network.repeats: a fast search finds what a slow one finds, looks at nothing to come, and reaches the scores."""
+"""repeats and network.mixture: a fast search finds what a slow one finds, looks at nothing to come, is mixed in."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from mini_musessl.batches import random_frame_batches
 from mini_musessl.evaluation.likelihood import token_log_probs
 from mini_musessl.generation.sampling import FrameDecoder
 from mini_musessl.network.frames import FrameConfig, FrameTransformer, history_of
-from mini_musessl.network.repeats import (
+from mini_musessl.objectives.next_token import CopyBatch, copy_batches, next_frame_loss
+from mini_musessl.repeats import (
     BAR,
     GUIDES,
     N_FRESH,
@@ -22,7 +24,6 @@ from mini_musessl.network.repeats import (
     find_copies,
     transpose_copied,
 )
-from mini_musessl.objectives.next_token import CopyBatch, copy_batches, next_frame_loss
 
 SMALL = FrameConfig(
     d_model=24,
@@ -37,8 +38,9 @@ SMALL = FrameConfig(
 LONGEST, OPENING, LINE = range(3)
 
 
-def make():
-    model, generator = FrameTransformer(SMALL, seed=3).eval(), torch.Generator().manual_seed(1)
+def make(context_length=20):
+    model = FrameTransformer(replace(SMALL, context_length=context_length), seed=3).eval()
+    generator = torch.Generator().manual_seed(1)
     for weight in model.parameters():
         weight.data.copy_(0.3 * torch.randn(weight.shape, generator=generator))
     return model
@@ -160,13 +162,15 @@ def mixture_by_definition(own, copying, copies, frames, step):
 
 @torch.no_grad()
 def test_frames_are_a_mixture_of_the_network_and_of_what_each_guide_would_sing():
-    model, frames = make(), music(20)
+    model, frames = make(40), music(40)
     given, copies = torch.from_numpy(frames)[None], Copies(*(said[0] for said in find_copies(frames[None])))
     history = history_of(given, None, model.config.begin_id, Copies(*(torch.from_numpy(each)[None] for each in copies)))
     head = model.head
     own = head.score(head.prepare(model.read(history), history), given, range(4))[0].exp().double().numpy()
     mixed = model(given)[0].exp().numpy()
-    for step in range(20):
+    assert (copies.copied[:, :2] == frames[:, None]).all(axis=2).any(axis=0).all()  # each guide is right somewhere,
+    assert (copies.copied[:, LONGEST, 0] != frames[:, 0]).any()  # and contradicted
+    for step in range(40):
         expected = mixture_by_definition(own, head.copying, copies, frames, step)
         np.testing.assert_allclose(mixed[step], expected, rtol=1e-3, atol=1e-6)
 
@@ -211,7 +215,7 @@ def test_writing_on_beyond_the_context_scores_as_the_whole_piece_is_scored():
     whole = find_copies(frames[None])
     for step in range(20, 29):
         decoder.next_logits()
-        assert np.array_equal(decoder._cache.history.copied[0, 0], whole.copied[0, step])
+        assert np.array_equal(decoder._cache.history.copies.copied[0, 0], whole.copied[0, step])
         for voice in range(4):
             decoder.append(torch.tensor([frames[step, voice]]))
 
@@ -227,3 +231,66 @@ def test_reading_with_a_cache_equals_reading_the_whole():
             torch.testing.assert_close(alone, whole[:, step, voice], rtol=1e-4, atol=1e-4)
         if step < 19:
             model.read_next(cache, frames[:, step : step + 1])
+
+
+@torch.no_grad()
+def test_voices_that_were_tried_and_not_taken_leave_nothing_behind():
+    model, frames = make(), torch.from_numpy(np.stack([music(20), music(20, seed=1)]))
+    whole, cache = model(frames), model.start_cache(2)
+    model.read_next(cache, frames[:, :9])
+    for voice in (0, 1, 3, 2, 3):
+        model.score_next(cache, frames[:, 9:10, :voice] + 1)
+    for voice in (2, 3):
+        alone = model.score_next(cache, frames[:, 9:10, :voice])
+        torch.testing.assert_close(alone, whole[:, 9, voice], rtol=1e-4, atol=1e-4)
+    model.score_next(cache, frames[:, 9:10, :3] + 1)
+    for start, stop in ((9, 10), (10, 14)):
+        model.read_next(cache, frames[:, start:stop])
+        torch.testing.assert_close(
+            model.score_next(cache, frames[:, stop : stop + 1, :1]), whole[:, stop, 1], rtol=1e-4, atol=1e-4
+        )
+
+
+@torch.no_grad()
+def test_rows_change_places_with_their_guides_and_nats():
+    model, frames = make(), torch.from_numpy(np.stack([music(20), music(20, seed=1)]))
+    cache, rows = model.start_cache(2), torch.tensor([1, 1])
+    model.read_next(cache, frames[:, :9])
+    model.score_next(cache, frames[:, 9:10, :1])
+    cache.keep_rows(rows)
+    frames = frames[rows]
+    whole = model(frames)
+    torch.testing.assert_close(model.score_next(cache, frames[:, 9:10, :2]), whole[:, 9, 2], rtol=1e-4, atol=1e-4)
+    model.read_next(cache, frames[:, 9:12])
+    torch.testing.assert_close(model.score_next(cache, frames[:, 12:13, :0]), whole[:, 12, 0], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_what_is_refused_is_not_read():
+    model, frames = make(), torch.from_numpy(music(20))[None]
+    cache, whole = model.start_cache(1), model(frames)
+    model.read_next(cache, frames[:, :9])
+    for wrong in (frames[:, :1] + 40, frames[:, :1, :3], frames[[0, 0], :1], frames):
+        with pytest.raises(ValueError, match="frames|context_length"):
+            model.read_next(cache, wrong)
+    model.read_next(cache, frames[:, 9:12])
+    torch.testing.assert_close(model.score_next(cache, frames[:, 12:13, :0]), whole[:, 12, 0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "call, sentence",
+    [
+        (
+            lambda model, frames, copies: model(frames, None, copies.at(slice(None), slice(9))),
+            r"found \[\(1, 9, 3, 4\)",
+        ),
+        (lambda model, frames, copies: model.start_cache(1, None, frames), "first_step must be at least 20"),
+        (lambda model, frames, copies: model.start_cache(1, torch.tensor([19]), frames), "must be at least 20"),
+        (lambda model, frames, copies: model.start_cache(2, torch.tensor([20, 20]), frames), r"past must have .*\(2, "),
+    ],
+)
+def test_refusals(call, sentence):
+    frames = torch.from_numpy(music(20))[None]
+    copies = Copies(*map(torch.from_numpy, find_copies(frames.numpy())))
+    with pytest.raises(ValueError, match=sentence):
+        call(make(), frames, copies)

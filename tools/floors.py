@@ -48,12 +48,13 @@ FLOORS: dict[str, dict[str, str]] = {
     "4 batches": {
         "batches": "windows of tokens and of frames, padding, batches; augmentation by transposition",
         "masking": "what a network may not see: cells, spans, bars, voices, whole notes, any subset",
+        "repeats": "where a piece has been the same before, and what came next there",
     },
     "5 network": {
         "network.attention": "positions, masks, attention and its heads, the KV cache",
         "network.transformer": "the block, first weights, MusicTransformer",
         "network.counterpoint": "scores of how two voices move together, in every key",
-        "network.repeats": "where a piece has said before what it says now, and a mixture that may say it again",
+        "network.mixture": "a network's probabilities mixed with what came next where the piece was the same before",
         "network.frames": "FrameTransformer: one position per step, the voices of a step in turn",
         "network.encoder": "FrameEncoder describes every step of a window; MaskedTransformer names hidden cells",
         "network": "the networks by name",

@@ -38,11 +38,13 @@ def check_causality(model: object, generator: np.random.Generator, n_steps: int 
 
 
 def _random_music(n_steps: int, generator: np.random.Generator) -> Int[np.ndarray, "n_steps 4"]:
-    """Return pitches of which most are held, as in chorales, some of them rests."""
+    """Return pitches of which most are held, some of them rests; the second half repeats the first, as in chorales."""
     pitch = generator.choice(SYMBOLS, size=(n_steps, 4))
     is_held = generator.random((n_steps, 4)) < 0.6
     for step in range(1, n_steps):
         pitch[step] = np.where(is_held[step], pitch[step - 1], pitch[step])
+    half = n_steps // 2
+    pitch[half : 2 * half] = pitch[:half]
     return pitch
 
 

@@ -35,8 +35,8 @@ from torch import Tensor, nn
 
 from mini_musessl.batches import side_by_side, windows_with_history
 from mini_musessl.checks import check_pieces, check_scores
-from mini_musessl.network.repeats import Copies, copies_of_pieces, join_copies
 from mini_musessl.network.transformer import MusicTransformer, evaluation_mode, to_device_of
+from mini_musessl.repeats import Copies, copies_of_pieces, join_copies
 from mini_musessl.tokenizers.voice_grid import N_SYMBOLS, TOKENS, encode_chorales
 from mini_musessl.voices import VoiceGrid
 
@@ -87,7 +87,7 @@ def _score_pieces(
             inputs = (targets, np.array([start for _, start, _, _ in some]))
         given = to_device_of(model, *inputs)
         if said is not None:  # guides know the piece from its beginning, whatever the window
-            windows = [Copies(*(each[start:stop] for each in said[p])) for p, start, _, stop in some]
+            windows = [said[p].at(slice(start, stop)) for p, start, _, stop in some]
             given.append(Copies(*to_device_of(model, *join_copies(windows))))
         with evaluation_mode(model):
             logits = model(*given)

@@ -23,7 +23,7 @@ from mini_musessl.checks import check_generator, whole_number
 from mini_musessl.evaluation import voice_leading
 from mini_musessl.evaluation.probing import choose_l2, fit_linear_probe
 from mini_musessl.harmony import grid_chroma
-from mini_musessl.network.repeats import one_longer
+from mini_musessl.repeats import one_longer
 from mini_musessl.voices import REST, VoiceGrid, check_is_grid
 
 Values = Float[np.ndarray, "_ d_features"]  # sets may have other numbers of pieces

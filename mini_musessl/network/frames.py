@@ -15,7 +15,7 @@ Chapter: 5d (the network), 9a (the cache).
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from mini_musessl.checks import check_ids, check_positive, check_share
 from mini_musessl.network.attention import KVCache, join_masks, position_angles
 from mini_musessl.network.counterpoint import Counterpoint, first_rows, rows_of_pairs
-from mini_musessl.network.repeats import Copies, CopyMixture, RepeatFinder
+from mini_musessl.network.mixture import CopyMixture
 from mini_musessl.network.transformer import Network, TransformerBlock, check_network, init_weights
+from mini_musessl.repeats import GUIDES, N_WHOLE, Copies, RepeatFinder
 
 #: Held notes are told apart up to this many steps, two bars of sixteenths; longer ones count as this.
 LONGEST_HOLD_STEP = 31
@@ -43,27 +44,17 @@ class FrameHistory(NamedTuple):
     latest: Frames  # the frame before; the begin symbol before the first
     held_step: Frames  # for how many steps its symbols have been held; 0 if new
     step: Int[Tensor, "batch n_steps"]  # index of the step in its piece
-    copied: Int[Tensor, "batch n_steps n_guides n_voices"]  # what each guide would sing; no guide in most networks
-    kind: Int[Tensor, "batch n_steps n_guides n_voices"]  # of the guide's match
-    length: Int[Tensor, "batch n_steps n_whole"]  # of the match of a guide to whole frames
+    copies: Copies | None = None  # what guides name; None in most networks
 
-    @property
-    def copies(self) -> Copies:
-        """What the guides say before each step."""
-        return Copies(self.copied, self.kind, self.length)
-
-    def at(self, steps: slice) -> "FrameHistory":
-        """Return the history of some of these steps."""
-        return FrameHistory(*(known[:, steps] for known in self))
+    def at(self, *index: Any) -> "FrameHistory":
+        """Return some rows or steps, by an index to the first axes."""
+        return FrameHistory(*(known[index] for known in self[:3]), self.copies and self.copies.at(*index))
 
     def then(self, other: "FrameHistory") -> "FrameHistory":
         """Return the history of these steps and of the other ones, which follow them."""
-        return FrameHistory(*(torch.cat(both, dim=1) for both in zip(self, other, strict=True)))
-
-
-def no_copies(frames: Frames) -> Copies:
-    """Return what no guide says."""
-    return Copies(*2 * (frames[:, :, None][:, :, :0],), frames[:, :, :0])
+        mine, others = (each[:3] + (each.copies or ()) for each in (self, other))
+        latest, held_step, step, *said = (torch.cat(both, dim=1) for both in zip(mine, others, strict=True))
+        return FrameHistory(latest, held_step, step, Copies(*said) if said else None)
 
 
 def advance(history: FrameHistory, frames: Frames, copies: Copies | None = None) -> FrameHistory:
@@ -79,7 +70,7 @@ def advance(history: FrameHistory, frames: Frames, copies: Copies | None = None)
     # When did what sounds now begin? At the latest step with another symbol before it, or before all of these frames.
     began = torch.where(frames != earlier, index[:, None], -history.held_step[:, -1:]).cummax(dim=1).values
     held_step = (index[:, None] - began).clamp(max=LONGEST_HOLD_STEP)
-    return FrameHistory(frames, held_step, history.step[:, -1:] + index, *(copies or no_copies(frames)))
+    return FrameHistory(frames, held_step, history.step[:, -1:] + index, copies)
 
 
 def history_of(
@@ -93,9 +84,8 @@ def history_of(
     """
     begin = torch.full_like(frames[:, :1], begin_id)
     step = torch.zeros_like(begin[:, :, 0]) if first_step is None else first_step[:, None]
-    said = copies or no_copies(frames)
-    first, later = (Copies(*(each[:, part] for each in said)) for part in (slice(1), slice(1, None)))
-    start = FrameHistory(begin, torch.zeros_like(begin), step, *first)
+    first, later = (copies and copies.at(slice(None), steps) for steps in (slice(1), slice(1, None)))
+    start = FrameHistory(begin, torch.zeros_like(begin), step, first)
     return start.then(advance(start, frames[:, :-1], later))
 
 
@@ -105,11 +95,14 @@ class FrameCache:
 
     layers: list[KVCache]  # one for each block
     history: FrameHistory  # of the step that comes next alone
-    features: Steps  # of that step; of none before anything was read
-    finder: RepeatFinder | None  # of what guides say
-    paid: Float[Tensor, "batch n_paid"]  # nats of all frames before each step, without guides to whole frames
-    before: tuple[Tensor, ...] = ()  # what the head makes of the step that comes next, and the odds of its guides
-    log_probs: Logits | None = None  # of the voices of that step which were scored, without guides to whole frames
+    features: Float[Tensor, "batch _ d_model"]  # of that step; of none before anything was read
+    finder: RepeatFinder | None  # of what guides name
+    nats_before: Float[Tensor, "batch n_read"]  # of all frames before each step, by the network's own probabilities
+    above: Int[Tensor, "batch 1 n_known"]  # the voices of that step which are known, and
+    log_probs: Float[
+        Tensor, "batch 1 n_scored vocabulary"
+    ]  # the network's own log-probabilities of those that were scored
+    before: tuple[Tensor, ...] = ()  # what the head makes of that step
 
     @property
     def n_read(self) -> int:
@@ -118,11 +111,10 @@ class FrameCache:
 
     def keep_rows(self, rows: Int[Tensor, " n_rows"]) -> None:
         """Let row i of the batch go on as a copy of what row ``rows[i]`` was."""
-        self.history = FrameHistory(*(known[rows] for known in self.history))
-        self.features, self.paid = self.features[rows], self.paid[rows]
+        self.history = self.history.at(rows)
+        for name in ("features", "nats_before", "above", "log_probs"):
+            setattr(self, name, getattr(self, name)[rows])
         self.before = tuple(known[rows] for known in self.before)
-        if self.log_probs is not None:
-            self.log_probs = self.log_probs[rows]
         for layer in self.layers:
             layer.keep_rows(rows)
         if self.finder is not None:
@@ -209,7 +201,7 @@ class FrameConfig:
     cycle_length: int = 16  # the index of the step modulo this is told; 1 tells nothing
     uses_intervals: bool = True  # the head is told intervals beside pitches; what it learns of one holds in every key
     uses_counterpoint: bool = False  # the head scores how each voice would move with each voice above it, in every key
-    uses_copies: bool = False  # the head is told what came next where the piece said the same before
+    uses_copies: bool = False  # what came next where the piece was the same before has a share of the probabilities
     temperature: float = 1.0  # outside training, logits are divided by this: above 1 where a network is too sure
 
     def __post_init__(self) -> None:
@@ -253,8 +245,8 @@ class VoiceHead(nn.Module):
         scores = self.score(self.prepare(features, history), frames, range(self.n_voices))
         if self.copying is None:
             return scores
-        paid = nn.functional.pad(nats_of_frames(scores, frames).cumsum(dim=1), (1, -1))
-        return self.copying.mix_frames(scores, *self.copying.weigh_frames(history.copies, paid), frames)
+        nats_before = nn.functional.pad(nats_of_frames(scores, frames).cumsum(dim=1), (1, -1))
+        return self.copying.mix_frames(scores, *self.copying.weigh_frames(history.copies, nats_before), frames)
 
     def prepare(self, features: Steps, history: FrameHistory) -> tuple[Tensor, ...]:
         """Return what ``score`` needs of a step before any of its voices is known: to write, it is computed once.
@@ -269,16 +261,21 @@ class VoiceHead(nn.Module):
         return hidden, self.shortcut_table(latest), history.latest, *lines
 
     def score(self, before: tuple[Tensor, ...], frames: Int[Tensor, "batch n_steps n_known"], voices: range) -> Logits:
-        """Score some voices, without guides to whole frames; ``frames`` hold at least the voices above them."""
-        latest, now = before[2], slice(voices.start, voices.stop)
-        hidden, scores, *lines = (each[:, :, now] for each in (*before[:2], *before[3:]))
+        """Score some voices, without guides to whole frames.
+
+        Args:
+            before: from ``prepare``.
+            frames: at least the voices above them.
+        """
+        hidden, scores, latest, *lines = before
+        hidden, scores, *lines = (each[:, :, voices.start : voices.stop] for each in (hidden, scores, *lines))
         # The first voice has none above it. To look up nothing in a table would cost time all the same.
         above = [
             self._from_voices_above(latest, frames[:, :, :voice]) if voice else torch.zeros_like(hidden[:, :, 0])
             for voice in voices
         ]
         hidden = self.dropout(nn.functional.gelu(hidden + torch.stack(above, dim=2)))
-        own = zip(list(self.to_logits)[now], hidden.unbind(2), strict=True)
+        own = zip(list(self.to_logits)[voices.start : voices.stop], hidden.unbind(2), strict=True)
         scores = torch.stack([to_logits(each) for to_logits, each in own], dim=2) + scores
         if self.counterpoint is not None and voices.stop > 1:
             scores = scores + self.counterpoint(latest, frames, voices)
@@ -311,15 +308,25 @@ def check_frames(config: object, frames: Tensor, first_step: Tensor | None) -> N
         check_ids("first_step", first_step, 1 << 31, (len(frames),))
 
 
-def check_next(config: FrameConfig, n_read: int, history: FrameHistory) -> None:
-    """Refuse frames that do not fit a cache: nothing new, ids of no symbol, or more than the context has room for."""
-    check_ids("frames", history.latest, config.begin_id + 1, ("batch", "n_new", config.n_voices))
-    n_all, n_room = n_read + history.step.shape[1], config.context_length
+def check_next(config: FrameConfig, cache: FrameCache, frames: Frames) -> None:
+    """Refuse frames that do not fit a cache: nothing new, other rows, or more than the context has room for."""
+    n_new = "n_new" if cache.n_read else "n_prompt"
+    check_ids("frames", frames, config.vocabulary_size, (len(cache.features), n_new, config.n_voices))
+    n_all, n_room = (cache.n_read or 1) + frames.shape[1], config.context_length
     if n_all > n_room:
         raise ValueError(
             f"A cache has room for context_length = {n_room} positions, one of them the begin symbol's; found {n_all}. "
             "Start a new cache with the latest frames."
         )
+
+
+def check_copies(copies: Copies | None, frames: Frames) -> None:
+    """Refuse what guides name before other steps than those of some frames."""
+    found = None if copies is None else [tuple(each.shape) for each in copies]
+    of_cells = (*frames.shape[:2], len(GUIDES), frames.shape[2])
+    expected = [of_cells, of_cells, (*frames.shape[:2], N_WHOLE)]
+    if found not in (None, expected):
+        raise ValueError(f"copies must have the shapes {expected}, for each step of the frames; found {found}.")
 
 
 def _start_finder(frames: Frames, first_step: FirstStep | None, n_past: int = 0) -> RepeatFinder:
@@ -328,9 +335,9 @@ def _start_finder(frames: Frames, first_step: FirstStep | None, n_past: int = 0)
 
 
 def _look(finder: RepeatFinder, frames: Frames, steps: slice) -> Copies:
-    """Let a finder read frames; return what guides say at some of the steps, those before the first and after each."""
+    """Let a finder read frames; return what guides name at some of the steps, those before the first and after each."""
     said = finder.read(frames.cpu().numpy())
-    return Copies(*(torch.from_numpy(each[:, steps]).to(frames.device) for each in said))
+    return Copies(*(torch.from_numpy(each).to(frames.device) for each in said.at(slice(None), steps)))
 
 
 class FrameTransformer(Network):
@@ -371,10 +378,11 @@ class FrameTransformer(Network):
 
         Args:
             first_step: index in its piece of the first frame of each row; None for 0.
-            copies: what the guides say before each step, if they know the piece from before these frames; None to look
+            copies: what the guides name before each step, if they know the piece from before these frames; None to look
                 for repeats among the frames alone.
         """
         check_frames(self.config, frames, first_step)
+        check_copies(copies, frames)
         if self.config.uses_copies and copies is None:
             copies = _look(_start_finder(frames, first_step), frames, slice(0, -1))
         history = history_of(frames, first_step, self.config.begin_id, copies)
@@ -393,58 +401,61 @@ class FrameTransformer(Network):
         """Return the cache of a network that has read nothing.
 
         Args:
-            past: frames that stand before the first, which the stack does not read and guides may point to.
+            past: frames that stand before the first, which the stack does not read and guides may point to;
+                ``first_step`` says how many there are, or more.
         """
         frames = torch.zeros(n_rows, 1, self.config.n_voices, dtype=torch.long, device=self.norm.weight.device)
         check_frames(self.config, frames, first_step)
         finder = copies = None
         if self.config.uses_copies:
             past = frames[:, :0] if past is None else past
+            check_ids("past", past, self.config.vocabulary_size, (n_rows, "n_prompt", self.config.n_voices))
+            if past.shape[1] > (0 if first_step is None else int(first_step.min())):
+                raise ValueError(f"first_step must be at least {past.shape[1]}: so many frames are in the past.")
             finder = _start_finder(frames, first_step, past.shape[1])
             copies = _look(finder, past, slice(-1, None))
         history = history_of(frames, first_step, self.config.begin_id, copies)
         weight = self.norm.weight
-        features, paid = weight.new_zeros(n_rows, 0, self.config.d_model), weight.new_zeros(n_rows, 1)
+        features = weight.new_zeros(n_rows, 0, self.config.d_model)
+        log_probs = weight.new_zeros(n_rows, 1, 0, self.config.vocabulary_size)
         layers = [KVCache(self.config.context_length) for _ in self.blocks]
-        return FrameCache(layers, history, features, finder, paid)
+        return FrameCache(layers, history, features, finder, weight.new_zeros(n_rows, 1), frames[:, :, :0], log_probs)
 
     def read_next(self, cache: FrameCache, frames: Frames) -> Float[Tensor, "batch 1 d_model"]:
         """Read frames that follow those in the cache and extend it; return the features of the step that comes next.
 
         While the cache is empty there may be no frame: then that step is the first of a piece.
         """
+        check_next(self.config, cache, frames)
         copies = None if cache.finder is None else _look(cache.finder, frames, slice(1, None))
         history = cache.history.then(advance(cache.history, frames, copies))
-        unread = history.at(slice(1 if cache.n_read else 0, None))
-        check_next(self.config, cache.n_read, unread)
+        unread = history.at(slice(None), slice(1 if cache.n_read else 0, None))
         features = torch.cat((cache.features, self.read(unread, cache.layers)), dim=1)
         if self.head.copying is not None and frames.shape[1]:
-            log_probs = cache.log_probs  # known, if one frame was written voice by voice
-            if frames.shape[1] > 1 or log_probs is None or log_probs.shape[2] < self.config.n_voices:
-                before = self.head.prepare(features[:, :-1], history.at(slice(-1)))
+            log_probs = cache.log_probs
+            if log_probs.shape[2] < self.config.n_voices or not torch.equal(frames[:, :, :-1], cache.above):
+                before = self.head.prepare(features[:, :-1], history.at(slice(None), slice(-1)))
                 log_probs = self.head.score(before, frames, range(self.config.n_voices))
-            nats = nats_of_frames(log_probs, frames)
-            cache.paid = torch.cat((cache.paid, cache.paid[:, -1:] + nats.cumsum(dim=1)), dim=1)
-        cache.history, cache.features = history.at(slice(-1, None)), features[:, -1:]
-        cache.before, cache.log_probs = (), None
+            total = cache.nats_before[:, -1:] + nats_of_frames(log_probs, frames).cumsum(dim=1)
+            cache.nats_before = torch.cat((cache.nats_before, total), dim=1)
+        cache.history, cache.features, cache.before = history.at(slice(None), slice(-1, None)), features[:, -1:], ()
+        cache.above, cache.log_probs = cache.above[:, :, :0], cache.log_probs[:, :, :0]
         return cache.features
 
     def score_next(self, cache: FrameCache, above: Int[Tensor, "batch 1 n_known"]) -> Float[Tensor, "batch vocabulary"]:
-        """Score the next voice of the step that comes next, given those above it.
-
-        Each call adds a voice to those of the call before, or begins a frame anew: scores are kept in the cache.
-        """
-        head, copying = self.head, self.head.copying
+        """Score the next voice of the step that comes next, given those above it."""
+        head, voice = self.head, above.shape[2]
         if not cache.before:
-            odds = () if copying is None else copying.weigh_frames(cache.history.copies, cache.paid)
-            cache.before = (*odds, *head.prepare(cache.features, cache.history))
-        voice = above.shape[2]
-        if copying is None:
+            cache.before = head.prepare(cache.features, cache.history)
+        if head.copying is None:
             return head.score(cache.before, above, range(voice, voice + 1))[:, 0, 0]
-        known = () if cache.log_probs is None else (cache.log_probs[:, :, :voice],)
-        unknown = range(known[0].shape[2] if known else 0, voice + 1)
-        cache.log_probs = torch.cat((*known, head.score(cache.before[2:], above, unknown)), dim=2)
-        return copying.mix_frames(cache.log_probs, *cache.before[:2], above)[:, 0, -1]
+        n_same = min(voice, cache.above.shape[2])
+        is_same = torch.equal(above[:, :, :n_same], cache.above[:, :, :n_same])
+        known = cache.log_probs[:, :, : voice if is_same else 0]
+        new = head.score(cache.before, above, range(known.shape[2], voice + 1))
+        cache.above, cache.log_probs = above, torch.cat((known, new), dim=2)
+        odds = head.copying.weigh_frames(cache.history.copies, cache.nats_before)
+        return head.copying.mix_frames(cache.log_probs, *odds, above)[:, 0, -1]
 
     def read(self, history: FrameHistory, layers: list[KVCache] | None = None) -> Steps:
         """Return what the stack makes of each step's history; ``layers`` hold the keys and values of earlier steps."""

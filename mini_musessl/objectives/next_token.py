@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from mini_musessl.batches import N_VOICES, Batch, FrameBatch
 from mini_musessl.checks import check_batch, check_logits, check_pieces, check_some
-from mini_musessl.network.repeats import Copies, copies_of_pieces, join_copies, transpose_copied
 from mini_musessl.network.transformer import to_device_of
+from mini_musessl.repeats import Copies, copies_of_pieces, join_copies, transpose_copied
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _with_copies(batch: FrameBatch, pieces: list[np.ndarray], said: list[Copies]
     windows = []
     for frames, start, piece in zip(batch.frames, batch.start_step, batch.piece_index, strict=True):
         steps = slice(start, start + len(frames))
-        own, here = pieces[piece][steps], Copies(*(each[steps] for each in said[piece]))
+        own, here = pieces[piece][steps], said[piece].at(steps)
         moved = (frames[: len(own)] - own)[own > 0]  # by the same interval everywhere
         semitones = moved[0] if moved.size else 0
         windows.append(here._replace(copied=transpose_copied(here.copied, semitones, n_symbols)))

@@ -4,7 +4,7 @@ import numpy as np
 
 from drawings.music import split, system
 from drawings.pen import ORANGE, SKY, SOPRANO, Drawing
-from mini_musessl.network.repeats import BAR, BEAT, GUIDES, NOTHING, find_copies
+from mini_musessl.repeats import BAR, BEAT, GUIDES, NOTHING, find_copies
 from mini_musessl.tokenizers.voice_grid import encode_chorales
 
 #: A chorale whose first two lines are repeated, and the step at which each guide is asked.
