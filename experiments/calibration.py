@@ -1,7 +1,8 @@
 """Calibration: is a network as sure as it may be?
 
 A network that was trained for long on few pieces is right more often than before, and sure of itself far too often.
-Dividing its logits by one number, the same for all, makes it less sure and leaves every ranking as it is.
+Dividing its logits by one number, the same for all, makes it less sure and leaves every ranking of its own
+probabilities as it is.
 """
 
 import math
@@ -43,7 +44,8 @@ def find_temperature(
 def find_lowest(function: Callable[[float], float], low: float, high: float, tolerance: float) -> float:
     """Return where a function with one valley is lowest, by golden sections.
 
-    The loss has one valley: as a function of 1 / temperature it is convex.
+    The loss of a network has one: as a function of 1 / temperature it is convex. With copies mixed in, that is not
+    proved; where it was tried, there was one.
     """
     golden = (math.sqrt(5) - 1) / 2
     left, right = high - golden * (high - low), low + golden * (high - low)

@@ -203,7 +203,7 @@ def together() -> str:
 
 
 def matches() -> str:
-    """Return nats per step of validation by how many steps before it were sung before, a row for each network."""
+    """Return nats per step of validation by the length of the longest match, a row for each network."""
     runs = _runs("matches")
     first = next(rows[0]["valid"] for rows in runs.values())
     starts = [int(found["from"]) for found in first]
@@ -215,7 +215,7 @@ def matches() -> str:
     for name, rows in runs.items():
         nats = [mean_and_spread(values(rows, "valid", place, "nats"), 2) for place in range(len(first))]
         lines.append([name, *nats])
-    return markdown(["steps sung before", "none", *spans, f"{starts[-1]} and more"], lines)
+    return markdown(["length of the longest match, steps", "none", *spans, f"{starts[-1]} and more"], lines)
 
 
 def ideas() -> str:
