@@ -100,7 +100,7 @@ def _frames(name: str, model: FrameConfig, **others: Any) -> Setting:
 def _taught(teachers: str, model: FrameConfig, **others: Any) -> Setting:
     """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed.
 
-    With pieces that the teachers write, none is needed, nor keys in which singers could not sing.
+    On pieces that the teachers write it needs none; then windows are moved only to keys that singers could sing in.
     """
     on_samples = "n_sampled" in others
     dropout, hidden_share = (0.0, 0.0) if on_samples else (0.05, 0.1)
