@@ -22,7 +22,7 @@ import numpy as np
 import objectives
 import torch
 from jsb_settings import SETTINGS
-from kept_runs import file_name, keep, read_kept, read_options
+from kept_runs import Row, file_name, keep, read_kept, read_options
 from provenance import COMMIT_AT_START, find_processor, write_result
 from token_gru import GruDecoder, TokenGru
 
@@ -51,7 +51,6 @@ STATISTICS = statistics.STATISTICS | {
 }
 NEEDED = ("model", "group", "statistics", "seconds")
 
-Row = dict[str, Any]
 Pieces = Sequence[VoiceGrid]
 
 

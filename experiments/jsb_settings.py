@@ -76,7 +76,7 @@ def _train_for(n_updates: int, averaging: float = 0.998) -> TrainingConfig:
     )
 
 
-SHORT = _train_for(1500)
+SHORT, LONG = _train_for(1500), _train_for(6000, 0.999)
 BASE = FrameConfig(d_voice=320, dropout=0.15, hidden_share=0.2, context_length=192)
 
 #: BASE with two things that it does not see by itself: repeats, and how two voices move together.
@@ -86,27 +86,27 @@ COPYING = replace(BASE, uses_copies=True, uses_counterpoint=True)
 def _tokens(kind: str) -> Setting:
     """A token Transformer of the size of BASE's stack, told positions of one kind."""
     model = TransformerConfig(N_SYMBOLS, 384, 160, 3, 5, 480, dropout=0.1, positions=kind)
-    kept: dict[str, Any] = {"is_kept": kind in ("relative", "rotary")}  # what they do in repeats is measured
-    if kind == "rotary":
-        kept["seeds"] = (0, 1, 2)  # and what they write
-    return Setting(f"token Transformer, positions: {kind}", "positions", model, SHORT, n_windows=4, n_steps=96, **kept)
+    seeds = (0, 1, 2) if kind == "rotary" else (0,)  # what these write is measured too
+    is_kept = kind in ("relative", "rotary")  # what they do in repeats is measured
+    name = f"token Transformer, positions: {kind}"
+    return Setting(name, "positions", model, SHORT, seeds, n_windows=4, n_steps=96, is_kept=is_kept)
 
 
-def _frames(name: str, model: FrameConfig, **others: Any) -> Setting:
+def _frames(name: str, model: FrameConfig, training: TrainingConfig = LONG, **others: Any) -> Setting:
     """A network over frames at full length."""
-    return Setting(name, "frames", model, **{"training": _train_for(6000, 0.999), "seeds": (0, 1, 2)} | others)
+    return Setting(name, "frames", model, training, (0, 1, 2), **others)
 
 
-def _taught(teachers: str, model: FrameConfig, **others: Any) -> Setting:
+def _taught(teachers: str, model: FrameConfig, n_sampled: int = 0) -> Setting:
     """A network that learns from others, whose probabilities it cannot memorise like symbols: less noise is needed.
 
     On pieces that the teachers write it needs none; then windows are moved only to keys that singers could sing in.
     """
-    on_samples = "n_sampled" in others
-    dropout, hidden_share = (0.0, 0.0) if on_samples else (0.05, 0.1)
-    model = replace(model, dropout=dropout, hidden_share=hidden_share)
-    others |= {"training": _train_for(9000, 0.999), "is_kept": True, "teachers": teachers, "keeps_ranges": on_samples}
-    return _frames(f"{teachers}, taught{' on samples' if on_samples else ''}", model, **others)
+    name = f"{teachers}, taught{' on samples' if n_sampled else ''}"
+    dropout, hidden_share = (0.0, 0.0) if n_sampled else (0.05, 0.1)
+    model, training = replace(model, dropout=dropout, hidden_share=hidden_share), _train_for(9000, 0.999)
+    taught = {"teachers": teachers, "n_sampled": n_sampled, "keeps_ranges": n_sampled > 0}
+    return _frames(name, model, training, is_kept=True, **taught)
 
 
 def _idea(name: str, **changes: Any) -> Setting:

@@ -98,11 +98,10 @@ class FrameCache:
     features: Float[Tensor, "batch _ d_model"]  # of that step; of none before anything was read
     finder: RepeatFinder | None  # of what guides name
     nats_before: Float[Tensor, "batch n_read"]  # of all frames before each step, by the network's own probabilities
-    above: Int[Tensor, "batch 1 n_known"]  # the voices of that step which are known, and
-    log_probs: Float[
-        Tensor, "batch 1 n_scored vocabulary"
-    ]  # the network's own log-probabilities of those that were scored
+    above: Int[Tensor, "batch 1 n_known"]  # the voices of that step which are known
+    log_probs: Float[Tensor, "batch 1 n_scored vocabulary"]  # the network's own, of those which were scored
     before: tuple[Tensor, ...] = ()  # what the head makes of that step
+    odds: tuple[Tensor, ...] = ()  # what the guides to whole frames name for it, and their odds
 
     @property
     def n_read(self) -> int:
@@ -114,7 +113,7 @@ class FrameCache:
         self.history = self.history.at(rows)
         for name in ("features", "nats_before", "above", "log_probs"):
             setattr(self, name, getattr(self, name)[rows])
-        self.before = tuple(known[rows] for known in self.before)
+        self.before, self.odds = (tuple(known[rows] for known in each) for each in (self.before, self.odds))
         for layer in self.layers:
             layer.keep_rows(rows)
         if self.finder is not None:
@@ -447,6 +446,8 @@ class FrameTransformer(Network):
         head, voice = self.head, above.shape[2]
         if not cache.before:
             cache.before = head.prepare(cache.features, cache.history)
+            if head.copying is not None:
+                cache.odds = head.copying.weigh_frames(cache.history.copies, cache.nats_before)
         if head.copying is None:
             return head.score(cache.before, above, range(voice, voice + 1))[:, 0, 0]
         n_same = min(voice, cache.above.shape[2])
@@ -454,8 +455,7 @@ class FrameTransformer(Network):
         known = cache.log_probs[:, :, : voice if is_same else 0]
         new = head.score(cache.before, above, range(known.shape[2], voice + 1))
         cache.above, cache.log_probs = above, torch.cat((known, new), dim=2)
-        odds = head.copying.weigh_frames(cache.history.copies, cache.nats_before)
-        return head.copying.mix_frames(cache.log_probs, *odds, above)[:, 0, -1]
+        return head.copying.mix_frames(cache.log_probs, *cache.odds, above)[:, 0, -1]
 
     def read(self, history: FrameHistory, layers: list[KVCache] | None = None) -> Steps:
         """Return what the stack makes of each step's history; ``layers`` hold the keys and values of earlier steps."""
